@@ -1,0 +1,1 @@
+"""Data sets of the data wing; the menu stands in data/__init__.py."""

@@ -1,0 +1,1 @@
+"""Evaluators of the data wing; the menu stands in data/__init__.py."""

@@ -1,0 +1,108 @@
+"""The shapes that travel: images with their people from a data set, batches, decoded poses.
+
+Axis letters: B batch, N poses, K keypoints, H W image pixels, h w field cells. Points are (x, y),
+sizes (width, height), boxes (x, y, width, height); every coordinate array names its frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# field name -> [B, C, h, w]; one dict per supervised stage of a network
+Fields: TypeAlias = "dict[str, Tensor]"
+# field name -> (target, weight); one dict per stage
+Targets: TypeAlias = "dict[str, tuple[Tensor, Tensor]]"
+
+
+class Output(NamedTuple):
+    """What one stage of an architecture paints for one field: `channels` at 1/`stride`."""
+
+    channels: int
+    stride: int
+
+
+Outputs = list[dict[str, Output]]  # per stage: field name -> Output
+
+
+@dataclass(frozen=True)
+class Pose:
+    """One person of one image, in image pixels.
+
+    keypoints_image [K, 2] float64; visibility [K] int64 (0 absent, 1 occluded, 2 visible);
+    box_image (x, y, w, h); area in pixels^2 (COCO's segment area: what OKS divides by);
+    score and keypoint_scores [K] only mean something on a predicted pose.
+    """
+
+    keypoints_image: np.ndarray
+    visibility: np.ndarray
+    box_image: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    area: float = 0.0
+    is_crowd: bool = False
+    id: int = 0
+    score: float = 1.0
+    keypoint_scores: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a data set with all its people; crowd regions are poses with `is_crowd`.
+
+    `ignore` holds, per region that training must not count as background (crowds, people without
+    keypoints), COCO's own segmentation (polygons or RLE).
+    """
+
+    image_id: int
+    image_path: Path
+    width: int
+    height: int
+    poses: tuple[Pose, ...] = ()
+    ignore: tuple[object, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row of a data set that cannot be used, and why; goes to quarantine.csv."""
+
+    split: str
+    kind: str  # "image" or "person"
+    id: str
+    image_id: str
+    reason: str
+
+
+Reject = Callable[[Rejected], None]
+
+
+class Batch(NamedTuple):
+    """A top-down training batch, as the loader ships it.
+
+    images uint8 [B, H, W, 3] RGB; keypoints_input float32 [B, K, 2] in input pixels (outside the
+    crop allowed); visibility int64 [B, K]; sample_id int64 [B] (row of the person table);
+    to_image float64 [B, 2, 3] affine from input pixels to image pixels.
+    """
+
+    images: Tensor
+    keypoints_input: Tensor
+    visibility: Tensor
+    sample_id: Tensor
+    to_image: Tensor
+
+
+class Decoded(NamedTuple):
+    """Poses read back from fields, in input pixels of the network.
+
+    keypoints_input [N, K, 2] float32; scores [N, K] (peak heights); batch_index [N] int64: which
+    image of the batch each pose belongs to (top-down: 0..B-1, one pose each).
+    """
+
+    keypoints_input: Tensor
+    scores: Tensor
+    batch_index: Tensor
