@@ -1,0 +1,190 @@
+"""A network and batches of crops in, poses in image pixels out; their scores and OKS-NMS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from data.evaluators.oks import oks_nms
+from data.sample import Batch, Decoded, Pose
+from data.skeletons import Skeleton
+from data.transforms import box_to_view
+
+IMAGE_MEAN = (0.485, 0.456, 0.406)  # ImageNet, RGB: what every pretrained trunk here was fed
+IMAGE_STD = (0.229, 0.224, 0.225)
+PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One pose per crop, in image pixels: sample_id [N], keypoints_image [N, K, 2], scores [N, K].
+
+    The order is that of the batches.
+    """
+
+    sample_id: np.ndarray
+    keypoints_image: np.ndarray
+    scores: np.ndarray
+
+
+def normalise(images: Tensor) -> Tensor:
+    """uint8 [B, H, W, 3] RGB -> float32 [B, 3, H, W], ImageNet mean and deviation, same device."""
+    mean = torch.tensor(IMAGE_MEAN, device=images.device) * 255.0
+    scale = 1.0 / (torch.tensor(IMAGE_STD, device=images.device) * 255.0)
+    return ((images.float() - mean) * scale).permute(0, 3, 1, 2)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """Mixed precision as the recipe names it; fp32 is no context at all."""
+    if precision not in PRECISIONS:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=PRECISIONS[precision])
+
+
+def predict(
+    network: nn.Module,
+    codec: Any,
+    skeleton: Skeleton,
+    batches: Iterable[Batch],
+    input_size: tuple[int, int],
+    device: torch.device | str,
+    *,
+    flip_test: bool,
+    precision: str = "fp32",
+) -> Predictions:
+    """Poses of all crops; with `flip_test` fields are merged with those of the mirrored crop."""
+    modes = (flip_test,)
+    return _predict(network, codec, skeleton, batches, input_size, device, modes, precision)[0]
+
+
+def predict_both(
+    network: nn.Module,
+    codec: Any,
+    skeleton: Skeleton,
+    batches: Iterable[Batch],
+    input_size: tuple[int, int],
+    device: torch.device | str,
+    *,
+    precision: str = "fp32",
+) -> tuple[Predictions, Predictions]:
+    """(without flip test, with flip test) from one pass over the crops and one over mirrored."""
+    modes = (False, True)
+    both = _predict(network, codec, skeleton, batches, input_size, device, modes, precision)
+    return both[0], both[1]
+
+
+@torch.inference_mode()
+def _predict(
+    network: nn.Module,
+    codec: Any,
+    skeleton: Skeleton,
+    batches: Iterable[Batch],
+    input_size: tuple[int, int],
+    device: torch.device | str,
+    modes: tuple[bool, ...],
+    precision: str,
+) -> list[Predictions]:
+    device = torch.device(device)
+    was_training = network.training
+    network.eval()
+    parts: list[list[Predictions]] = [[] for _ in modes]
+    for batch in batches:
+        images = normalise(batch.images.to(device, non_blocking=True))
+        plain = _paint(network, images, precision)
+        for part, flip in zip(parts, modes, strict=True):
+            stages = plain
+            if flip:
+                mirrored = _paint(network, images.flip(3), precision)
+                stages = codec.merge(plain, codec.mirror(mirrored, skeleton))
+            part.append(_to_image(codec.decode(stages, input_size), batch))
+    network.train(was_training)
+    return [_join(part, len(skeleton.keypoints)) for part in parts]
+
+
+def _paint(network: nn.Module, images: Tensor, precision: str) -> list[dict[str, Tensor]]:
+    """Fields in float32 whatever the precision: decoding wants the last bits."""
+    with autocast(images.device, precision):
+        stages = network(images)
+    return [{name: field.float() for name, field in stage.items()} for stage in stages]
+
+
+def _to_image(decoded: Decoded, batch: Batch) -> Predictions:
+    """Input pixels -> image pixels, by each crop's own affine."""
+    rows = decoded.batch_index.cpu()
+    matrix = batch.to_image[rows].double()  # [N, 2, 3]
+    points = decoded.keypoints_input.cpu().double()  # [N, K, 2]
+    keypoints_image = points @ matrix[:, :, :2].mT + matrix[:, None, :, 2]
+    scores = decoded.scores.cpu().float()
+    return Predictions(batch.sample_id[rows].numpy(), keypoints_image.numpy(), scores.numpy())
+
+
+def _join(parts: list[Predictions], keypoints: int) -> Predictions:
+    if not parts:
+        nothing = np.zeros((0, keypoints))
+        return Predictions(
+            np.zeros(0, np.int64), np.zeros((0, keypoints, 2)), nothing.astype(np.float32)
+        )
+    columns = ("sample_id", "keypoints_image", "scores")
+    return Predictions(*(np.concatenate([getattr(p, c) for p in parts]) for c in columns))
+
+
+def view_areas(
+    boxes_image: np.ndarray, input_size: tuple[int, int], aligned: bool = False
+) -> np.ndarray:
+    """Area [N] of each box's padded view: what the official code's OKS-NMS divides by."""
+    views = (box_to_view(box, input_size, aligned) for box in boxes_image)
+    return np.array([view.size[0] * view.size[1] for view in views], dtype=np.float64)
+
+
+def to_poses(
+    predictions: Predictions,
+    boxes_image: np.ndarray,
+    box_scores: np.ndarray,
+    areas: np.ndarray,
+    threshold: float = 0.2,
+) -> list[Pose]:
+    """Poses in the predictions' order; boxes [N, 4], box scores [N] and areas [N] likewise.
+
+    Score: box score x mean of the keypoint scores above `threshold`, 0 where none is (the
+    SimpleBaseline and HRNet code's rescoring).
+    """
+    above = predictions.scores > threshold
+    total = np.where(above, predictions.scores, 0.0).sum(axis=1, dtype=np.float64)
+    person_scores = np.asarray(box_scores) * total / np.maximum(above.sum(axis=1), 1)
+    present = np.full(predictions.scores.shape[1], 2, dtype=np.int64)
+    return [
+        Pose(
+            keypoints_image=predictions.keypoints_image[row],
+            visibility=present,
+            box_image=_box(boxes_image[row]),
+            area=float(areas[row]),
+            id=int(predictions.sample_id[row]),
+            score=float(person_scores[row]),
+            keypoint_scores=predictions.scores[row],
+        )
+        for row in range(len(predictions.sample_id))
+    ]
+
+
+def _box(box: np.ndarray) -> tuple[float, float, float, float]:
+    x, y, width, height = (float(value) for value in box)
+    return x, y, width, height
+
+
+def suppress(
+    poses: Sequence[Pose], sigmas: Sequence[float], nms_threshold: float = 0.9
+) -> list[Pose]:
+    """Poses of ONE image, best first, without those too like (OKS above threshold) a better one."""
+    if not poses:
+        return []
+    keypoints = np.stack([pose.keypoints_image for pose in poses])
+    scores = np.array([pose.score for pose in poses])
+    areas = np.array([pose.area for pose in poses])
+    kept = oks_nms(keypoints, scores, areas, np.asarray(sigmas), nms_threshold)
+    return [poses[row] for row in kept]
