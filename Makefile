@@ -1,0 +1,41 @@
+# Each target does its own set-up: .venv is made from requirements.lock when either is missing or newer.
+PYTHON ?= python3
+PORT ?= 5000
+READY := .venv/.ready
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export RAY_USAGE_STATS_ENABLED = 0
+export DVC_NO_ANALYTICS = true
+export MLFLOW_DISABLE_TELEMETRY = true
+export DO_NOT_TRACK = true
+export NO_ALBUMENTATIONS_UPDATE = 1
+
+.PHONY: demo repro test check bench ui clean
+.DEFAULT_GOAL := demo
+
+demo: $(READY)  ## the whole road on drawn people: two recipes, two workers, one champion
+	@python -m pipelines.road demo_hrnet demo_simple_baseline
+
+repro: $(READY)  ## RECIPE=name runs that recipe's stages; without it all of params.yaml
+	@python -m pipelines.road $(RECIPE)
+
+test: $(READY)
+	@python -m pytest
+
+check: $(READY)
+	ruff check . && ruff format --check . && mypy && python -m pytest -q tests/test_house.py
+
+bench: $(READY)  ## every claim of speed, measured on this machine
+	@for file in benchmarks/*.py; do echo "== $$file" && python $$file || exit 1; done
+
+ui: $(READY)  ## the MLflow page on 127.0.0.1
+	@python -m pipelines.tracking ui --port $(PORT)
+
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit(f"Limber needs Python 3.11, found {v[0]}.{v[1]}: make PYTHON=/path/of/python3.11")'
+	@echo "making .venv from requirements.lock (once; some minutes)"
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $(READY)
+
+clean:  ## takes away the environment; data, runs and results stay
+	rm -rf .venv
