@@ -175,6 +175,40 @@ def load_params() -> dict[str, Any]:
     return content
 
 
+def check_run(name: str, recipe: Recipe) -> None:
+    """ValueError where `run:` of params.yaml says something else of a recipe than its file."""
+    run = load_params().get("run", {})
+    entry = run.get("recipes", {}).get(name)
+    expected = {"dataset": recipe.dataset, "architecture": recipe.architecture.name}
+    if entry is not None and entry != expected:
+        raise ValueError(
+            f"params.yaml: run.recipes.{name}: given {entry}, accepted: {expected} "
+            f"(what recipes/{name}.yaml says)"
+        )
+    if entry is not None and recipe.dataset not in run.get("datasets", []):
+        raise ValueError(f"params.yaml: run.datasets: {recipe.dataset!r} is missing ({name})")
+
+
+def add_to_run(name: str, recipe: Recipe) -> None:
+    """Writes the recipe into `run:` of params.yaml, comments kept, if it is not there yet."""
+    from ruamel.yaml import YAML
+
+    path = REPOSITORY / "params.yaml"
+    editor = YAML()
+    editor.width = 200
+    content = editor.load(path.read_text())
+    run = content["run"]
+    if name not in run["recipes"]:
+        entry = {"dataset": recipe.dataset, "architecture": recipe.architecture.name}
+        run["recipes"][name] = entry
+        if recipe.dataset not in run["datasets"]:
+            run["datasets"].append(recipe.dataset)
+        with path.open("w") as file:
+            editor.dump(content, file)
+        print(f"params.yaml: {name} added to what runs", flush=True)
+    check_run(name, recipe)
+
+
 def read_yaml(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text())

@@ -1,0 +1,102 @@
+"""`make demo` and `make repro`: runs the stages of some recipes (or of all) and says what came out.
+
+    python -m pipelines.road [RECIPE ...]
+
+A recipe that `params.yaml` does not run yet is added there. One Ray head serves all trainings.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipelines import places
+from pipelines.cluster import one_head
+from pipelines.recipe import add_to_run, load_params, load_recipe
+
+DVC = [sys.executable, "-m", "dvc"]
+NOTHING = "Data and pipelines are up to date."
+
+
+def main(arguments: Sequence[str]) -> int:
+    recipes = list(arguments)
+    try:
+        for name in recipes:
+            add_to_run(name, load_recipe(name))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    started = time.monotonic()
+    before = lock_file()
+    with one_head():
+        code = reproduce(recipes)
+    if code:
+        return code
+    same = before is not None and before == lock_file()
+    print(f"\n{'Nothing to do: all is up to date' if same else 'Done'} "
+          f"({time.monotonic() - started:.0f} s).")  # fmt: skip
+    print("\n".join(summary(recipes or list(load_params()["run"]["recipes"]))))
+    return 0
+
+
+def reproduce(recipes: Sequence[str]) -> int:
+    """Exit code of `dvc repro` for these recipes; their report and promotion come last."""
+    if not recipes:
+        return run([*DVC, "repro"])
+    targets = [f"evaluate@{name}" for name in recipes]
+    return run([*DVC, "repro", *targets]) or run(
+        [*DVC, "repro", "--single-item", "compare", "promote"]
+    )
+
+
+def run(command: Sequence[str]) -> int:
+    """Exit code of a child that gets our signals (same process group); 128 + n if one ended it."""
+    child = subprocess.Popen(command, cwd=places.REPOSITORY)
+    while True:
+        try:
+            code = child.wait()
+            return code if code >= 0 else 128 - code
+        except KeyboardInterrupt:
+            continue  # the child got it too: wait for its own end
+
+
+def lock_file() -> bytes | None:
+    path = places.REPOSITORY / "dvc.lock"
+    return path.read_bytes() if path.is_file() else None
+
+
+def summary(recipes: Sequence[str]) -> list[str]:
+    """What a person wants to know at the end: AP, champions and why, where to look on."""
+    lines = [""]
+    width = max(map(len, recipes), default=0)
+    for name in recipes:
+        metrics = read(places.home() / "results" / name / "metrics.json")
+        numbers = [
+            f"{key} {value:.3f}" for key, value in metrics.items() if key in ("AP@gt", "AP@det")
+        ]
+        lines.append(f"  {name:<{width}}  {'  '.join(numbers) or 'not evaluated'}")
+    lines.append("")
+    promotion = read(places.reports() / "promotion.json")
+    for slot, state in promotion.get("slots", {}).items():
+        if state.get("champion"):
+            lines.append(f"  champion of {slot}: version {state['champion']}, {state['recipe']}")
+            lines.append(f"    {state['reason']}")
+    lines += [
+        "",
+        f"  report       {places.reports() / 'comparison.md'}",
+        "  MLflow page  make ui  ->  http://127.0.0.1:5000",
+    ]
+    return lines
+
+
+def read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text())) if path.is_file() else {}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
