@@ -1,0 +1,121 @@
+"""dvc.yaml as it is, with stages that only write their outs: what a change re-runs, and what not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+FAKE_STAGE = """
+import pathlib, sys, yaml
+stage, name = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
+params = yaml.safe_load(pathlib.Path("params.yaml").read_text())
+seen = str(params["datasets"].get(name, ""))
+recipe = pathlib.Path(f"recipes/{name}.yaml")
+seen += recipe.read_text() if recipe.is_file() else ""
+outs = {
+    "fetch": [f"data/store/raw/{name}/manifest.json"],
+    "prepare": [f"data/store/prepared/{name}/summary.json"],
+    "weights": [f"data/store/weights/{name}/none.json"],
+    "train": [f"results/{name}/trained/summary.json"],
+    "evaluate": [f"results/{name}/evaluation/evaluation.json", f"results/{name}/metrics.json"],
+    "compare": ["reports/comparison.md", "reports/pictures/a.txt", "reports/learning_curves.csv",
+                "reports/comparison.json"],
+    "promote": ["reports/promotion.json"],
+}
+for out in outs[stage]:
+    path = pathlib.Path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(seen if stage != "weights" else "{}")
+with open("ran.txt", "a") as log:
+    log.write(f"{stage}@{name}\\n" if name else f"{stage}\\n")
+"""
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout whose stages are fakes, with COCO beside the drawn people."""
+    folder = tmp_path_factory.mktemp("road") / "limber"
+    skip = shutil.ignore_patterns("store", "__pycache__")
+    for name in ("data", "models", "pipelines", "mlflow", "recipes"):
+        shutil.copytree(ROOT / name, folder / name, ignore=skip)
+    shutil.copy(ROOT / "params.yaml", folder)
+    text = (ROOT / "dvc.yaml").read_text()
+    text = text.replace("python -m pipelines.fetch --weights", "python fake.py weights")
+    (folder / "dvc.yaml").write_text(text.replace("python -m pipelines.", "python fake.py "))
+    (folder / "fake.py").write_text(FAKE_STAGE)
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params["run"]["datasets"].append("coco")
+    params["run"]["recipes"]["overfit_hrnet_coco"] = {"dataset": "coco", "architecture": "hrnet"}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    dvc(folder, "init", "-q")
+    assert "promote" in repro(folder)
+    return folder
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "true"}
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def repro(folder: Path) -> set[str]:
+    """The stages that a `dvc repro` ran."""
+    log = folder / "ran.txt"
+    log.unlink(missing_ok=True)
+    dvc(folder, "repro", "-q")
+    return set(log.read_text().split()) if log.is_file() else set()
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_nothing_changed_runs_nothing(checkout: Path) -> None:
+    assert repro(checkout) == set()
+
+
+def test_one_line_of_one_recipe_re_runs_that_recipe_alone(checkout: Path) -> None:
+    edit(checkout / "recipes/demo_hrnet.yaml", "seed: 1", "seed: 2")
+    assert repro(checkout) == {"train@demo_hrnet", "evaluate@demo_hrnet", "compare", "promote"}
+
+
+def test_one_data_set_touches_no_other(checkout: Path) -> None:
+    params = yaml.safe_load((checkout / "params.yaml").read_text())
+    params["datasets"]["coco"]["bad_row_limit"] = 0.5
+    (checkout / "params.yaml").write_text(yaml.safe_dump(params))
+    assert repro(checkout) == {
+        "fetch@coco", "prepare@coco", "train@overfit_hrnet_coco", "evaluate@overfit_hrnet_coco",
+        "compare", "promote",
+    }  # fmt: skip
+
+
+def test_one_architecture_re_trains_only_its_recipes(checkout: Path) -> None:
+    edit(checkout / "models/simple_baseline.py", "\n", "\n# changed\n")
+    assert {s for s in repro(checkout) if "@" in s} == {"train@demo_simple_baseline"}
+
+
+def test_the_cluster_of_params_re_runs_nothing(checkout: Path) -> None:
+    params = yaml.safe_load((checkout / "params.yaml").read_text())
+    params["cluster"]["max_failures"] = 5
+    (checkout / "params.yaml").write_text(yaml.safe_dump(params))
+    assert repro(checkout) == set()
+
+
+def test_an_experiment_may_set_one_value_of_a_recipe(checkout: Path) -> None:
+    """What `dvc exp run -S` needs: DVC finds and edits the recipe as a parameter file."""
+    shown = dvc(checkout, "params", "diff", "--all", "--json")
+    assert "recipes/demo_hrnet.yaml" in shown
