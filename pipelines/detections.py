@@ -1,0 +1,152 @@
+"""Boxes in (ground truth, a detector's file), poses in COCO results format out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.sample import Pose
+from data.table import Table
+
+PERSON = 1  # COCO's category id
+RESULTS_FORMAT = "github.com/cocodataset, 'results format': image_id, category_id, bbox, score"
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """People as boxes: image_id int64 [N], box_image float64 [N, 4] (x, y, w, h), score [N].
+
+    `empty` counts boxes of a file that were left out because width or height is not above 0.
+    """
+
+    image_id: np.ndarray
+    box_image: np.ndarray
+    score: np.ndarray
+    empty: int = 0
+
+    def __len__(self) -> int:
+        return len(self.image_id)
+
+    def of_images(self, wanted: Collection[int]) -> Boxes:
+        """Those of the wanted images, in the same order."""
+        rows = np.isin(self.image_id, np.fromiter(wanted, np.int64, len(wanted)))
+        return Boxes(self.image_id[rows], self.box_image[rows], self.score[rows], self.empty)
+
+
+def truth_boxes(prepared: Path, split: str) -> Boxes:
+    """Boxes of the split's people with keypoints, score 1: the `gt` protocol."""
+    persons = Table(prepared / split / "persons.arrow")
+    boxes = np.asarray(persons["box_image"], dtype=np.float64)
+    return Boxes(np.asarray(persons["image_id"], dtype=np.int64), boxes, np.ones(len(boxes)))
+
+
+def image_files(prepared: Path, raw: Path, split: str) -> dict[int, Path]:
+    """Image id -> file, of all readable images of the split."""
+    images = Table(prepared / split / "images.arrow")
+    return {int(i): raw / path for i, path in zip(images["image_id"], images["path"], strict=True)}
+
+
+def read_detections(path: Path, known: Collection[int]) -> Boxes:
+    """A detector's boxes in COCO results format; other categories than person are left out.
+
+    `known` are the split's image ids. Raises ValueError that names file and row where a row is
+    malformed or the file belongs to other images.
+    """
+    rows = _read_json(path)
+    if not isinstance(rows, list):
+        raise ValueError(
+            f"{path}: given {type(rows).__name__}, accepted: a list ({RESULTS_FORMAT})"
+        )
+    people = [(n, row) for n, row in enumerate(rows) if _is_person(path, n, row)]
+    for n, row in people:
+        _check_detection(path, n, row, known)
+    kept = [row for _, row in people if row["bbox"][2] > 0 and row["bbox"][3] > 0]
+    return Boxes(
+        np.array([row["image_id"] for row in kept], dtype=np.int64),
+        np.array([row["bbox"] for row in kept], dtype=np.float64).reshape(-1, 4),
+        np.array([row["score"] for row in kept], dtype=np.float64),
+        len(people) - len(kept),
+    )
+
+
+def read_image_info(path: Path, folder: Path) -> dict[int, Path]:
+    """Image id -> file of an official `image_info_*.json` (test-dev's has no annotations)."""
+    content = _read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        raise ValueError(f"{path}: no list `images`; accepted: COCO's image_info_test-dev2017.json")
+    files: dict[int, Path] = {}
+    for n, row in enumerate(content["images"]):
+        if not isinstance(row, dict) or not {"id", "file_name"} <= set(row):
+            raise ValueError(f"{path}: images[{n}]: given {row!r}, accepted: id and file_name")
+        files[int(row["id"])] = folder / Path(str(row["file_name"])).name
+    return files
+
+
+def results_rows(poses: Mapping[int, Sequence[Pose]]) -> list[dict[str, Any]]:
+    """COCO results format, per image id and best first; keypoints as x, y, score.
+
+    No `bbox`: pycocotools would take the rows for boxes.
+    """
+    return [_results_row(image_id, pose) for image_id in poses for pose in poses[image_id]]
+
+
+def test_dev_name(algorithm: str) -> str:
+    """The name that COCO's server asks for."""
+    return f"person_keypoints_test-dev2017_{algorithm}_results.json"
+
+
+def _results_row(image_id: int, pose: Pose) -> dict[str, Any]:
+    scores = pose.keypoint_scores
+    assert scores is not None, "a predicted pose has keypoint scores"
+    columns = np.column_stack([pose.keypoints_image, scores]).astype(np.float64)
+    return {
+        "image_id": image_id,
+        "category_id": PERSON,
+        "keypoints": columns.ravel().tolist(),
+        "score": pose.score,
+    }
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise ValueError(f"{path}: no such file") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not readable as json ({error}); was it copied whole?") from error
+
+
+def _is_person(path: Path, n: int, row: object) -> bool:
+    if not isinstance(row, dict) or not {"image_id", "category_id", "bbox", "score"} <= set(row):
+        raise ValueError(f"{path}: row {n}: given {_short(row)}, accepted: {RESULTS_FORMAT}")
+    return bool(row["category_id"] == PERSON)
+
+
+def _check_detection(path: Path, n: int, row: Mapping[str, Any], known: Collection[int]) -> None:
+    box = row["bbox"]
+    if not isinstance(box, list) or len(box) != 4 or not _finite(box):
+        raise ValueError(f"{path}: row {n}: bbox: given {_short(box)}, accepted: 4 finite numbers")
+    if not _finite([row["score"]]):
+        raise ValueError(f"{path}: row {n}: score: given {row['score']!r}, accepted: a number")
+    if not isinstance(row["image_id"], int) or row["image_id"] not in known:
+        raise ValueError(
+            f"{path}: row {n}: image_id {row['image_id']!r} is none of the {len(known)} images "
+            "that are evaluated: this file belongs to another data set or split"
+        )
+
+
+def _finite(values: Iterable[object]) -> bool:
+    return all(
+        isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values
+    )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 80 else f"{text[:77]}..."
