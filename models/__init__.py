@@ -1,4 +1,22 @@
-"""Wing 2: networks and losses, torch only. The menu."""
+"""Wing 2: networks and losses, torch only. The menu.
 
-ARCHITECTURES: dict = {}
-LOSSES: dict = {}
+`ARCHITECTURES[name](channels, **ARCHITECTURES[name].VARIANTS[variant])` is a network;
+`LOSSES[name](**options)(predicted, target, weight)` a scalar.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models.hrnet import HRNet
+from models.losses import KeypointMSE
+from models.simple_baseline import SimpleBaseline
+
+ARCHITECTURES: dict[str, Any] = {
+    "hrnet": HRNet,
+    "simple_baseline": SimpleBaseline,
+}
+
+LOSSES: dict[str, Any] = {
+    "keypoint_mse": KeypointMSE,
+}

@@ -1,0 +1,104 @@
+"""Blocks that several papers share, and how a network states and splits what it paints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+Fields = dict[str, Tensor]  # field name -> [B, C, h, w]; one dict per supervised stage
+
+
+class Output(NamedTuple):
+    """What one stage paints for one field: `channels` at 1/`stride` of the input."""
+
+    channels: int
+    stride: int
+
+
+class Bottleneck(nn.Module):
+    """ResNet's bottleneck, torchvision's form (stride on the 3x3): -> 4 x `planes` channels.
+
+    x -> 1x1 planes -> 3x3 planes, stride -> 1x1 4 planes -> + shortcut(x) -> ReLU; the shortcut
+    is a 1x1 (`downsample`) where the shape changes. He et al. 2016, arXiv:1512.03385, figure 5.
+    """
+
+    def __init__(self, inputs: int, planes: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, planes, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.conv3 = nn.Conv2d(planes, 4 * planes, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * planes)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample: nn.Module = nn.Identity()
+        if stride != 1 or inputs != 4 * planes:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inputs, 4 * planes, 1, stride, bias=False), nn.BatchNorm2d(4 * planes)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        return self.relu(self.bn3(self.conv3(y)) + self.downsample(x))
+
+
+def bottlenecks(inputs: int, planes: int, count: int, stride: int = 1) -> nn.Sequential:
+    """`count` bottlenecks, the first with `stride`: one `layerN` of a ResNet."""
+    first = Bottleneck(inputs, planes, stride)
+    return nn.Sequential(first, *(Bottleneck(4 * planes, planes) for _ in range(count - 1)))
+
+
+def conv_bn_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+def split_fields(painted: Tensor, channels: dict[str, int]) -> Fields:
+    """[B, sum of channels, h, w] -> {field: [B, C, h, w]}, in the order of `channels`."""
+    return dict(zip(channels, painted.split(list(channels.values()), dim=1), strict=True))
+
+
+def check_channels(channels: dict[str, int]) -> None:
+    """ValueError unless `channels` names at least one field of at least one channel."""
+    if not channels or min(channels.values()) < 1:
+        raise ValueError(f"channels: given {channels!r}, accepted: {{field: channels >= 1}}")
+
+
+def check_counts(name: str, given: Sequence[int], length: int) -> None:
+    """ValueError unless the option `name` holds `length` whole numbers of at least 1."""
+    whole = all(isinstance(value, int) and value >= 1 for value in given)
+    if len(given) != length or not whole:
+        raise ValueError(f"{name}: given {list(given)}, accepted: {length} whole numbers >= 1")
+
+
+def check_input(images: Tensor, divisor: int) -> None:
+    """ValueError unless images are [B, 3, H, W] with H and W multiples of `divisor`."""
+    shape = tuple(images.shape)
+    if len(shape) != 4 or shape[1] != 3 or shape[2] % divisor or shape[3] % divisor:
+        raise ValueError(
+            f"images: given shape {shape}, accepted: [B, 3, H, W] with H and W multiples of "
+            f"{divisor}; change the recipe's input_size"
+        )
+
+
+def initialise(network: nn.Module, init: str) -> None:
+    """Draw the weights of every convolution; biases 0, BatchNorm 1 and 0 (torch's default).
+
+    "small_normal": N(0, 0.001), what HRNet and SimpleBaseline publish; meant for what stands
+    on a pretrained trunk. "kaiming": He et al. 2015, fan out, for a network trained from
+    scratch; convolutions with a bias (those that paint fields) stay at N(0, 0.001).
+    """
+    if init not in ("small_normal", "kaiming"):
+        raise ValueError(f"init: given {init!r}, accepted: 'small_normal', 'kaiming'")
+    for module in network.modules():
+        if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            continue
+        if init == "kaiming" and module.bias is None:
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        else:
+            nn.init.normal_(module.weight, std=0.001)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

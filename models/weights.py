@@ -1,0 +1,176 @@
+"""Weights from files: reading official and own checkpoints, filling a network, saying what came.
+
+A file holds a state dict, bare or under `state_dict` or `model`; wrappers' prefixes are dropped.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+State = dict[str, Tensor]
+
+NESTED = ("state_dict", "model")  # where checkpoints keep their weights
+# DataParallel, half-precision wrapper (the network is the second of a Sequential), torch.compile
+WRAPPERS = ("module.", "1.", "_orig_mod.")
+COUNTER = "num_batches_tracked"  # old files lack it; nothing we compute reads it
+LEAST_SHARE = 0.9  # of the trunk's weights, below which a file is of another network
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a file gave a network: keys loaded, keys left out with the reason, keys not filled.
+
+    `share`: of the trunk's weights that were loaded. `str` tells it in three lines.
+    """
+
+    loaded: tuple[str, ...]
+    left_out: dict[str, str]
+    missing: tuple[str, ...]
+    share: float
+
+    def __str__(self) -> str:
+        reasons = [f"{_part(key)} ({reason})" for key, reason in self.left_out.items()]
+        total = len(self.loaded) + len(self.missing)
+        return (
+            f"loaded {len(self.loaded)} of {total} tensors, {self.share:.1%} of the trunk\n"
+            f"left out {len(self.left_out)}: {_tally(reasons)}\n"
+            f"keep their initial values {len(self.missing)}: {_tally(map(_part, self.missing))}"
+        )
+
+
+def read_state_dict(path: Path) -> State:
+    """The weights in `path` (torch or safetensors), on the CPU, without wrappers' prefixes.
+
+    Runs no code from the file. Raises ValueError that names the file.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; accepted: a torch or safetensors checkpoint")
+    content = _read(path)
+    for key in NESTED:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not content or not all(map(_is_entry, content.items())):
+        found = sorted(map(str, content))[:8] if isinstance(content, dict) else type(content)
+        raise ValueError(
+            f"{path}: holds no state dict, found {found}; accepted: names with tensors, "
+            f"bare or under {' or '.join(NESTED)}"
+        )
+    return strip_wrappers(content)
+
+
+def _read(path: Path) -> object:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path}: not a torch checkpoint, or one that holds more than tensors and plain "
+            f"values; save its state dict alone and give that file"
+        ) from error
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError, SafetensorError) as error:
+        raise ValueError(f"{path}: damaged or no checkpoint ({error}); fetch it again") from error
+
+
+def _is_entry(item: tuple[object, object]) -> bool:
+    return isinstance(item[0], str) and isinstance(item[1], Tensor)
+
+
+def strip_wrappers(state: State) -> State:
+    """Without the prefixes that wrappers put before every key, however they are nested."""
+    for prefix in WRAPPERS:
+        if state and all(key.startswith(prefix) for key in state):
+            return strip_wrappers({key[len(prefix) :]: value for key, value in state.items()})
+    return state
+
+
+def load_trunk(
+    network: nn.Module,
+    state: State,
+    where: str = "the pretrained file",
+    least: float = LEAST_SHARE,
+) -> LoadReport:
+    """Copy what `state` shares with the network in name and shape; the rest is reported.
+
+    The trunk is the network without its `HEADS`. Raises ValueError, with the network untouched,
+    where less than the share `least` of the trunk's weights would be loaded. Print the report.
+    """
+    report = compare(network, state)
+    if not report.loaded or report.share < least:
+        raise ValueError(
+            f"{where}: not a {type(network).__name__} of this variant: fills "
+            f"{report.share:.1%} of its trunk, accepted: at least {least:.0%}; give the file of "
+            f"this architecture and variant, or leave `pretrained` out to start without\n{report}"
+        )
+    _copy(network, state, report.loaded)
+    return report
+
+
+def load_whole(network: nn.Module, state: State, where: str = "the checkpoint") -> None:
+    """Copy `state` into the network, which it must fit in every name and shape.
+
+    Raises ValueError, with the network untouched, for a checkpoint of another architecture,
+    variant or skeleton.
+    """
+    report = compare(network, state)
+    left_out = {key: why for key, why in report.left_out.items() if not key.endswith(COUNTER)}
+    if left_out or report.missing:
+        raise ValueError(
+            f"{where}: does not fit {type(network).__name__}: saved by another architecture, "
+            f"variant or skeleton; build the network from the recipe it was trained with\n{report}"
+        )
+    _copy(network, state, report.loaded)
+
+
+def compare(network: nn.Module, state: State) -> LoadReport:
+    """What loading would do, without doing it."""
+    own = network.state_dict()
+    left_out = {}
+    for key, value in state.items():
+        if key not in own:
+            left_out[key] = "not in the network"
+        elif value.shape != own[key].shape:
+            left_out[key] = f"{_shape(value)} in the file, {_shape(own[key])} in the network"
+    filled = {key: None for key in state if key not in left_out}
+    missing = tuple(key for key in own if key not in filled and not key.endswith(COUNTER))
+    return LoadReport(tuple(filled), left_out, missing, _trunk_share(network, filled.keys()))
+
+
+def _trunk_share(network: nn.Module, filled: Collection[str]) -> float:
+    heads = tuple(f"{head}." for head in getattr(network, "HEADS", ()))
+    sizes = {k: v.numel() for k, v in network.named_parameters() if not k.startswith(heads)}
+    given = sum(size for key, size in sizes.items() if key in filled)
+    return given / max(sum(sizes.values()), 1)
+
+
+def _copy(network: nn.Module, state: State, keys: Iterable[str]) -> None:
+    own = network.state_dict()
+    with torch.no_grad():
+        for key in keys:
+            own[key].copy_(state[key])
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"[{', '.join(map(str, tensor.shape))}]"
+
+
+def _part(key: str) -> str:
+    """`stage4.2.fuse_layers.1.0.weight` -> `stage4`: what a reader wants to hear of."""
+    return key.split(".")[0]
+
+
+def _tally(names: Iterable[str], most: int = 8) -> str:
+    """`a x3, b`: how often each name occurs, in order, the first `most` of them."""
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    told = [f"{name} x{n}" if n > 1 else name for name, n in counts.items()]
+    return ", ".join(told[:most]) + (" ..." if len(told) > most else "") if told else "none"
