@@ -1,0 +1,282 @@
+"""Scores a trained recipe: COCO numbers, predictions, matches, pictures, cost.
+
+python -m pipelines.evaluate RECIPE
+python -m pipelines.evaluate RECIPE --test-dev --detections F --images DIR --image-info F
+python -m pipelines.evaluate --champion SLOT --dataset NAME
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from data import DATASETS, EVALUATORS
+from data.sample import Pose
+from data.skeletons import Skeleton
+from models.cost import count
+from pipelines import places
+from pipelines.detections import (
+    Boxes,
+    image_files,
+    read_detections,
+    read_image_info,
+    results_rows,
+    test_dev_name,
+    truth_boxes,
+)
+from pipelines.pictures import draw_poses, write_picture
+from pipelines.recipe import Recipe, load_recipe
+from pipelines.trained import ByImage, Trained, load_trained, read_poses
+
+OVERLAYS = 12
+
+
+def main(argv: Sequence[str]) -> int:
+    arguments = parse(argv)
+    try:
+        if arguments.champion:
+            folder = evaluate_champion(arguments.champion, arguments.dataset)
+        elif arguments.test_dev:
+            folder = evaluate_test_dev(
+                arguments.recipe, arguments.detections, arguments.images, arguments.image_info
+            )
+        else:
+            folder = evaluate(arguments.recipe)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"evaluated: {folder}")
+    return 0
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m pipelines.evaluate", description=__doc__)
+    parser.add_argument("recipe", nargs="?")
+    parser.add_argument("--test-dev", action="store_true", help="write the file for COCO's server")
+    parser.add_argument("--detections", type=Path, help="person boxes of test-dev2017")
+    parser.add_argument("--images", type=Path, help="folder of test2017's images")
+    parser.add_argument("--image-info", type=Path, help="image_info_test-dev2017.json")
+    parser.add_argument("--champion", metavar="SLOT", help="evaluate a slot's champion instead")
+    parser.add_argument("--dataset", help="on this data set")
+    given = parser.parse_args(argv)
+    if bool(given.champion) == bool(given.recipe) or bool(given.champion) != bool(given.dataset):
+        parser.error("give RECIPE, or --champion SLOT --dataset NAME")
+    if given.test_dev and None in (given.detections, given.images, given.image_info):
+        parser.error("--test-dev needs --detections, --images and --image-info")
+    return given
+
+
+def evaluate(name: str) -> Path:
+    """The stage: results/<recipe>/trained -> results/<recipe>/evaluation and metrics.json."""
+    recipe = load_recipe(name)
+    trained = load_trained(places.trained(name) / "best.pt", name, recipe)
+    summary = prepared_summary(recipe.dataset)
+    if trained.checkpoint["data_hash"] != summary["data_hash"]:
+        raise ValueError(
+            f"results/{name}/trained/best.pt: trained on data {trained.checkpoint['data_hash']:.12}"
+            f", prepared is {summary['data_hash']:.12}; run `dvc repro train@{name}`"
+        )
+    note = places.trained(name) / "summary.json"
+    run_id = json.loads(note.read_text()).get("run_id") if note.is_file() else None
+    folder = places.evaluated(name)
+    metrics = write_evaluation(trained, folder, {"recipe": name, "run_id": run_id})
+    write_json(folder.parent / "metrics.json", metrics)
+    return folder
+
+
+def evaluate_champion(slot: str, dataset: str) -> Path:
+    """The slot's champion on another data set's split, for a fair comparison there."""
+    from pipelines.tracking import champion_checkpoint
+
+    if dataset not in DATASETS:
+        raise ValueError(f"--dataset: given {dataset!r}, accepted: {', '.join(DATASETS)}")
+    path, identity = champion_checkpoint(slot)
+    trained = load_trained(path, f"champion of {slot}", None)
+    if trained.skeleton != DATASETS[dataset].SKELETON:
+        raise ValueError(
+            f"--dataset: {dataset} has skeleton {DATASETS[dataset].SKELETON.name}, the champion of "
+            f"{slot} predicts {trained.skeleton.name}; accepted: a data set of the same skeleton"
+        )
+    trained = replace(trained, recipe=replace(trained.recipe, dataset=dataset))
+    digest = prepared_summary(dataset)["data_hash"]
+    folder = places.home() / "results" / "champions" / slot / f"{dataset}-{digest[:12]}"
+    write_evaluation(trained, folder, {"slot": slot, **identity})
+    return folder
+
+
+def evaluate_test_dev(name: str, detections: Path, images: Path, image_info: Path) -> Path:
+    """The results file for COCO's server, from a detector's boxes; nothing here can score it."""
+    recipe = load_recipe(name)
+    files = read_image_info(image_info, images)
+    boxes = read_detections(detections, files.keys())
+    missing = sorted({int(i) for i in boxes.image_id if not files[int(i)].is_file()})
+    if missing:
+        raise ValueError(
+            f"{images}: lacks {len(missing)} of the images that have boxes, the first "
+            f"{files[missing[0]].name}; accepted: the folder of COCO's test2017 images"
+        )
+    trained = load_trained(places.trained(name) / "best.pt", name, recipe)
+    poses = read_poses(trained, boxes, files, both=False)[-1]
+    folder = places.home() / "results" / name / "test_dev"
+    with whole(folder) as part:
+        write_json(part / test_dev_name(name), results_rows(poses), indent=None)
+    return folder
+
+
+def prepared_summary(dataset: str) -> dict[str, Any]:
+    path = places.prepared(dataset) / "summary.json"
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; run `dvc repro prepare@{dataset}` first")
+    return dict(json.loads(path.read_text()))
+
+
+def write_evaluation(trained: Trained, folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    """Evaluates on the recipe's data set and split; fills `folder`, whole or not at all."""
+    started = time.monotonic()
+    recipe, split = trained.recipe, trained.recipe.evaluation.split
+    module, raw = DATASETS[recipe.dataset], places.raw(recipe.dataset)
+    truth = module.truth(raw, split)
+    files = image_files(places.prepared(recipe.dataset), raw, split)
+    protocols = box_sets(recipe, truth)
+    metrics: dict[str, Any] = {}
+    no_flip: dict[str, float] = {}
+    with whole(folder) as part:
+        for protocol, boxes in protocols.items():
+            plain, flipped = read_poses(trained, boxes, files, both=True)
+            evaluator = score(recipe, trained.skeleton, flipped, truth)
+            evaluator.matches().save(part / f"matches_{protocol}.npz")
+            rows = results_rows(flipped)
+            write_json(part / f"predictions_{protocol}.json", rows, indent=None)
+            metrics |= named(evaluator.result(), protocol)
+            no_flip |= named(score(recipe, trained.skeleton, plain, truth).result(), protocol)
+            if protocol == "gt":
+                write_overlays(part / "overlays", trained, flipped, files)
+            say(protocol, metrics, no_flip)
+        metrics["no_flip"] = no_flip
+        write_json(part / "metrics.json", metrics)
+        about = {**identity, **describe(trained), "seconds": round(time.monotonic() - started, 1)}
+        counts = {p: count_boxes(boxes, truth, files) for p, boxes in protocols.items()}
+        write_json(part / "evaluation.json", {**about, "counts": counts})
+    return metrics
+
+
+def box_sets(recipe: Recipe, truth: Mapping[int, object]) -> dict[str, Boxes]:
+    """`gt`, and `det` where the data set comes with a detector's boxes for this split."""
+    module, split = DATASETS[recipe.dataset], recipe.evaluation.split
+    boxes = {"gt": truth_boxes(places.prepared(recipe.dataset), split)}
+    detections_file = getattr(module, "detections_file", None)
+    path = detections_file(places.raw(recipe.dataset), split) if detections_file else None
+    if path is not None:
+        boxes["det"] = read_detections(path, truth.keys())
+    return boxes
+
+
+def score(
+    recipe: Recipe, skeleton: Skeleton, poses: ByImage, truth: Mapping[int, list[Pose]]
+) -> Any:
+    """The recipe's evaluator after all images of the split, those without boxes too."""
+    evaluator = EVALUATORS[recipe.evaluation.evaluator](skeleton)
+    for image_id, people in truth.items():
+        evaluator.add(image_id, poses.get(image_id, []), people)
+    return evaluator
+
+
+def count_boxes(boxes: Boxes, truth: Mapping[int, object], files: Mapping[int, Path]) -> Any:
+    """How many images were scored, and on how many of them nothing could be found."""
+    return {
+        "images": len(truth),
+        "images_without_boxes": len(set(truth) - {int(i) for i in boxes.image_id}),
+        "unreadable_images": len(set(truth) - set(files)),
+        "boxes": len(boxes),
+        "empty_boxes_left_out": boxes.empty,
+    }
+
+
+def describe(trained: Trained) -> dict[str, Any]:
+    """What was evaluated, on what: lineage, protocol, cost in the four counts."""
+    recipe, checkpoint = trained.recipe, trained.checkpoint
+    cost = count(trained.network, trained.input_size)
+    counts = ("params", "exact_g", "exact_gi", "hr_g", "hr_gi")
+    return {
+        "dataset": recipe.dataset,
+        "split": recipe.evaluation.split,
+        "fingerprint": checkpoint["fingerprint"],
+        "recipe_digest": recipe.digest(),
+        "trained_on": checkpoint["data_hash"],
+        "data_hash": prepared_summary(recipe.dataset)["data_hash"],
+        "epoch": checkpoint["epoch"],
+        "input_size": recipe.input_size,
+        "device": trained.device.type,
+        "protocol": {"flip_test": True, "precision": "fp32"}
+        | {k: getattr(recipe.evaluation, k) for k in ("keypoint_threshold", "nms_threshold")},
+        "cost": {name: getattr(cost, name) for name in counts},
+    }
+
+
+def write_overlays(
+    folder: Path, trained: Trained, poses: ByImage, files: Mapping[int, Path]
+) -> None:
+    """Predicted skeletons on some images, the same ones for every recipe of a data set."""
+    folder.mkdir()
+    ids, threshold = sorted(poses), trained.recipe.evaluation.keypoint_threshold
+    chosen = ids[:: max(1, len(ids) // OVERLAYS)][:OVERLAYS]
+    for image_id in chosen:
+        image = cv2.imread(str(files[image_id]), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        assert image is not None, "prepare reads every image once"
+        shown = [
+            hide_unsure(p, trained.recipe.evaluation.keypoint_threshold) for p in poses[image_id]
+        ]
+        picture = draw_poses(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), shown, trained.skeleton)
+        write_picture(folder / f"{image_id:012d}.jpg", picture)
+
+
+def hide_unsure(pose: Pose, threshold: float) -> Pose:
+    """Keypoints of a score up to `threshold` are not drawn."""
+    assert pose.keypoint_scores is not None
+    return replace(pose, visibility=np.where(pose.keypoint_scores > threshold, 2, 0))
+
+
+def named(result: Mapping[str, float], protocol: str) -> dict[str, float]:
+    return {f"{key}@{protocol}": float(value) for key, value in result.items()}
+
+
+def say(protocol: str, metrics: Mapping[str, Any], no_flip: Mapping[str, float]) -> None:
+    numbers = [f"{k.split('@')[0]} {v:.3f}" for k, v in metrics.items() if k.endswith(protocol)]
+    print(
+        f"{protocol}: {'  '.join(numbers)}  (without flip test AP {no_flip[f'AP@{protocol}']:.3f})"
+    )
+
+
+@contextmanager
+def whole(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which takes `folder`'s place when all went well and vanishes otherwise."""
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True)
+        yield part
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
+    except PermissionError as error:
+        raise ValueError(f"{folder}: no permission to write there") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_json(path: Path, content: object, indent: int | None = 2) -> None:
+    path.write_text(json.dumps(content, indent=indent) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
