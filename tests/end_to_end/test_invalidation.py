@@ -1,4 +1,4 @@
-"""dvc.yaml as it is, with stages that only write their outs: what a change re-runs, and what not."""
+"""dvc.yaml as it is, with stages that only write their outs: what a change re-runs."""
 
 from __future__ import annotations
 

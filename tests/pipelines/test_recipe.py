@@ -1,4 +1,4 @@
-"""Recipes: strict reading, errors that name the place, every file in recipes/ valid and complete."""
+"""Recipes: strict reading, errors that name the place, all of recipes/ valid and complete."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def put(content: dict[str, Any], path: str, value: object) -> dict[str, Any]:
     ],
 )
 def test_wrong_input_is_told_with_its_place(path: str, value: object, said: str) -> None:
-    with pytest.raises(ValueError, match="r.yaml") as caught:
+    with pytest.raises(ValueError, match=r"r\.yaml") as caught:
         read_recipe(put(demo(), path, value), "r.yaml")
     assert said in str(caught.value)
 
