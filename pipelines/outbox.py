@@ -1,0 +1,200 @@
+"""What a training has to tell a tracker: lines in a file, sent by a thread when the server answers.
+
+The file is written first, so nothing is lost where no server answers; how far it was sent stands
+beside it. Knows no tracker: whoever opens an outbox hands in how to connect and deliver.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+Record = dict[str, Any]
+Deliver = Callable[[Record], None]
+BACK_OFF_SECONDS = 60.0
+
+
+class Refused(Exception):
+    """The server answered and will never take this record: put it aside and go on."""
+
+
+class Outbox:
+    """`outbox.jsonl`: one record a line, the first one (`open`) says which run they belong to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._position_path = path.with_suffix(".sent")
+        self._lock = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._held = self._hold()
+        _drop_torn_line(path)
+
+    def _hold(self) -> IO[str]:
+        held = self.path.with_suffix(".lock").open("w")
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            held.close()
+            raise ValueError(
+                f"{self.path}: a training that runs is sending it; wait for its end"
+            ) from error
+        return held
+
+    def release(self) -> None:
+        self._held.close()
+
+    def append(self, kind: str, **content: Any) -> None:
+        """Adds a record and returns when the operating system has it."""
+        line = json.dumps({"kind": kind, "time": time.time(), **content}) + "\n"
+        with self._lock, self.path.open("a") as file:
+            file.write(line)
+            file.flush()
+
+    def records(self, position: int = 0) -> Iterator[tuple[Record, int]]:
+        """Records from a byte position on, each with the position behind it."""
+        if not self.path.is_file():
+            return
+        with self.path.open("rb") as file:
+            file.seek(position)
+            for line in iter(file.readline, b""):
+                if not line.endswith(b"\n"):
+                    return
+                position += len(line)
+                yield json.loads(line), position
+
+    @property
+    def header(self) -> Record | None:
+        """What the last attempt said about its run; None in a new outbox."""
+        opened = [record for record, _ in self.records() if record["kind"] == "open"]
+        return opened[-1] if opened else None
+
+    def began(self) -> float:
+        """When the first attempt began, seconds since 1970."""
+        return next((float(record["time"]) for record, _ in self.records()), time.time())
+
+    def last_epoch(self) -> int:
+        """The last epoch written down, -1 where there is none."""
+        return max((r["epoch"] for r, _ in self.records() if r["kind"] == "epoch"), default=-1)
+
+    def checkpoints(self) -> set[tuple[int, str]]:
+        records = (r for r, _ in self.records() if r["kind"] == "checkpoint")
+        return {(r["epoch"], r["sha256"]) for r in records}
+
+    def position(self, address: str) -> int:
+        """How far the file was sent to that address (server and run)."""
+        if not self._position_path.is_file():
+            return 0
+        kept = json.loads(self._position_path.read_text())
+        return int(kept["position"]) if kept["address"] == address else 0
+
+    def keep_position(self, address: str, position: int) -> None:
+        new = self._position_path.with_suffix(".sent.new")
+        new.write_text(json.dumps({"address": address, "position": position}))
+        new.replace(self._position_path)
+
+    def refuse(self, record: Record, reason: str) -> None:
+        with self.path.with_suffix(".refused.jsonl").open("a") as file:
+            file.write(json.dumps({"reason": reason, **record}) + "\n")
+
+
+class Postman:
+    """Sends an outbox in a thread of its own, so that a silent server never holds up training.
+
+    `connect()` gives (server, run id, deliver). `deliver(record)` raises Refused for what will
+    never be taken and anything else for "not now"; then nothing is tried for `back_off` seconds.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        connect: Callable[[], tuple[str, str, Deliver]],
+        back_off: float = BACK_OFF_SECONDS,
+    ) -> None:
+        self._outbox, self._connect, self._back_off = outbox, connect, back_off
+        self._address = ""
+        self.run_id: str | None = None
+        self._deliver: Deliver | None = None
+        self._wake, self._ending, self._connected = (threading.Event() for _ in range(3))
+        self._all_sent, self._told = False, False
+        self._thread = threading.Thread(target=self._work, name="postman", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        self._wake.set()
+
+    def connected(self, seconds: float) -> str | None:
+        """The run's id, waited for at most so long."""
+        self._connected.wait(seconds)
+        return self.run_id
+
+    def notify(self) -> None:
+        self._wake.set()
+
+    def finish(self, patience: float) -> bool:
+        """Last attempt, `patience` seconds at most; True where all was sent."""
+        self._ending.set()
+        self._wake.set()
+        self._thread.join(patience)
+        return self._all_sent and not self._thread.is_alive()
+
+    def deliver_all(self) -> None:
+        """Sends all that waits; raises what the server (or the lack of one) raised."""
+        if self._deliver is None:
+            server, self.run_id, self._deliver = self._connect()
+            self._address = f"{server} {self.run_id}"
+            self._connected.set()
+        for record, behind in self._outbox.records(self._outbox.position(self._address)):
+            try:
+                self._deliver(record)
+            except Refused as error:
+                self._outbox.refuse(record, str(error))
+                _say(f"the server refuses a {record['kind']}: {error}")
+            self._outbox.keep_position(self._address, behind)
+
+    def _work(self) -> None:
+        while True:
+            self._wake.wait()
+            last = self._ending.is_set()
+            self._wake.clear()
+            self._all_sent = self._attempt()
+            if last:
+                return
+            if not self._all_sent:
+                self._ending.wait(self._back_off)
+                self._wake.set()
+
+    def _attempt(self) -> bool:
+        try:
+            self.deliver_all()
+        except Exception as error:  # noqa: BLE001 - whatever a tracker raises, training goes on
+            self._deliver = None  # the next attempt asks anew which run it is
+            if not self._told:
+                reason = str(error).splitlines()[0][:200] if str(error) else repr(error)
+                _say(f"no answer from the tracking server ({reason}); training goes on, and what "
+                     f"it tells is kept in {self._outbox.path}")  # fmt: skip
+            self._told = True
+            return False
+        if self._told:
+            _say("the tracking server answers again; all was sent")
+        self._told = False
+        return True
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cuts off a last line that a killed process left without its end."""
+    if not path.is_file():
+        return
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        with path.open("r+b") as file:
+            file.truncate(content.rfind(b"\n") + 1)
+
+
+def _say(text: str) -> None:
+    print(f"tracking: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,150 @@
+"""One training's voice: epochs, pictures, checkpoints and the machine's load, into an outbox."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import torch
+
+from pipelines.outbox import Outbox, Postman
+
+FINAL_PATIENCE_SECONDS = 60.0
+SYSTEM_SECONDS = 10.0
+GPU_QUERY = ("utilization.gpu", "memory.used", "power.draw")
+GPU_NAMES = ("utilization_percentage", "memory_usage_megabytes", "power_usage_watts")
+
+
+class RunLog:
+    """The `Report` of pipelines/worker.py. Its methods return at once; sending is the postman's."""
+
+    def __init__(self, outbox: Outbox, postman: Postman) -> None:
+        self._outbox, self._postman = outbox, postman
+        self._last_epoch = outbox.last_epoch()
+        self._checkpoints = outbox.checkpoints()
+        self._load = MachineLoad(outbox)
+        self._closed = False
+
+    @property
+    def run_id(self) -> str | None:
+        """MLflow's id of this run; None as long as no server has answered."""
+        return self._postman.run_id
+
+    def start(self) -> RunLog:
+        self._postman.start()
+        self._load.start()
+        return self
+
+    def wait(self, seconds: float) -> str | None:
+        """`run_id`, waited for at most so long."""
+        return self._postman.connected(seconds)
+
+    def epoch(self, epoch: int, step: int, metrics: dict[str, float]) -> None:
+        """An epoch's numbers, once: an epoch that is already written down is left out."""
+        if epoch <= self._last_epoch:
+            return
+        self._last_epoch = epoch
+        self._outbox.append("epoch", epoch=epoch, step=step, metrics=_plain(metrics))
+        self._postman.notify()
+
+    def picture(self, path: Path, folder: str) -> None:
+        self._outbox.append("picture", path=str(path.resolve()), folder=folder)
+        self._postman.notify()
+
+    def checkpoint(self, path: Path, epoch: int, metrics: dict[str, float], sha256: str) -> None:
+        """A checkpoint that is kept: its place, digest and numbers, not its weights."""
+        if (epoch, sha256) in self._checkpoints:
+            return
+        self._checkpoints.add((epoch, sha256))
+        self._outbox.append(
+            "checkpoint",
+            place=path.resolve().as_uri(),
+            epoch=epoch,
+            metrics=_plain(metrics),
+            sha256=sha256,
+        )
+        self._postman.notify()
+
+    def close(self, status: str, patience: float = FINAL_PATIENCE_SECONDS) -> Path | None:
+        """Ends the run (FINISHED, FAILED or KILLED); the outbox if something was left unsent.
+
+        Waits at most `patience` seconds, and prints the command that sends what is left.
+        """
+        assert status in ("FINISHED", "FAILED", "KILLED"), status
+        if self._closed:
+            return None
+        self._closed = True
+        self._load.end()
+        self._outbox.append("close", status=status)
+        sent = self._postman.finish(patience)
+        self._outbox.release()
+        if sent:
+            return None
+        print(
+            "tracking: not everything reached the tracking server. When it answers:\n"
+            f"    python -m pipelines.tracking {self._outbox.path}",
+            file=sys.stderr,
+        )
+        return self._outbox.path
+
+
+class MachineLoad(threading.Thread):
+    """Writes processor, memory and GPU load to the outbox every ten seconds, and once at the end."""
+
+    def __init__(self, outbox: Outbox, seconds: float = SYSTEM_SECONDS) -> None:
+        super().__init__(name="machine-load", daemon=True)
+        self._outbox, self._seconds = outbox, seconds
+        self._ending = threading.Event()
+        self._began = outbox.began()
+
+    def run(self) -> None:
+        while not self._ending.wait(self._seconds):
+            self._write()
+
+    def end(self) -> None:
+        if not self._ending.is_set():
+            self._ending.set()
+            self._write()
+
+    def _write(self) -> None:
+        step = int(time.time() - self._began)
+        self._outbox.append("system", step=step, metrics=machine_load())
+
+
+def machine_load() -> dict[str, float]:
+    """Load of this machine, under the names of MLflow's system metrics."""
+    memory = psutil.virtual_memory()
+    load = {
+        "system/cpu_utilization_percentage": psutil.cpu_percent(),
+        "system/system_memory_usage_megabytes": memory.used / 1e6,
+        "system/system_memory_usage_percentage": memory.percent,
+    }
+    return load | (_gpu_load() if torch.cuda.is_available() else {})
+
+
+def _gpu_load() -> dict[str, float]:
+    command = [
+        "nvidia-smi", f"--query-gpu={','.join(GPU_QUERY)}", "--format=csv,noheader,nounits",
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    load: dict[str, float] = {}
+    for index, line in enumerate(done.stdout.splitlines()):
+        for name, text in zip(GPU_NAMES, line.split(","), strict=False):
+            try:
+                load[f"system/gpu_{index}_{name}"] = float(text)
+            except ValueError:  # "[N/A]": this card does not tell
+                continue
+    return load
+
+
+def _plain(metrics: dict[str, float]) -> dict[str, float]:
+    """Numbers as json takes them; what is not finite is left out (a line in a picture has a gap)."""
+    return {key: float(value) for key, value in metrics.items() if math.isfinite(value)}
