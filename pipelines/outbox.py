@@ -20,7 +20,7 @@ Deliver = Callable[[Record], None]
 BACK_OFF_SECONDS = 60.0
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The server answered and will never take this record: put it aside and go on."""
 
 
@@ -106,7 +106,7 @@ class Outbox:
 class Postman:
     """Sends an outbox in a thread of its own, so that a silent server never holds up training.
 
-    `connect()` gives (server, run id, deliver). `deliver(record)` raises Refused for what will
+    `connect()` gives (server, run id, deliver). `deliver(record)` raises RefusedError for what will
     never be taken and anything else for "not now"; then nothing is tried for `back_off` seconds.
     """
 
@@ -152,7 +152,7 @@ class Postman:
         for record, behind in self._outbox.records(self._outbox.position(self._address)):
             try:
                 self._deliver(record)
-            except Refused as error:
+            except RefusedError as error:
                 self._outbox.refuse(record, str(error))
                 _say(f"the server refuses a {record['kind']}: {error}")
             self._outbox.keep_position(self._address, behind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from pipelines.outbox import Outbox, Postman
 
 FINAL_PATIENCE_SECONDS = 60.0
 SYSTEM_SECONDS = 10.0
+LONGEST_PARAM = 6000
 GPU_QUERY = ("utilization.gpu", "memory.used", "power.draw")
 GPU_NAMES = ("utilization_percentage", "memory_usage_megabytes", "power_usage_watts")
 
@@ -94,7 +96,7 @@ class RunLog:
 
 
 class MachineLoad(threading.Thread):
-    """Writes processor, memory and GPU load to the outbox every ten seconds, and once at the end."""
+    """Writes processor, memory and GPU load to the outbox every ten seconds and at the end."""
 
     def __init__(self, outbox: Outbox, seconds: float = SYSTEM_SECONDS) -> None:
         super().__init__(name="machine-load", daemon=True)
@@ -146,5 +148,21 @@ def _gpu_load() -> dict[str, float]:
 
 
 def _plain(metrics: dict[str, float]) -> dict[str, float]:
-    """Numbers as json takes them; what is not finite is left out (a line in a picture has a gap)."""
+    """Numbers as json takes them; what is not finite is left out (a gap in the curve)."""
     return {key: float(value) for key, value in metrics.items() if math.isfinite(value)}
+
+
+def flatten(nested: dict[str, object], prefix: str = "") -> dict[str, str]:
+    """`{"training": {"epochs": 8}}` -> `{"training.epochs": "8"}`, cut to what MLflow takes."""
+    flat: dict[str, str] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = str(value)[:LONGEST_PARAM]
+    return flat
+
+
+def metric_name(ours: str) -> str:
+    """MLflow's spelling: no `@` is allowed there, `AP@gt` becomes `AP/gt`."""
+    return re.sub(r"[^/\w.\- :]", "_", ours.replace("@", "/"))

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import socket
 import sys
 import uuid
 from collections.abc import Sequence
@@ -20,9 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines import lineage, places
-from pipelines.outbox import BACK_OFF_SECONDS, Deliver, Outbox, Postman, Record, Refused
+from pipelines.outbox import BACK_OFF_SECONDS, Deliver, Outbox, Postman, Record, RefusedError
+from pipelines.page import open_page
 from pipelines.recipe import load_params
-from pipelines.run_log import RunLog
+from pipelines.run_log import RunLog, flatten, metric_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 RUN_KEY = "limber.run_key"
 OUTBOX_KEY = "limber.outbox"
 OUTBOX_NAME = "outbox.jsonl"
-LONGEST_PARAM = 6000
 PER_BATCH = 100  # MLflow takes this many params or tags at once
 ACCEPTED = "http://, https://, sqlite:///, postgresql://, mysql://"
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
@@ -119,22 +118,6 @@ def experiment_id(mlflow: MlflowClient, name: str, uri: str) -> str:
         raise
 
 
-def flatten(nested: dict[str, object], prefix: str = "") -> dict[str, str]:
-    """`{"training": {"epochs": 8}}` -> `{"training.epochs": "8"}`; values of 6000 letters at most."""
-    flat: dict[str, str] = {}
-    for key, value in nested.items():
-        if isinstance(value, dict) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = str(value)[:LONGEST_PARAM]
-    return flat
-
-
-def metric_name(ours: str) -> str:
-    """MLflow's spelling: no `@` is allowed there, `AP@gt` becomes `AP/gt`."""
-    return re.sub(r"[^/\w.\- :]", "_", ours.replace("@", "/"))
-
-
 class _TrackedRun:
     """Finds or makes the run that an outbox belongs to, and delivers its records."""
 
@@ -145,7 +128,7 @@ class _TrackedRun:
         self._header: Record = header
         self._began = outbox.began()
         self._uri: str = header["uri"]
-        self._run_id: str | None = header["run_id"]
+        self._wanted: str | None = header["run_id"]
 
     def connect(self) -> tuple[str, str, Deliver]:
         """(server, run id, deliver): the run exists when this returns."""
@@ -157,7 +140,7 @@ class _TrackedRun:
         return self._uri, self._run_id, self._deliver
 
     def _find(self) -> Run | None:
-        if self._run_id and (run := self._living(self._run_id)):
+        if self._wanted and (run := self._living(self._wanted)):
             return run
         key = self._header["fingerprint"]
         found = self._client.search_runs(
@@ -197,7 +180,7 @@ class _TrackedRun:
             getattr(self, f"_send_{record['kind']}")(record)
         except MlflowException as error:
             if error.error_code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
-                raise Refused(str(error)) from error
+                raise RefusedError(str(error)) from error
             raise
 
     def _last_epoch(self, run_id: str) -> int:
@@ -205,7 +188,7 @@ class _TrackedRun:
         return max((int(point.step) for point in points), default=-1)
 
     def _send_open(self, record: Record) -> None:
-        """Tags of this attempt, and what the run does not know of the recipe: params never change."""
+        """Tags of this attempt, and the params that the run lacks (MLflow never changes one)."""
         from mlflow.entities import Param, RunTag
 
         known = self._client.get_run(self._run_id).data.params
@@ -245,7 +228,7 @@ class _TrackedRun:
 
     def _send_picture(self, record: Record) -> None:
         if not Path(record["path"]).is_file():
-            raise Refused(f"{record['path']}: no such picture any more")
+            raise RefusedError(f"{record['path']}: no such picture any more")
         self._client.log_artifact(self._run_id, record["path"], record["folder"])
 
     def _send_checkpoint(self, record: Record) -> None:
@@ -301,32 +284,15 @@ def send(path: Path) -> None:
     print(f"sent: run {postman.run_id}")
 
 
-def page(port: int) -> None:
-    """Turns this process into the MLflow page; raises ValueError for a port that is taken."""
-    uri = tracking_uri()
-    if uri.startswith("http"):
-        print(f"the MLflow page is {uri}")
-        return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ValueError(f"port {port} is taken; choose another: make ui PORT=5001") from error
-    os.environ.update(QUIET, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
-    print(f"MLflow page: http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    os.execv(sys.executable, command)
-
-
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m pipelines.tracking", description=__doc__)
     parser.add_argument("what", help="path of an outbox, or `ui`")
     parser.add_argument("--port", type=int, default=5000)
     given = parser.parse_args(arguments)
     try:
-        page(given.port) if given.what == "ui" else send(Path(given.what))
+        open_page(tracking_uri(), given.port, QUIET) if given.what == "ui" else send(
+            Path(given.what)
+        )
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
