@@ -234,9 +234,7 @@ def write_overlays(
     for image_id in chosen:
         image = cv2.imread(str(files[image_id]), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         assert image is not None, "prepare reads every image once"
-        shown = [
-            hide_unsure(p, trained.recipe.evaluation.keypoint_threshold) for p in poses[image_id]
-        ]
+        shown = [hide_unsure(pose, threshold) for pose in poses[image_id]]
         picture = draw_poses(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), shown, trained.skeleton)
         write_picture(folder / f"{image_id:012d}.jpg", picture)
 

@@ -1,0 +1,154 @@
+"""The text of reports/comparison.md: ours beside the papers', protocol by protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pipelines.recipe import Published, Recipe
+from pipelines.results import (
+    COUNTS,
+    NUMBERS,
+    PROTOCOLS,
+    Result,
+    images_of,
+    printed_cost,
+    published_under,
+)
+
+NONE = "–"
+INTRODUCTION = """# Comparison
+
+AP is COCO's, x 100, flip test on, measured / published. The two protocols are never mixed:
+`AP@gt` starts from ground-truth boxes, `AP@det` from a detector's. "–": not measured or not
+printed. GFLOPs are multiply-accumulates of one image, convolution and linear layers only, in the
+four counts that papers use: *exact* counts a transposed convolution by its input, *HR* by its
+output, as HRNet's code does; G divides by 1e9, Gi by 2^30. Rows marked *quoted* are papers'
+numbers; nothing of them ran here.
+"""
+
+
+def report(results: Sequence[Result], quoted: Mapping[str, Recipe], absent: Sequence[str]) -> str:
+    """The whole text; `quoted` recipes are not evaluated here, `absent` ones should have been."""
+    parts = [INTRODUCTION, main_table(results, quoted)]
+    if notes := remarks(results, absent):
+        parts.append("\n".join(notes))
+    parts += ["## Pictures", *pictures(), "## All numbers", number_table(results, quoted)]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def main_table(results: Sequence[Result], quoted: Mapping[str, Recipe]) -> str:
+    head = ["recipe", "AP@gt", "AP@det", "params (M)", *COUNTS.values(), "GFLOPs printed",
+            "samples/s", "hours", "data", "run"]  # fmt: skip
+    rows = [measured_row(result) for result in results]
+    rows += [quoted_row(name, recipe) for name, recipe in quoted.items() if recipe.published]
+    return table(head, rows)
+
+
+def measured_row(result: Result) -> list[str]:
+    mark = "" if result.comparable or not result.recipe.published else " †"
+    cost, training, printed = result.cost, result.training, printed_cost(result.recipe)
+    params = f"{cost['params'] / 1e6:.2f} / {plain(printed.params_m if printed else None, 1)}"
+    return [
+        f"{result.name}{mark}",
+        *(ap_cell(result, protocol) for protocol in PROTOCOLS),
+        params,
+        *(f"{cost[count]:.3f}" for count in COUNTS),
+        printed_gflops(printed),
+        plain(training.get("samples_per_second"), 1),
+        plain(training.get("hours"), 2),
+        f"`{result.about['data_hash'][:8]}`",
+        f"`{(result.about.get('run_id') or NONE)[:8]}`",
+    ]
+
+
+def quoted_row(name: str, recipe: Recipe) -> list[str]:
+    printed = printed_cost(recipe)
+    cells = []
+    for protocol in PROTOCOLS:
+        row = published_under(recipe, protocol)
+        cells.append(f"{NONE} / {percent(row.metrics[f'AP@{protocol}'] if row else None)}")
+    params = f"{NONE} / {plain(printed.params_m if printed else None, 1)}"
+    blank = [NONE] * len(COUNTS)
+    return [f"*{name}* (quoted)", *cells, params, *blank, printed_gflops(printed), *[NONE] * 4]
+
+
+def ap_cell(result: Result, protocol: str) -> str:
+    row = published_under(result.recipe, protocol)
+    published = row.metrics[f"AP@{protocol}"] if row else None
+    return f"{percent(result.metrics.get(f'AP@{protocol}'))} / {percent(published)}"
+
+
+def printed_gflops(row: Published | None) -> str:
+    if row is None or row.gflops is None:
+        return NONE
+    return f"{row.gflops:g} ({COUNTS[row.gflops_count]})" if row.gflops_count else f"{row.gflops:g}"
+
+
+def remarks(results: Sequence[Result], absent: Sequence[str]) -> list[str]:
+    notes = []
+    for result in results:
+        if result.recipe.published and not result.comparable:
+            notes.append(
+                f"† {result.name}: measured on {images_of(result)} images of "
+                f"{result.about['dataset']} {result.about['split']}, not on the set that the "
+                "published numbers are taken over: no reproduction."
+            )
+        for protocol, counts in result.about["counts"].items():
+            if without := counts["images_without_boxes"]:
+                notes.append(
+                    f"{result.name}: {without} of {counts['images']} images have no boxes "
+                    f"({PROTOCOLS[protocol]}); they are scored as without predictions."
+                )
+    if absent:
+        notes.append(f"Not evaluated, though params.yaml runs them: {', '.join(absent)}.")
+    return [f"- {note}" for note in notes]
+
+
+def pictures() -> list[str]:
+    titles = {
+        "learning_curves": "Learning curves",
+        "ap_against_gflops": "AP against exact GFLOPs",
+        "side_by_side": "The same images, recipe by recipe",
+    }
+    return [f"![{title}](pictures/{name}.png)" for name, title in titles.items()]
+
+
+def number_table(results: Sequence[Result], quoted: Mapping[str, Recipe]) -> str:
+    """The ten COCO numbers: measured, without flip test, and as published, with their sources."""
+    rows: list[list[str]] = []
+    for result in results:
+        for protocol in PROTOCOLS:
+            if f"AP@{protocol}" in result.metrics:
+                rows.append([result.name, protocol, "measured", *ten(result.metrics, protocol)])
+                plain_numbers = ten(result.metrics["no_flip"], protocol)
+                rows.append([result.name, protocol, "measured, no flip test", *plain_numbers])
+        rows += published_rows(result.name, result.recipe)
+    for name, recipe in quoted.items():
+        rows += published_rows(name, recipe)
+    return table(["recipe", "boxes", "source", *NUMBERS], rows)
+
+
+def published_rows(name: str, recipe: Recipe) -> list[list[str]]:
+    rows = []
+    for row in recipe.published:
+        for protocol in dict.fromkeys(key.partition("@")[2] for key in row.metrics):
+            rows.append([name, protocol, f"quoted: {row.source}", *ten(row.metrics, protocol)])
+    return rows
+
+
+def ten(metrics: Mapping[str, float], protocol: str) -> list[str]:
+    return [percent(metrics.get(f"{key}@{protocol}")) for key in NUMBERS]
+
+
+def percent(fraction: float | None) -> str:
+    """COCO's -1 means that no person is of that size."""
+    return NONE if fraction is None or fraction < 0 else f"{100 * fraction:.1f}"
+
+
+def plain(value: float | None, digits: int) -> str:
+    return NONE if value is None else f"{value:.{digits}f}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
