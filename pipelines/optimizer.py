@@ -1,0 +1,100 @@
+"""The optimizer, the learning rate of each step, the average of the weights, the batch plan."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from pipelines import recipe
+
+
+def build_optimizer(settings: recipe.Optimizer, network: nn.Module) -> torch.optim.Optimizer:
+    """Adam, AdamW or SGD with momentum over all parameters that learn."""
+    learning = [p for p in network.parameters() if p.requires_grad]
+    common: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    if settings.name == "adam":
+        return torch.optim.Adam(learning, **common)
+    if settings.name == "adamw":
+        return torch.optim.AdamW(learning, **common)
+    return torch.optim.SGD(learning, momentum=settings.momentum, **common)
+
+
+def rate_factor(settings: recipe.Schedule, step: int, steps_per_epoch: int, epochs: int) -> float:
+    """What the learning rate of optimizer step `step` (0-based, of all epochs) is multiplied with.
+
+    A function of the step alone, so that a resumed training needs no state for it.
+    """
+    warm = min(1.0, (step + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
+    if settings.name == "multi_step":
+        passed = sum(step // steps_per_epoch >= milestone for milestone in settings.milestones)
+        return float(warm * settings.factor**passed)
+    last = steps_per_epoch * epochs - 1
+    through = (step - settings.warmup_steps) / max(1, last - settings.warmup_steps)
+    wave = 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, through))))
+    return float(warm * (settings.final_factor + (1 - settings.final_factor) * wave))
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+class Average:
+    """Exponential moving average of a network, parameters and buffers, in a copy of it.
+
+    After n updates the decay is min(decay, (1 + n) / (10 + n)), so that the first random weights
+    are soon forgotten. Whole-number buffers are copied.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.updates = 0
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        self.updates += 1
+        keep = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        ours, theirs = _tensors(self.network), _tensors(network)
+        for whole in (False, True):
+            mine = [t for t in ours if t.is_floating_point() != whole]
+            new = [t for t in theirs if t.is_floating_point() != whole]
+            if whole and mine:
+                torch._foreach_copy_(mine, new)
+            elif mine:
+                torch._foreach_lerp_(mine, new, 1 - keep)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"updates": self.updates, "network": self.network.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.updates = int(state["updates"])
+        self.network.load_state_dict(state["network"])
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]
+
+
+def plan_batches(global_batch: int, world_size: int, largest: int) -> tuple[int, int]:
+    """(samples per worker and micro-batch, micro-batches per step): the fewest that fit.
+
+    Their product with `world_size` is the recipe's global batch, always: the learning rate was
+    chosen for it. Raises ValueError where no such plan exists.
+    """
+    if global_batch % world_size:
+        raise ValueError(
+            f"training.global_batch: given {global_batch}, accepted with {world_size} workers: a "
+            f"multiple of {world_size}; change it, or the workers of the cluster profile"
+        )
+    share = global_batch // world_size
+    fitting = (n for n in range(1, share + 1) if share % n == 0 and share // n <= largest)
+    accumulation = next(fitting, None)
+    if accumulation is None:
+        raise ValueError(f"max_batch_per_worker: given {largest}, accepted: 1 or more")
+    return share // accumulation, accumulation

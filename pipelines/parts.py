@@ -1,0 +1,126 @@
+"""What one rank of a training works with: network, optimizer, losses, batches; built from a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from data import DATASETS
+from data.loader import EpochSampler, TopDownDataset, build_loader
+from models import LOSSES
+from models.weights import load_trunk, read_state_dict
+from pipelines.check import build_architecture, build_codec
+from pipelines.job import Job
+from pipelines.optimizer import Average, build_optimizer, plan_batches
+from pipelines.ranks import Rank
+from pipelines.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What learns, and what it learns by."""
+
+    network: nn.Module
+    wrapped: nn.Module  # the network inside DistributedDataParallel, or the network itself
+    average: Average | None
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    codec: Any
+    losses: dict[str, tuple[Any, list[float]]]
+
+    @property
+    def best(self) -> nn.Module:
+        """The network that is validated: the average, where there is one."""
+        return self.average.network if self.average else self.network
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Training batches: `accumulation` of them per step and rank."""
+
+    sampler: EpochSampler
+    loader: Any
+    accumulation: int
+    person_ids: np.ndarray  # [N] of the split, by the rows that batches call `sample_id`
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of an epoch."""
+        return int(self.sampler.steps_per_epoch)
+
+
+def build(job: Job, rank: Rank) -> Parts:
+    """Everything that learns, on the rank's device, the same on every rank."""
+    recipe, training = job.recipe, job.recipe.training
+    check_device(recipe, rank.device)
+    torch.manual_seed(recipe.seed)
+    network = build_architecture(recipe)
+    if job.weights:
+        loaded = load_trunk(network, read_state_dict(job.weights), str(job.weights))
+        print(loaded if rank.is_main else "", end="\n" if rank.is_main else "", flush=True)
+    if training.sync_batch_norm:
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    layout = torch.channels_last if training.channels_last else torch.contiguous_format
+    network = network.to(rank.device, memory_format=layout)  # type: ignore[call-overload]
+    average = Average(network, training.ema_decay) if training.ema_decay is not None else None
+    if training.compile:
+        network.compile()
+    wrapped = DistributedDataParallel(network) if rank.world_size > 1 else network
+    scaler = torch.amp.GradScaler(rank.device.type, enabled=training.precision == "fp16")
+    optimizer = build_optimizer(recipe.optimizer, network)
+    losses = {
+        name: (LOSSES[loss.name](**loss.options), _per_stage(loss.weight, network.outputs, name))
+        for name, loss in recipe.losses.items()
+    }
+    return Parts(network, wrapped, average, optimizer, scaler, build_codec(recipe), losses)
+
+
+def check_device(recipe: Recipe, device: torch.device) -> None:
+    """Raises ValueError for what this device cannot do."""
+    if device.type != "cpu":
+        return
+    if recipe.training.sync_batch_norm:
+        raise ValueError("training.sync_batch_norm: given true, accepted on CPU: false "
+                         "(torch's SyncBatchNorm needs GPUs)")  # fmt: skip
+    if recipe.training.precision == "fp16":
+        raise ValueError("training.precision: given fp16, accepted on CPU: fp32, bf16")
+
+
+def _per_stage(weight: float | list[float], outputs: Any, name: str) -> list[float]:
+    stages = sum(name in stage for stage in outputs)
+    return list(weight) if isinstance(weight, list) else [weight] * stages
+
+
+def build_feed(job: Job, rank: Rank) -> Feed:
+    """The recipe's global batch, cut to what a worker can take. Raises ValueError if it cannot."""
+    recipe, training = job.recipe, job.recipe.training
+    size, accumulation = plan_batches(
+        training.global_batch, rank.world_size, job.max_batch_per_worker
+    )
+    dataset = TopDownDataset(
+        job.prepared,
+        job.raw,
+        recipe.evaluation.train_split,
+        job.input_size,
+        DATASETS[recipe.dataset].SKELETON,
+        aligned=build_codec(recipe).aligned,
+        augmentation=recipe.augmentation,
+        seed=recipe.seed,
+    )
+    sampler = EpochSampler(
+        len(dataset),
+        rank.rank,
+        rank.world_size,
+        seed=recipe.seed,
+        global_batch=training.global_batch,
+        shuffle=True,
+        small_split=training.small_split,
+        steps=training.steps_per_epoch,
+    )
+    loader = build_loader(dataset, sampler, size, job.loader_workers)
+    return Feed(sampler, loader, accumulation, dataset.persons["person_id"])
