@@ -36,8 +36,9 @@ from pipelines.detections import (
     truth_boxes,
 )
 from pipelines.pictures import draw_poses, write_picture
+from pipelines.predictor import ByImage
 from pipelines.recipe import Recipe, load_recipe
-from pipelines.trained import ByImage, Trained, load_trained, read_poses
+from pipelines.trained import Trained, load_trained, read_poses
 
 OVERLAYS = 12
 

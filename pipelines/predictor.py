@@ -15,7 +15,10 @@ from data.evaluators.oks import oks_nms
 from data.sample import Batch, Decoded, Pose
 from data.skeletons import Skeleton
 from data.transforms import box_to_view
+from pipelines.detections import Boxes
+from pipelines.recipe import Evaluation
 
+ByImage = dict[int, list[Pose]]  # image id -> poses, best first
 IMAGE_MEAN = (0.485, 0.456, 0.406)  # ImageNet, RGB: what every pretrained trunk here was fed
 IMAGE_STD = (0.229, 0.224, 0.225)
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -188,3 +191,23 @@ def suppress(
     areas = np.array([pose.area for pose in poses])
     kept = oks_nms(keypoints, scores, areas, np.asarray(sigmas), nms_threshold)
     return [poses[row] for row in kept]
+
+
+def poses_by_image(
+    predictions: Predictions,
+    boxes: Boxes,
+    input_size: tuple[int, int],
+    aligned: bool,
+    evaluation: Evaluation,
+    sigmas: Sequence[float],
+) -> ByImage:
+    """What evaluation scores: `sample_id` are rows of `boxes`; images without boxes are absent."""
+    rows = predictions.sample_id
+    boxes_image = boxes.box_image[rows]
+    areas = view_areas(boxes_image, input_size, aligned)
+    threshold = evaluation.keypoint_threshold
+    groups: ByImage = {}
+    poses = to_poses(predictions, boxes_image, boxes.score[rows], areas, threshold)
+    for image_id, pose in zip(boxes.image_id[rows], poses, strict=True):
+        groups.setdefault(int(image_id), []).append(pose)
+    return {i: suppress(group, sigmas, evaluation.nms_threshold) for i, group in groups.items()}

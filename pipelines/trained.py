@@ -15,16 +15,15 @@ from torch import nn
 
 from data import DATASETS
 from data.loader import BoxDataset, build_loader
-from data.sample import Batch, Pose
+from data.sample import Batch
 from data.skeletons import Skeleton
 from models.weights import load_whole
 from pipelines.check import build_architecture, build_codec
 from pipelines.detections import Boxes
-from pipelines.predictor import Predictions, predict, predict_both, suppress, to_poses, view_areas
+from pipelines.predictor import ByImage, poses_by_image, predict, predict_both
 from pipelines.recipe import Recipe, read_recipe
 
 BATCH = {"cuda": 128, "cpu": 32}
-ByImage = dict[int, list[Pose]]
 
 
 @dataclass(frozen=True)
@@ -79,36 +78,23 @@ def read_poses(
     trained: Trained, boxes: Boxes, files: Mapping[int, Path], *, both: bool
 ) -> list[ByImage]:
     """Poses per image id after OKS-NMS: with flip test, and before it without, if `both`."""
-    boxes = boxes.of_images(files.keys())
-    aligned = trained.codec.aligned
-    paths = [files[int(image_id)] for image_id in boxes.image_id]
-    dataset = BoxDataset(paths, boxes.box_image, trained.input_size, aligned)
-    size = BATCH[trained.device.type]
-    workers = min(8, threads()) if trained.device.type == "cuda" else 0
     torch.set_num_threads(threads())
-    batches = watched(build_loader(dataset, None, size, workers), len(boxes))
+    boxes = boxes.of_images(files.keys())
     network = trained.network.to(memory_format=torch.channels_last)
-    given = (network, trained.codec, trained.skeleton, batches, trained.input_size, trained.device)
-    found = list(predict_both(*given)) if both else [predict(*given, flip_test=True)]
-    return [per_image(trained, predictions, boxes) for predictions in found]
+    codec, skeleton, size = trained.codec, trained.skeleton, trained.input_size
+    given = (network, codec, skeleton, crops(trained, boxes, files), size, trained.device)
+    found = predict_both(*given) if both else (predict(*given, flip_test=True),)
+    settings = (size, codec.aligned, trained.recipe.evaluation, skeleton.sigmas)
+    return [poses_by_image(predictions, boxes, *settings) for predictions in found]
 
 
-def per_image(trained: Trained, predictions: Predictions, boxes: Boxes) -> ByImage:
-    """Scored poses by image id, near-duplicates taken out."""
-    rows, evaluation = predictions.sample_id, trained.recipe.evaluation
-    areas = view_areas(boxes.box_image[rows], trained.input_size, trained.codec.aligned)
-    poses = to_poses(
-        predictions,
-        boxes.box_image[rows],
-        boxes.score[rows],
-        areas,
-        evaluation.keypoint_threshold,
-    )
-    groups: ByImage = {}
-    for image_id, pose in zip(boxes.image_id[rows], poses, strict=True):
-        groups.setdefault(int(image_id), []).append(pose)
-    sigmas, threshold = trained.skeleton.sigmas, evaluation.nms_threshold
-    return {i: suppress(group, sigmas, threshold) for i, group in groups.items()}
+def crops(trained: Trained, boxes: Boxes, files: Mapping[int, Path]) -> Iterator[Batch]:
+    """One crop per box, in batches, in the boxes' order."""
+    paths = [files[int(image_id)] for image_id in boxes.image_id]
+    dataset = BoxDataset(paths, boxes.box_image, trained.input_size, trained.codec.aligned)
+    workers = min(8, threads()) if trained.device.type == "cuda" else 0
+    loader = build_loader(dataset, range(len(boxes)), BATCH[trained.device.type], workers)
+    return watched(loader, len(boxes))
 
 
 def threads() -> int:
