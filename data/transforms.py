@@ -10,12 +10,13 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from data.skeletons import Skeleton
+if TYPE_CHECKING:  # this file also travels alone, with every registered model
+    from data.skeletons import Skeleton
 
 PADDING = 1.25  # view around a person's box, all official top-down code
 HALF_BODY_PADDING = 1.5
