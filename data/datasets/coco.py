@@ -1,0 +1,242 @@
+"""COCO 2017 person keypoints, in the official layout: checked rows for training, untouched truth.
+
+ROOT/annotations/person_keypoints_{train,val}2017.json, ROOT/{train,val}2017/*.jpg and, where given,
+ROOT/person_detection_results/COCO_val2017_detections_AP_H_56_person.json.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from data.sample import Pose, Reject, Rejected, Sample
+from data.skeletons import COCO
+
+SKELETON = COCO
+SPLITS = ("train", "val")
+_KEYS = ("images", "annotations", "categories")
+
+
+def truth_file(root: Path, split: str) -> Path:
+    return root / "annotations" / f"person_keypoints_{split}2017.json"
+
+
+def detections_file(root: Path, split: str) -> Path | None:
+    """The detector's person boxes that the SimpleBaseline and HRNet papers use, where given."""
+    path = root / "person_detection_results" / f"COCO_{split}2017_detections_AP_H_56_person.json"
+    return path if path.is_file() else None
+
+
+def images_folder(root: Path, split: str) -> Path:
+    return root / f"{split}2017"
+
+
+def accept(rejected: Rejected) -> None:
+    """The default `reject`: unusable rows are left out without a word."""
+
+
+def samples(root: Path, split: str, reject: Reject = accept) -> Iterator[Sample]:
+    """All images of a split with their people, as the json has them; unusable rows to `reject`.
+
+    Rows only: image files are not opened. `Sample.ignore` has the segmentation of each crowd and
+    of each person without labelled keypoints, in the order of these poses.
+    Raises ValueError where the file is missing, truncated or of another kind.
+    """
+    content = read_truth(truth_file(root, split))
+    rows = _Rows(split, reject, _person_categories(content))
+    people = rows.people_by_image(content["annotations"], content["images"])
+    for image in rows.images(content["images"]):
+        poses, regions = [], []
+        for annotation in people.pop(image["id"], ()):
+            if pose := rows.pose(annotation):
+                poses.append(pose)
+                if pose.is_crowd or not pose.visibility.any():
+                    regions.append(annotation.get("segmentation") or [])
+        path = images_folder(root, split) / image["file_name"]
+        size = int(image["width"]), int(image["height"])
+        yield Sample(int(image["id"]), path, *size, tuple(poses), tuple(regions))
+    rows.reject_people_of_unusable_images(people)
+
+
+def truth(root: Path, split: str) -> dict[int, list[Pose]]:
+    """All people of every image id, untouched; images without people too.
+
+    A row without a readable list of 17 keypoints counts as a person without labelled ones, which
+    COCO's evaluation neither rewards nor punishes.
+    """
+    content = read_truth(truth_file(root, split))
+    person = _person_categories(content)
+    people: dict[int, list[Pose]] = {int(image["id"]): [] for image in content["images"]}
+    for row in content["annotations"]:
+        category, image = row.get("category_id"), row.get("image_id")
+        if _is_count(category) and person.get(category) and _is_count(image) and image in people:
+            people[image].append(_to_pose(row, _keypoints(row)))
+    return people
+
+
+def read_truth(path: Path) -> dict[str, Any]:
+    """The json of person keypoints. Raises ValueError where it is none (missing, cut, other)."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ValueError(
+            f"{path}: no such file; accepted: COCO's official layout; run `dvc repro fetch` "
+            "(`python -m pipelines.fetch DATASET`) or use a demo recipe"
+        ) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: truncated or no json ({error}); fetch the file again") from error
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); check it") from error
+    _check_kind(path, content)
+    return dict(content)
+
+
+def _check_kind(path: Path, content: object) -> None:
+    accepted = f"accepted: an object with lists {', '.join(_KEYS)} (COCO's person_keypoints json)"
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: given a json {type(content).__name__}; {accepted}")
+    for key in _KEYS:
+        rows = content.get(key)
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ValueError(f"{path}: {key}: missing or no list of objects; {accepted}")
+    for category in content["categories"]:
+        if category.get("name") == "person":
+            if tuple(category.get("keypoints", ())) == SKELETON.keypoints:
+                return
+            raise ValueError(
+                f"{path}: categories: person has the keypoints {category.get('keypoints')}; "
+                f"accepted: {list(SKELETON.keypoints)}"
+            )
+    raise ValueError(f"{path}: categories: no person with keypoints; {accepted}")
+
+
+def _person_categories(content: Mapping[str, Any]) -> dict[object, bool]:
+    """Whether each category id is a person."""
+    return {c.get("id"): c.get("name") == "person" for c in content["categories"]}
+
+
+def _keypoints(row: Mapping[str, Any]) -> np.ndarray | None:
+    """[K, 3] float64 (x, y, visibility) or None where the row has no such numbers."""
+    try:
+        values = np.asarray(row.get("keypoints"), dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+    if values.shape != (3 * len(SKELETON.keypoints),) or not np.isfinite(values).all():
+        return None
+    return values.reshape(-1, 3)
+
+
+def _to_pose(row: Mapping[str, Any], keypoints: np.ndarray | None) -> Pose:
+    if keypoints is None:
+        keypoints = np.zeros((len(SKELETON.keypoints), 3))
+    box = row.get("bbox")
+    x, y, w, h = map(_number, box) if isinstance(box, list) and len(box) == 4 else (0.0,) * 4
+    return Pose(
+        keypoints_image=np.ascontiguousarray(keypoints[:, :2]),
+        visibility=keypoints[:, 2].astype(np.int64),
+        box_image=(x, y, w, h),
+        area=_number(row.get("area")),
+        is_crowd=bool(row.get("iscrowd", 0)),
+        id=int(_number(row.get("id"))),
+    )
+
+
+class _Rows:
+    """The checks of one split's rows, one by one; what fails goes to `reject` with its reason."""
+
+    def __init__(self, split: str, reject: Reject, person: Mapping[object, bool]) -> None:
+        self.split, self.reject, self.person = split, reject, person
+        self._seen: dict[str, set[object]] = {"image": set(), "person": set()}
+
+    def images(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        for row in rows:
+            if reason := self._image_fault(row):
+                self._say("image", row.get("id"), row.get("id"), reason)
+            else:
+                self._seen["image"].add(row["id"])
+                yield row
+
+    def people_by_image(
+        self, rows: Sequence[Mapping[str, Any]], images: Sequence[Mapping[str, Any]]
+    ) -> dict[object, list[Mapping[str, Any]]]:
+        known = {row["id"] for row in images if _is_count(row.get("id"))}
+        people: dict[object, list[Mapping[str, Any]]] = {}
+        for row in rows:
+            image, category = row.get("image_id"), row.get("category_id")
+            if not _is_count(category) or category not in self.person:
+                self._say("person", row.get("id"), image, "unknown category")
+            elif not _is_count(image) or image not in known:
+                self._say("person", row.get("id"), image, "unknown image")
+            elif self.person[category]:
+                people.setdefault(image, []).append(row)
+        return people
+
+    def pose(self, row: Mapping[str, Any]) -> Pose | None:
+        keypoints = _keypoints(row)
+        if reason := self._person_fault(row, keypoints):
+            self._say("person", row.get("id"), row.get("image_id"), reason)
+            return None
+        self._seen["person"].add(row["id"])
+        return _to_pose(row, keypoints)
+
+    def reject_people_of_unusable_images(
+        self, people: Mapping[object, Sequence[Mapping[str, Any]]]
+    ) -> None:
+        for rows in people.values():
+            for row in rows:
+                self._say("person", row.get("id"), row.get("image_id"), "image row not usable")
+
+    def _image_fault(self, row: Mapping[str, Any]) -> str | None:
+        if not _is_count(row.get("id")):
+            return "no id"
+        if row["id"] in self._seen["image"]:
+            return "duplicate id"
+        name = row.get("file_name")
+        if not isinstance(name, str) or not name:
+            return "no file name"
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            return "file name leaves the folder"
+        if not all(_is_count(row.get(side)) and row[side] > 0 for side in ("width", "height")):
+            return "no width and height"
+        return None
+
+    def _person_fault(self, row: Mapping[str, Any], keypoints: np.ndarray | None) -> str | None:
+        if not _is_count(row.get("id")):
+            return "no id"
+        if row["id"] in self._seen["person"]:
+            return "duplicate id"
+        if keypoints is None:
+            return _why_no_keypoints(row.get("keypoints"))
+        if not np.isin(keypoints[:, 2], (0, 1, 2)).all():
+            return "visibility other than 0, 1, 2"
+        box = row.get("bbox")
+        if not isinstance(box, list) or len(box) != 4:
+            return "wrong number of values: box"
+        if not all(_is_finite(value) for value in (*box, row.get("area"))):
+            return "not finite: box or area"
+        return None
+
+    def _say(self, kind: str, row_id: object, image_id: object, reason: str) -> None:
+        self.reject(Rejected(self.split, kind, str(row_id), str(image_id), reason))
+
+
+def _why_no_keypoints(values: object) -> str:
+    right = isinstance(values, list) and len(values) == 3 * len(SKELETON.keypoints)
+    return "not finite: keypoints" if right else "wrong number of values: keypoints"
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,410 @@
+"""Drawn people in COCO's layout and json: the whole road without a download.
+
+Jointed figures in 3-D poses before and behind clutter. Left and right look alike: which side is
+which shows only from the face and from the collar, which all wear on the chest and both of which
+survive a mirrored image. Colours are random per person and tell nothing. An image depends on
+(seed, split, its number) alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from data.datasets.coco import SKELETON, SPLITS, images_folder, samples, truth, truth_file
+
+__all__ = ["SKELETON", "SPLITS", "draw_image", "draw_split", "samples", "truth", "truth_file"]
+
+Colour = tuple[int, int, int]
+Points = dict[str, np.ndarray]  # name -> (x, y, depth towards the viewer)
+
+# Ranges of a pose's angles in degrees, from hanging straight down: swing is forward, spread is
+# sideways, elbow and knee bend. Where `stride` is 1 the right limbs swing against the left ones.
+_STAND = {"leg_swing": (-8, 8), "leg_spread": (0, 12), "knee": (0, 10), "lean": (-5, 8)}
+_KINDS: dict[str, dict[str, tuple[int, int]]] = {
+    "standing": {"arm_swing": (-20, 30), "arm_spread": (5, 35), "elbow": (0, 60), **_STAND},
+    "pointing": {"arm_swing": (-20, 80), "arm_spread": (5, 95), "elbow": (0, 60), **_STAND},
+    "arms_up": {"arm_swing": (-15, 20), "arm_spread": (110, 170), "elbow": (-25, 40), **_STAND},
+    "running": {
+        "arm_swing": (10, 50), "arm_spread": (5, 20), "elbow": (50, 110), "leg_swing": (15, 55),
+        "leg_spread": (0, 6), "knee": (5, 90), "lean": (5, 20), "stride": (1, 1),
+    },
+    "sitting": {
+        "arm_swing": (0, 60), "arm_spread": (5, 30), "elbow": (10, 90), "leg_swing": (60, 92),
+        "leg_spread": (3, 22), "knee": (65, 100), "lean": (-10, 15),
+    },
+    "jumping": {
+        "arm_swing": (-15, 15), "arm_spread": (60, 130), "elbow": (-10, 50),
+        "leg_swing": (-10, 25), "leg_spread": (12, 40), "knee": (0, 50), "lean": (-5, 10),
+    },
+}  # fmt: skip
+_HEAD = 0.075  # radius of the head; like all lengths of a body in body heights
+_SIDES = (("left", 1.0), ("right", -1.0))
+# owner map, uint8 per pixel: 16 * (number of the person, from 1) + the part that is seen there
+_TORSO, _SKULL, _LIMBS, _OBJECT = 1, 2, 3, 255
+_MARKS = 16
+_OWN_LIMBS = {"shoulder": ("arm",), "elbow": ("arm", "forearm"), "wrist": ("forearm",),
+              "hip": ("thigh",), "knee": ("thigh", "shin"), "ankle": ("shin",)}  # fmt: skip
+_BONES = {"arm": ("shoulder", "elbow"), "forearm": ("elbow", "wrist"),
+          "thigh": ("hip", "knee"), "shin": ("knee", "ankle")}  # fmt: skip
+_MARK = {(side, bone): _LIMBS + i + 4 * (side == "right")
+         for side, _ in _SIDES for i, bone in enumerate(_BONES)}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Radii of the limbs in body heights, and colours; both sides of a body are alike."""
+
+    radius: dict[str, float]
+    colour: dict[str, Colour]
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A person placed in the image: points and height (when standing upright) in pixels."""
+
+    number: int
+    points: Points
+    height: float
+    look: _Look
+
+
+def draw_split(
+    root: Path, split: str, images: int, seed: int, tell: Callable[[int], None] | None = None
+) -> None:
+    """Writes `images` jpgs and the json of a split in COCO's layout; `tell` hears their count."""
+    folder = images_folder(root, split)
+    folder.mkdir(parents=True, exist_ok=True)
+    image_rows, people_rows = [], []
+    for number in range(images):
+        image_id = 1 + number + 1_000_000 * SPLITS.index(split)
+        rng = np.random.default_rng([seed, SPLITS.index(split), number])
+        picture, people = draw_image(rng)
+        name, (height, width) = f"{image_id:012d}.jpg", picture.shape[:2]
+        if not cv2.imwrite(str(folder / name), picture, [cv2.IMWRITE_JPEG_QUALITY, 92]):
+            raise ValueError(f"{folder / name}: cannot be written; check space and permissions")
+        image_rows.append({"id": image_id, "file_name": name, "width": width, "height": height})
+        for place, person in enumerate(people):
+            ids = {"id": image_id * 10 + place, "image_id": image_id, "category_id": 1}
+            people_rows.append(ids | person)
+        if tell:
+            tell(number + 1)
+    _write_json(truth_file(root, split), seed, image_rows, people_rows)
+
+
+def draw_image(rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """A picture (uint8 BGR [H, W, 3]) of 1 to 3 people, and their rows as COCO's json has them."""
+    width, height = int(rng.integers(290, 351)), int(rng.integers(220, 261))
+    canvas = _background(rng, width, height)
+    owner = np.zeros((height, width), np.uint8)
+    drawn = []
+    for figure in _figures(rng, width, height):
+        _draw(canvas, owner, figure)
+        drawn.append((figure, int(np.count_nonzero(owner // _MARKS == figure.number))))
+    for _ in range(rng.integers(0, 3)):
+        _draw_clutter(rng, canvas, owner)
+    noisy = canvas + rng.normal(0, rng.uniform(1, 8), canvas.shape)
+    rows = (_row(figure, owner, whole) for figure, whole in drawn)
+    return np.clip(noisy, 0, 255).astype(np.uint8), [row for row in rows if row]
+
+
+def _write_json(path: Path, seed: int, images: list[Any], people: list[Any]) -> None:
+    number = {name: i + 1 for i, name in enumerate(SKELETON.keypoints)}
+    limbs = [[number[a], number[b]] for a, b in SKELETON.limbs]
+    person = {"id": 1, "name": "person", "supercategory": "person",
+              "keypoints": list(SKELETON.keypoints), "skeleton": limbs}  # fmt: skip
+    content = {"info": {"description": f"drawn people, seed {seed}"}, "categories": [person],
+               "images": images, "annotations": people}  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+# ---- a body: angles -> points in 3-D (x to the person's left, y up, z forward), then the image
+
+
+def _angles(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Radians of one random pose: [2] (left, right) each."""
+    kind = _KINDS[str(rng.choice(list(_KINDS)))]
+    drawn = {name: np.radians(rng.uniform(*limits, 2)) for name, limits in kind.items()}
+    if "stride" in kind:
+        forward = rng.choice([-1.0, 1.0])
+        drawn["leg_swing"] *= np.array([forward, -0.6 * forward])
+        drawn["arm_swing"] *= np.array([-forward, forward])
+    return drawn
+
+
+def _direction(swing: float, spread: float, side: float) -> np.ndarray:
+    along = np.cos(swing)
+    return np.array([side * np.sin(spread) * along, -np.cos(spread) * along, np.sin(swing)])
+
+
+def _body(rng: np.random.Generator) -> Points:
+    """Points of a random pose, hips at the origin, in body heights, facing the viewer."""
+    angles = _angles(rng)
+    lean, roll = float(angles["lean"][0]), float(rng.uniform(-0.12, 0.12))
+    up = np.array([np.sin(roll), np.cos(roll) * np.cos(lean), np.sin(lean)])
+    forward = np.array([0.0, -np.sin(lean), np.cos(lean)])
+    across = np.cross(up, forward)
+    points = {"neck": up * 0.33, "chest": up * 0.21 + forward * 0.055, "belly": up * 0.08}
+    for i, (side, sign) in enumerate(_SIDES):
+        hip, shoulder = across * 0.07 * sign, up * 0.3 + across * 0.115 * sign
+        arm = _direction(angles["arm_swing"][i], angles["arm_spread"][i], sign)
+        bend = angles["arm_swing"][i] + angles["elbow"][i]
+        fore = _direction(bend, angles["arm_spread"][i] * rng.uniform(0.6, 1.1), sign)
+        thigh = _direction(angles["leg_swing"][i], angles["leg_spread"][i], sign)
+        shin = _direction(angles["leg_swing"][i] - angles["knee"][i], angles["leg_spread"][i], sign)
+        points |= {f"{side}_hip": hip, f"{side}_shoulder": shoulder}
+        points[f"{side}_elbow"] = shoulder + 0.17 * arm
+        points[f"{side}_wrist"] = points[f"{side}_elbow"] + 0.16 * fore
+        points[f"{side}_knee"] = hip + 0.24 * thigh
+        points[f"{side}_ankle"] = points[f"{side}_knee"] + 0.24 * shin
+        points[f"{side}_collar"] = up * 0.3 + across * 0.07 * sign + forward * 0.04
+    return points | _head(rng, points["neck"], up, forward)
+
+
+def _head(rng: np.random.Generator, neck: np.ndarray, up: np.ndarray, front: np.ndarray) -> Points:
+    turn, nod = rng.uniform(-0.6, 0.6), rng.uniform(-0.2, 0.25)
+    across = np.cross(up, front)
+    forward = np.cos(turn) * front + np.sin(turn) * across - nod * up
+    forward /= np.linalg.norm(forward)
+    across = np.cross(up, forward)
+    centre = neck + up * (_HEAD * 1.15)
+    points = {"head": centre, "face": centre + forward * _HEAD * 0.35 - up * _HEAD * 0.1,
+              "nose": centre + _HEAD * (forward * 1.05 - up * 0.15)}  # fmt: skip
+    for side, sign in _SIDES:
+        points[f"{side}_eye"] = centre + _HEAD * (forward * 0.9 + across * 0.42 * sign + up * 0.2)
+        points[f"{side}_ear"] = centre + _HEAD * (across * 1.0 * sign - up * 0.02)
+    return points
+
+
+def _figures(rng: np.random.Generator, width: int, height: int) -> Iterator[_Figure]:
+    """1 to 3 people side by side, the smaller (farther) ones first."""
+    count = int(rng.choice([1, 2, 3], p=[0.45, 0.35, 0.2]))
+    sizes = np.sort(rng.uniform(0.5, 1.05 if count < 3 else 0.85, count)) * height
+    places = rng.permutation((np.arange(count) + rng.uniform(0.3, 0.7, count)) / count) * width
+    for number, (size, x) in enumerate(zip(sizes, places, strict=True), 1):
+        yaw = rng.choice([0.0, np.pi / 2, -np.pi / 2, np.pi], p=[0.5, 0.12, 0.12, 0.26])
+        points = _turned(_body(rng), float(yaw + rng.normal(0, 0.35)), float(size))
+        low, high = _extent(points)
+        top = rng.uniform(-0.08, 1.08) * max(height - (high[1] - low[1]), 0) - low[1]
+        middle = x - (low[0] + high[0]) / 2
+        moved = {name: point + np.array([middle, top, 0.0]) for name, point in points.items()}
+        yield _Figure(number, moved, float(size), _look(rng))
+
+
+def _turned(points: Points, yaw: float, size: float) -> Points:
+    """Turned about the upright by `yaw`, scaled to pixels, y down, depth towards the viewer."""
+    c, s = np.cos(yaw), np.sin(yaw)
+    turn = np.array([[c, 0, s], [0, -1, 0], [-s, 0, c]]) * size
+    return {name: turn @ point for name, point in points.items()}
+
+
+def _extent(points: Points) -> tuple[np.ndarray, np.ndarray]:
+    flat = np.stack(list(points.values()))[:, :2]
+    return flat.min(0), flat.max(0)
+
+
+# ---- drawing: every part goes onto the canvas and into the owner map
+
+
+def _look(rng: np.random.Generator) -> _Look:
+    arm, leg = rng.uniform(0.024, 0.036), rng.uniform(0.032, 0.048)
+    radius = {"arm": arm, "forearm": arm * 0.85, "thigh": leg, "shin": leg * 0.8}
+    skin = tuple(float(v) for v in np.array([150, 185, 235]) * rng.uniform(0.35, 1.05))
+    names = ("hair", "torso", "arm", "forearm", "thigh", "shin")
+    colour = {name: _colour(rng) for name in names} | {"skin": skin}
+    for part, like in (("forearm", "arm"), ("arm", "torso"), ("shin", "thigh")):
+        if rng.random() < 0.6:  # long sleeves, one shirt, long trousers
+            colour[part] = colour[like]
+        elif rng.random() < 0.6:
+            colour[part] = skin
+    return _Look(radius, colour)  # type: ignore[arg-type]
+
+
+def _colour(rng: np.random.Generator) -> Colour:
+    b, g, r = (int(v) for v in rng.integers(15, 241, 3))
+    return b, g, r
+
+
+def _pixel(point: np.ndarray) -> tuple[int, int]:
+    return round(float(point[0]) * 16), round(float(point[1]) * 16)  # cv2: 4 bits of fraction
+
+
+def _darker(colour: Colour) -> Colour:
+    b, g, r = (int(v * 0.55) for v in colour)
+    return b, g, r
+
+
+def _draw(canvas: np.ndarray, owner: np.ndarray, figure: _Figure) -> None:
+    """All parts, the farthest first."""
+    points, mark = figure.points, figure.number * _MARKS
+    torso, head = float((points["belly"][2] + points["neck"][2]) / 2), float(points["head"][2])
+    parts: list[tuple[float, Callable[[], None]]] = [
+        (min(torso, head) - 1, lambda: _draw_neck(canvas, owner, figure)),
+        (torso, lambda: _draw_torso(canvas, owner, figure)),
+        (head, lambda: _draw_head(canvas, owner, figure)),
+    ]
+    for (side, bone), part in _MARK.items():
+        start, end = (points[f"{side}_{joint}"] for joint in _BONES[bone])
+        radius, colour = figure.look.radius[bone] * figure.height, figure.look.colour[bone]
+        depth = float((start[2] + end[2]) / 2) + (0.0 if bone in ("arm", "thigh") else 1.0)
+        hand = figure.look.colour["skin"] if bone == "forearm" else None
+
+        def limb(a=start, b=end, r=radius, c=colour, m=mark + part, h=hand) -> None:  # type: ignore[no-untyped-def]
+            _draw_limb(canvas, owner, (a, b), r, c, m)
+            if h:
+                _draw_disc(canvas, owner, b, r * 1.15, h, m)
+
+        parts.append((depth, limb))
+    for _, draw in sorted(parts, key=lambda part: part[0]):
+        draw()
+
+
+def _draw_limb(
+    canvas: np.ndarray, owner: np.ndarray, ends: tuple[np.ndarray, np.ndarray], radius: float,
+    colour: Colour, mark: int,
+) -> None:  # fmt: skip
+    a, b = map(_pixel, ends)
+    width = max(2, round(radius * 2))
+    cv2.line(canvas, a, b, _darker(colour), width + 2, cv2.LINE_AA, 4)
+    cv2.line(canvas, a, b, colour, width, cv2.LINE_AA, 4)
+    cv2.line(owner, a, b, mark, width + 1, cv2.LINE_8, 4)
+
+
+def _draw_disc(
+    canvas: np.ndarray, owner: np.ndarray | None, at: np.ndarray, radius: float, colour: Colour,
+    mark: int = 0,
+) -> None:  # fmt: skip
+    centre, size = _pixel(at), max(12, round(radius * 16))
+    cv2.circle(canvas, centre, size, colour, -1, cv2.LINE_AA, 4)
+    if owner is not None:
+        cv2.circle(owner, centre, size, mark, -1, cv2.LINE_8, 4)
+
+
+def _draw_neck(canvas: np.ndarray, owner: np.ndarray, figure: _Figure) -> None:
+    ends = figure.points["neck"], figure.points["head"]
+    mark, skin = figure.number * _MARKS + _TORSO, figure.look.colour["skin"]
+    _draw_limb(canvas, owner, ends, 0.025 * figure.height, skin, mark)
+
+
+def _draw_torso(canvas: np.ndarray, owner: np.ndarray, figure: _Figure) -> None:
+    points, look = figure.points, figure.look
+    corners = [points[f"{side}_{joint}"] for side, _ in _SIDES for joint in ("shoulder", "hip")]
+    flat = np.array([_pixel(p) for p in (*corners, points["chest"], points["belly"])], np.int32)
+    hull = cv2.convexHull(flat)
+    width = max(3, round(0.075 * figure.height))
+    mark = figure.number * _MARKS + _TORSO
+    for colour, wide in ((_darker(look.colour["torso"]), width + 2), (look.colour["torso"], width)):
+        cv2.polylines(canvas, [hull], True, colour, wide, cv2.LINE_AA, 4)
+        cv2.fillConvexPoly(canvas, hull, colour, cv2.LINE_AA, 4)
+    cv2.polylines(owner, [hull], True, mark, width + 1, cv2.LINE_8, 4)
+    cv2.fillConvexPoly(owner, hull, mark, cv2.LINE_8, 4)
+    if points["chest"][2] > points["belly"][2]:  # the front: the collar that all wear
+        line = np.array([_pixel(points[n]) for n in ("left_collar", "chest", "right_collar")])
+        for colour, wide in (((40, 40, 40), 0.03), ((235, 245, 250), 0.018)):
+            thick = max(1, round(wide * figure.height))
+            cv2.polylines(canvas, [line.astype(np.int32)], False, colour, thick, cv2.LINE_AA, 4)
+
+
+def _draw_head(canvas: np.ndarray, owner: np.ndarray, figure: _Figure) -> None:
+    points, colour, r = figure.points, figure.look.colour, figure.height * _HEAD
+    mark = figure.number * _MARKS + _SKULL
+    behind = points["face"][2] < points["head"][2]
+    for side, _ in _SIDES:
+        _draw_disc(canvas, owner, points[f"{side}_ear"], r * 0.28, colour["skin"], mark)
+    face = (points["face"], r * 0.85, colour["skin"])
+    skull = (points["head"], r, colour["hair"])
+    for at, radius, tint in (face, skull) if behind else (skull, face):
+        _draw_disc(canvas, owner, at, radius, tint, mark)
+    for side, _ in _SIDES:
+        ear, eye = points[f"{side}_ear"], points[f"{side}_eye"]
+        if ear[2] > points["head"][2] - 0.3 * r:
+            _draw_disc(canvas, owner, ear, r * 0.26, _darker(colour["skin"]), mark)
+            _draw_disc(canvas, owner, ear, r * 0.19, colour["skin"], mark)
+        if eye[2] > points["head"][2] + 0.2 * r:
+            _draw_disc(canvas, None, eye, r * 0.2, (245, 245, 245))
+            _draw_disc(canvas, None, eye, r * 0.11, (30, 20, 20))
+    if points["nose"][2] > points["head"][2] + 0.1 * r:
+        _draw_disc(canvas, None, points["nose"], r * 0.17, _darker(colour["skin"]))
+
+
+def _background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+    """A gradient under shapes, lines and stripes that look a little like limbs: uint8 [H, W, 3]."""
+    corners = rng.integers(20, 236, (2, 2, 3)).astype(np.uint8)
+    canvas = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)
+    nobody = np.zeros((height, width), np.uint8)
+    for _ in range(rng.integers(4, 14)):
+        _draw_clutter(rng, canvas, nobody)
+    return np.asarray(cv2.GaussianBlur(canvas, (0, 0), float(rng.uniform(0.4, 1.6))))
+
+
+def _draw_clutter(rng: np.random.Generator, canvas: np.ndarray, owner: np.ndarray) -> None:
+    """One object, a post, disc or crate; what it hides goes to it in the owner map."""
+    height, width = canvas.shape[:2]
+    x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
+    w, h = (int(v) for v in rng.integers(10, height // 4, 2))
+    colour, turn = _colour(rng), float(rng.uniform(0, 180))
+    kind = rng.integers(3)
+    for image, paint in ((canvas, colour), (owner, _OBJECT)):
+        smooth = cv2.LINE_AA if image is canvas else cv2.LINE_8
+        if kind == 0:
+            end = (x + int(3 * w * np.cos(turn)), y + int(3 * h * np.sin(turn)))
+            cv2.line(image, (x, y), end, paint, max(3, w // 5), smooth)
+        elif kind == 1:
+            cv2.ellipse(image, (x, y), (w // 2, h // 2), turn, 0, 360, paint, -1, smooth)
+        else:
+            crate = cv2.boxPoints(((x, y), (w, h), turn)).astype(np.int32)
+            cv2.fillConvexPoly(image, crate, paint, smooth)
+
+
+# ---- what is known of a drawn person
+
+
+def _row(figure: _Figure, owner: np.ndarray, whole: int) -> dict[str, Any] | None:
+    """A person's row without ids, or None where next to nothing of it is seen."""
+    seen = (owner // _MARKS == figure.number) & (owner != _OBJECT)
+    area = int(np.count_nonzero(seen))
+    keypoints = _keypoints(figure, owner)
+    labelled = int((keypoints[:, 2] > 0).sum())
+    if area < max(80, 0.2 * whole) or labelled == 0:
+        return None
+    outlines, _ = cv2.findContours(
+        seen.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+    )
+    polygons = [c.reshape(-1).tolist() for c in outlines if len(c) >= 3]
+    x, y, w, h = cv2.boundingRect(seen.astype(np.uint8))
+    values = [v for x, y, seen in keypoints.tolist() for v in (round(x, 2), round(y, 2), int(seen))]
+    return {"keypoints": values, "num_keypoints": labelled, "bbox": [x, y, w, h], "area": area,
+            "iscrowd": 0, "segmentation": polygons}  # fmt: skip
+
+
+def _keypoints(figure: _Figure, owner: np.ndarray) -> np.ndarray:
+    """[K, 3] x, y, visibility: 2 seen, 1 hidden by a body or an object, 0 (at 0, 0) outside."""
+    height, width = owner.shape
+    rows = np.zeros((len(SKELETON.keypoints), 3))
+    for row, name in zip(rows, SKELETON.keypoints, strict=True):
+        x, y, _ = figure.points[name]
+        if 0 <= x < width - 0.5 and 0 <= y < height - 0.5:
+            mark = int(owner[round(float(y)), round(float(x))])
+            row[:] = x, y, 2 if _is_seen(figure, name, mark) else 1
+    return rows
+
+
+def _is_seen(figure: _Figure, name: str, mark: int) -> bool:
+    """Whether the part seen at a keypoint's pixel is one that carries this keypoint."""
+    part = mark - figure.number * _MARKS
+    side, _, joint = name.partition("_")
+    depth, unit = figure.points[name][2], figure.height
+    if joint in ("shoulder", "hip") and part == _TORSO:
+        middle = (figure.points[f"left_{joint}"][2] + figure.points[f"right_{joint}"][2]) / 2
+        return bool(depth > middle - 0.04 * unit)
+    if joint in _OWN_LIMBS:
+        return part in {_MARK[side, bone] for bone in _OWN_LIMBS[joint]}
+    least = -0.3 if joint == "ear" else 0.1
+    return part == _SKULL and bool(depth > figure.points["head"][2] + least * _HEAD * unit)
