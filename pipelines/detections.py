@@ -96,7 +96,7 @@ def results_rows(poses: Mapping[int, Sequence[Pose]]) -> list[dict[str, Any]]:
     return [_results_row(image_id, pose) for image_id in poses for pose in poses[image_id]]
 
 
-def test_dev_name(algorithm: str) -> str:
+def official_name(algorithm: str) -> str:
     """The name that COCO's server asks for."""
     return f"person_keypoints_test-dev2017_{algorithm}_results.json"
 

@@ -29,10 +29,10 @@ from pipelines import places
 from pipelines.detections import (
     Boxes,
     image_files,
+    official_name,
     read_detections,
     read_image_info,
     results_rows,
-    test_dev_name,
     truth_boxes,
 )
 from pipelines.pictures import draw_poses, write_picture
@@ -131,7 +131,7 @@ def evaluate_test_dev(name: str, detections: Path, images: Path, image_info: Pat
     poses = read_poses(trained, boxes, files, both=False)[-1]
     folder = places.home() / "results" / name / "test_dev"
     with whole(folder) as part:
-        write_json(part / test_dev_name(name), results_rows(poses), indent=None)
+        write_json(part / official_name(name), results_rows(poses), indent=None)
     return folder
 
 
