@@ -6,7 +6,6 @@ network in the same company, and the metric is that of one process to the last d
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from data.skeletons import Skeleton
 from pipelines.check import build_codec
 from pipelines.detections import Boxes, image_files, truth_boxes
 from pipelines.pictures import page_of_people, write_picture
-from pipelines.predictor import Predictions, predict, suppress, to_poses, view_areas
+from pipelines.predictor import Predictions, poses_by_image, predict
 
 if TYPE_CHECKING:
     from pipelines.ranks import Rank
@@ -88,18 +87,12 @@ def _join(parts: list[Predictions]) -> Predictions:
 
 def score(found: Predictions, on: Validation, job: Job) -> dict[str, float]:
     """The evaluator's result over all images of the split, under names that say the protocol."""
-    recipe, rows = job.recipe, found.sample_id
-    boxes_image = on.boxes.box_image[rows]
-    areas = view_areas(boxes_image, job.input_size, on.codec.aligned)
-    threshold = recipe.evaluation.keypoint_threshold
-    poses = to_poses(found, boxes_image, on.boxes.score[rows], areas, threshold)
-    groups: dict[int, list[Pose]] = defaultdict(list)
-    for image_id, pose in zip(on.boxes.image_id[rows], poses, strict=True):
-        groups[int(image_id)].append(pose)
-    evaluator = EVALUATORS[recipe.evaluation.evaluator](on.skeleton)
+    settings, sigmas = job.recipe.evaluation, on.skeleton.sigmas
+    given = (on.boxes, job.input_size, on.codec.aligned, settings, sigmas)
+    poses = poses_by_image(found, *given)
+    evaluator = EVALUATORS[settings.evaluator](on.skeleton)
     for image_id, people in on.truth.items():
-        kept = suppress(groups[image_id], on.skeleton.sigmas, recipe.evaluation.nms_threshold)
-        evaluator.add(image_id, kept, people)
+        evaluator.add(image_id, poses.get(image_id, []), people)
     return {f"{name}@gt": float(value) for name, value in evaluator.result().items()}
 
 

@@ -185,7 +185,9 @@ def _picture_batch(job: Job, batch: Batch, report: Report) -> None:
     report.picture(path, "samples")
 
 
-def _count_non_finite(job: Job, rank: Rank, at: Position, micro: list[Batch], sums: Tensor) -> None:
+def _count_non_finite(
+    job: Job, rank: Rank, feed: Feed, at: Position, micro: list[Batch], sums: Tensor
+) -> None:
     """Writes down whose loss was not finite; stops all ranks once there were too many."""
     at.skipped += 1
     mine = [int(feed.person_ids[row]) for batch in micro for row in batch.sample_id.tolist()]
