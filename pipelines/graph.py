@@ -1,0 +1,85 @@
+"""A network with its codec as one exported program: crops in, keypoints out, any batch size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from data.skeletons import Skeleton
+from pipelines.predictor import normalise
+
+CHECKED_BATCHES = (1, 2, 5)
+POINT_TOLERANCE = 1e-2  # input pixels
+SCORE_TOLERANCE = 1e-4
+
+
+class PoseGraph(nn.Module):
+    """What is exported: normalise, paint (with the flip test, if wanted), decode."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        codec: Any,
+        skeleton: Skeleton,
+        input_size: tuple[int, int],
+        *,
+        flip_test: bool = True,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self._codec, self._skeleton = codec, skeleton
+        self.input_size, self._flip_test = input_size, flip_test
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 crops [B, H, W, 3] RGB -> keypoints_input [B, K, 2], scores [B, K]."""
+        pixels = normalise(images)
+        stages = self.network(pixels)
+        if self._flip_test:
+            mirrored = self.network(pixels.flip(3))
+            stages = self._codec.merge(stages, self._codec.mirror(mirrored, self._skeleton))
+        decoded = self._codec.decode(stages, self.input_size)
+        return decoded.keypoints_input, decoded.scores
+
+
+def write_graph(graph: PoseGraph, path: Path) -> None:
+    """Exports on the CPU in float32 to `path`, read back and compared with PyTorch.
+
+    Raises ValueError where the two differ for a batch of 1, 2 or 5 crops.
+    """
+    graph = graph.cpu().float().eval()
+    torch.export.save(export(graph), path)
+    check(torch.export.load(path), graph)
+
+
+def export(graph: PoseGraph) -> ExportedProgram:
+    """A batch of two is the example: one of one would freeze the batch size."""
+    with torch.no_grad():
+        return torch.export.export(
+            graph, (_crops(graph, 2),), dynamic_shapes=({0: Dim("batch", min=1, max=4096)},)
+        )
+
+
+@torch.no_grad()
+def check(program: ExportedProgram, graph: PoseGraph) -> None:
+    exported = program.module()
+    for batch in CHECKED_BATCHES:
+        crops = _crops(graph, batch)
+        points, scores = exported(crops)
+        true_points, true_scores = graph(crops)
+        moved = (points - true_points).abs().amax().item()
+        changed = (scores - true_scores).abs().amax().item()
+        if not (moved <= POINT_TOLERANCE and changed <= SCORE_TOLERANCE):
+            raise ValueError(
+                f"the exported graph differs from the network for {batch} crops: {moved:.3g} "
+                f"pixels, {changed:.3g} in score; accepted: {POINT_TOLERANCE}, {SCORE_TOLERANCE}"
+            )
+
+
+def _crops(graph: PoseGraph, batch: int) -> Tensor:
+    width, height = graph.input_size
+    generator = torch.Generator().manual_seed(batch)
+    return torch.randint(0, 256, (batch, height, width, 3), generator=generator, dtype=torch.uint8)
