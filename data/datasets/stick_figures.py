@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +77,9 @@ class _Figure:
 
 
 def draw_split(
-    root: Path, split: str, images: int, seed: int, tell: Callable[[int], None] | None = None
+    root: Path, split: str, images: int, seed: int, tell: Callable[[], None] | None = None
 ) -> None:
-    """Writes `images` jpgs and the json of a split in COCO's layout; `tell` hears their count."""
+    """Writes `images` jpgs and the json of a split in COCO's layout; `tell` hears of each image."""
     folder = images_folder(root, split)
     folder.mkdir(parents=True, exist_ok=True)
     image_rows, people_rows = [], []
@@ -94,7 +95,7 @@ def draw_split(
             ids = {"id": image_id * 10 + place, "image_id": image_id, "category_id": 1}
             people_rows.append(ids | person)
         if tell:
-            tell(number + 1)
+            tell()
     _write_json(truth_file(root, split), seed, image_rows, people_rows)
 
 
@@ -243,27 +244,31 @@ def _darker(colour: Colour) -> Colour:
 
 def _draw(canvas: np.ndarray, owner: np.ndarray, figure: _Figure) -> None:
     """All parts, the farthest first."""
-    points, mark = figure.points, figure.number * _MARKS
+    points = figure.points
     torso, head = float((points["belly"][2] + points["neck"][2]) / 2), float(points["head"][2])
     parts: list[tuple[float, Callable[[], None]]] = [
         (min(torso, head) - 1, lambda: _draw_neck(canvas, owner, figure)),
         (torso, lambda: _draw_torso(canvas, owner, figure)),
         (head, lambda: _draw_head(canvas, owner, figure)),
     ]
-    for (side, bone), part in _MARK.items():
-        start, end = (points[f"{side}_{joint}"] for joint in _BONES[bone])
-        radius, colour = figure.look.radius[bone] * figure.height, figure.look.colour[bone]
-        depth = float((start[2] + end[2]) / 2) + (0.0 if bone in ("arm", "thigh") else 1.0)
-        hand = figure.look.colour["skin"] if bone == "forearm" else None
+    for side, bone in _MARK:
+        start, end = (figure.points[f"{side}_{joint}"] for joint in _BONES[bone])
+        before = 1.0 if bone in ("forearm", "shin") else 0.0
+        draw = partial(_draw_bone, canvas, owner, figure, side, bone)
+        parts.append((float(start[2] + end[2]) / 2 + before, draw))
+    for _, draw_part in sorted(parts, key=lambda part: part[0]):
+        draw_part()
 
-        def limb(a=start, b=end, r=radius, c=colour, m=mark + part, h=hand) -> None:  # type: ignore[no-untyped-def]
-            _draw_limb(canvas, owner, (a, b), r, c, m)
-            if h:
-                _draw_disc(canvas, owner, b, r * 1.15, h, m)
 
-        parts.append((depth, limb))
-    for _, draw in sorted(parts, key=lambda part: part[0]):
-        draw()
+def _draw_bone(
+    canvas: np.ndarray, owner: np.ndarray, figure: _Figure, side: str, bone: str
+) -> None:
+    start, end = (figure.points[f"{side}_{joint}"] for joint in _BONES[bone])
+    radius, colour = figure.look.radius[bone] * figure.height, figure.look.colour
+    mark = figure.number * _MARKS + _MARK[side, bone]
+    _draw_limb(canvas, owner, (start, end), radius, colour[bone], mark)
+    if bone == "forearm":
+        _draw_disc(canvas, owner, end, radius * 1.15, colour["skin"], mark)
 
 
 def _draw_limb(
@@ -307,9 +312,9 @@ def _draw_torso(canvas: np.ndarray, owner: np.ndarray, figure: _Figure) -> None:
     cv2.fillConvexPoly(owner, hull, mark, cv2.LINE_8, 4)
     if points["chest"][2] > points["belly"][2]:  # the front: the collar that all wear
         line = np.array([_pixel(points[n]) for n in ("left_collar", "chest", "right_collar")])
-        for colour, wide in (((40, 40, 40), 0.03), ((235, 245, 250), 0.018)):
-            thick = max(1, round(wide * figure.height))
-            cv2.polylines(canvas, [line.astype(np.int32)], False, colour, thick, cv2.LINE_AA, 4)
+        for tint, share in (((40, 40, 40), 0.03), ((235, 245, 250), 0.018)):
+            thick = max(1, round(share * figure.height))
+            cv2.polylines(canvas, [line.astype(np.int32)], False, tint, thick, cv2.LINE_AA, 4)
 
 
 def _draw_head(canvas: np.ndarray, owner: np.ndarray, figure: _Figure) -> None:
@@ -379,7 +384,7 @@ def _row(figure: _Figure, owner: np.ndarray, whole: int) -> dict[str, Any] | Non
     )
     polygons = [c.reshape(-1).tolist() for c in outlines if len(c) >= 3]
     x, y, w, h = cv2.boundingRect(seen.astype(np.uint8))
-    values = [v for x, y, seen in keypoints.tolist() for v in (round(x, 2), round(y, 2), int(seen))]
+    values = [v for x, y, s in keypoints.tolist() for v in (round(x, 2), round(y, 2), int(s))]
     return {"keypoints": values, "num_keypoints": labelled, "bbox": [x, y, w, h], "area": area,
             "iscrowd": 0, "segmentation": polygons}  # fmt: skip
 

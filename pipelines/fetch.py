@@ -1,0 +1,235 @@
+"""Stage: raw data sets to data/store/raw/DATASET, pretrained weights to data/store/weights/RECIPE.
+
+    python -m pipelines.fetch DATASET
+    python -m pipelines.fetch --weights RECIPE
+
+A data set appears whole or not at all, in COCO's official layout, with manifest.json beside it:
+{file: bytes}, and the sha256 of every json.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from data import DATASETS
+from data.datasets import stick_figures
+from pipelines import places
+from pipelines.download import bring, extract, file_digest, list_s3
+from pipelines.folders import whole_folder
+from pipelines.recipe import load_params, load_recipe, recipe_names
+from pipelines.tally import Tally
+
+USAGE = "usage: python -m pipelines.fetch DATASET | --weights RECIPE"
+JSONS = tuple(f"annotations/person_keypoints_{split}2017.json" for split in ("train", "val"))
+FOLDERS = ("train2017", "val2017")
+DETECTIONS = "person_detection_results"
+LAYOUT = f"{', '.join(JSONS)}, {', '.join(f'{name}/' for name in FOLDERS)}"
+# zip below the base address -> size and digest of COCO's own
+ZIPS: dict[str, tuple[int, str]] = {
+    "annotations/annotations_trainval2017.zip": (252907541, "md5:f4bbac642086de4f52a3fdda2de5fa2c"),
+    "zips/val2017.zip": (815585330, "md5:442b8da7639aecaf257c1dceb8ba8c80"),
+    "zips/train2017.zip": (19336861798, "md5:cced6f7f71b7629ddf16f17bbcfab6b2"),
+}
+OFFICIAL = "images.cocodataset.org"
+
+
+def main(arguments: Sequence[str]) -> int:
+    try:
+        match list(arguments):
+            case ["--weights", recipe]:
+                fetch_weights(recipe)
+            case [dataset] if not dataset.startswith("-"):
+                fetch(dataset, dataset_settings(dataset))
+            case _:
+                raise ValueError(f"given {' '.join(arguments)!r}; {USAGE}")
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def dataset_settings(dataset: str) -> dict[str, Any]:
+    """`datasets.DATASET` of params.yaml. Raises ValueError where there is none."""
+    settings = load_params().get("datasets", {}).get(dataset)
+    if dataset not in DATASETS or not isinstance(settings, dict):
+        raise ValueError(
+            f"params.yaml: datasets.{dataset}: not there or on no menu; "
+            f"accepted: {', '.join(DATASETS)}"
+        )
+    return settings
+
+
+def fetch(dataset: str, settings: Mapping[str, Any]) -> None:
+    target = places.raw(dataset)
+    with whole_folder(target) as folder:
+        if dataset == "stick_figures":
+            _draw(folder, settings)
+        else:
+            _bring_coco(dataset, settings.get("source"), folder, target)
+        _bring_detections(settings.get("detections"), folder)
+        manifest = json.dumps(_manifest(folder), indent=1)
+        (folder / "manifest.json").write_text(manifest)
+    print(f"{dataset}: {target}")
+
+
+def fetch_weights(recipe_name: str) -> None:
+    """The recipe's pretrained file to its weights folder; without one, a note `none.json`."""
+    if recipe_name not in recipe_names():
+        raise ValueError(f"no recipe {recipe_name!r}; accepted: {', '.join(recipe_names())}")
+    pretrained = load_recipe(recipe_name).pretrained
+    with whole_folder(places.weights(recipe_name)) as folder:
+        if pretrained is None:
+            (folder / "none.json").write_text('{"pretrained": null}\n')
+            return
+        name = PurePosixPath(pretrained.source).name
+        try:
+            kept = places.weights(recipe_name).with_name(".downloads") / recipe_name / name
+            bring(_from_home(pretrained.source), kept, pretrained.sha256)
+            kept.replace(folder / name)
+        except ValueError as error:
+            raise ValueError(
+                f"recipes/{recipe_name}.yaml: pretrained: {error}; to go without, set "
+                f"`pretrained: null` in recipes/{recipe_name}.yaml (trains from scratch)"
+            ) from error
+    print(f"{recipe_name}: {places.weights(recipe_name) / name}")
+
+
+def _from_home(source: str) -> str:
+    """Paths are relative to the home folder."""
+    return source if "://" in source else str(places.home() / Path(source).expanduser())
+
+
+def _draw(folder: Path, settings: Mapping[str, Any]) -> None:
+    for split in stick_figures.SPLITS:
+        count = settings.get(f"{split}_images")
+        if not isinstance(count, int) or not 1 <= count <= 1_000_000:
+            where = f"params.yaml: datasets.stick_figures.{split}_images"
+            raise ValueError(f"{where}: given {count!r}, accepted: 1 to 1000000")
+        seed = settings.get("seed", 1)
+        if not isinstance(seed, int) or seed < 0:
+            raise ValueError(f"params.yaml: datasets.stick_figures.seed: given {seed!r}, "
+                             "accepted: a whole number from 0")  # fmt: skip
+        tally = Tally(f"draw {split}", count, "images")
+        stick_figures.draw_split(folder, split, count, seed, tell=tally.add)
+        tally.close()
+
+
+def _bring_coco(dataset: str, source: object, folder: Path, target: Path) -> None:
+    where = f"params.yaml: datasets.{dataset}.source"
+    if not isinstance(source, str) or not source:
+        raise ValueError(
+            f"{where}: given {source!r}; accepted: a folder of COCO's official layout ({LAYOUT}), "
+            "s3://bucket/prefix with the same layout, or https://... with the official zips; set "
+            "it there, or use a demo recipe, which needs none"
+        )
+    downloads = target.with_name(".downloads") / dataset
+    if source.startswith("s3://"):
+        _from_s3(source.rstrip("/"), folder, downloads)
+    elif source.startswith(("https://", "http://")):
+        _from_zips(source.rstrip("/"), list(ZIPS), folder, downloads)
+    elif "://" in source:
+        raise ValueError(f"{where}: given {source}; accepted: a folder, s3://, https://")
+    else:
+        _link_folder((places.home() / Path(source).expanduser()).resolve(), folder, where)
+    _check_layout(folder, source, where)
+    for split in DATASETS[dataset].SPLITS:
+        DATASETS[dataset].read_truth(DATASETS[dataset].truth_file(folder, split))
+
+
+def _link_folder(source: Path, folder: Path, where: str) -> None:
+    """Links, never copies: each image folder, each json."""
+    if not source.is_dir():
+        raise ValueError(
+            f"{where}: {source}: no such folder; accepted: a folder of COCO's official layout "
+            f"({LAYOUT}), s3://bucket/prefix or https://..."
+        )
+    for name in FOLDERS:
+        if (source / name).is_dir():
+            (folder / name).symlink_to(source / name)
+    for path in (*(source / name for name in JSONS), *(source / DETECTIONS).glob("*.json")):
+        if path.is_file():
+            link = folder / path.relative_to(source)
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(path)
+
+
+def _from_zips(base: str, names: Sequence[str], folder: Path, downloads: Path) -> None:
+    for name in names:
+        archive = downloads / PurePosixPath(name).name
+        size, digest = ZIPS[name] if OFFICIAL in base else (None, None)
+        if not archive.is_file():
+            bring(f"{base}/{name}", archive, digest, size)
+    for name in names:
+        extract(downloads / PurePosixPath(name).name, folder)
+    for name in names:
+        (downloads / PurePosixPath(name).name).unlink()
+
+
+def _from_s3(source: str, folder: Path, downloads: Path) -> None:
+    """Zips where the prefix has them, else the layout file by file; what came once is kept."""
+    listed = list_s3(source)
+    zips = [name for name in ZIPS if name in listed]
+    if zips:
+        _from_zips(source, zips, folder, downloads)
+    elif not all(name in listed for name in JSONS):
+        raise ValueError(f"{source}: neither {LAYOUT} nor {', '.join(ZIPS)} below it")
+    tops = ("annotations", DETECTIONS, *FOLDERS)
+    wanted = {k: n for k, n in listed.items() if _belongs(k, tops) and not k.endswith(".zip")}
+    tally = Tally(source, len(wanted), "files")
+
+    def get(item: tuple[str, int]) -> None:
+        name, size = item
+        kept = downloads / name
+        there = kept.is_file() and kept.stat().st_size == size
+        if not there:
+            bring(f"{source}/{name}", kept, None, size)
+        tally.add(fresh=not there)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(get, wanted.items()))
+    tally.close()
+    for name in wanted:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (downloads / name).rename(folder / name)
+
+
+def _belongs(key: str, tops: Sequence[str]) -> bool:
+    parts = PurePosixPath(key).parts
+    right_json = parts[0] != "annotations" or key in JSONS
+    return len(parts) > 1 and parts[0] in tops and ".." not in parts and right_json
+
+
+def _bring_detections(source: object, folder: Path) -> None:
+    """An optional `detections:` in params.yaml: the detector's boxes, from anywhere."""
+    if isinstance(source, str) and source:
+        bring(_from_home(source), folder / DETECTIONS / PurePosixPath(source).name)
+
+
+def _check_layout(folder: Path, source: str, where: str) -> None:
+    missing = [name for name in (*JSONS, *FOLDERS) if not (folder / name).exists()]
+    if missing:
+        raise ValueError(
+            f"{where}: {source}: no {missing[0]}; accepted: COCO's official layout ({LAYOUT}, "
+            f"optionally {DETECTIONS}/*.json); add it or correct the source in params.yaml"
+        )
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """Sorted {file: bytes}, links followed, and the sha256 of every json."""
+    files = sorted(p for top in folder.iterdir() for p in (_below(top) if top.is_dir() else [top]))
+    sizes = {str(path.relative_to(folder)): path.stat().st_size for path in files}
+    jsons = {name: file_digest(folder / name) for name in sizes if name.endswith(".json")}
+    return {"files": sizes, "sha256": jsons}
+
+
+def _below(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("**/*") if path.is_file()]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,51 @@
+"""Folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """An empty folder to fill; takes the place of `target` at the end, or vanishes on any error.
+
+    Raises ValueError where the place cannot be written.
+    """
+    part = target.with_name(f".{target.name}.part")
+    with writable(target):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+    try:
+        with writable(target):
+            yield part
+            _put_in_place(part, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def writable(target: Path) -> Iterator[None]:
+    """Turns a failing write (permission, full disk) under `target` into a ValueError."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"{error.filename or target}: cannot be written ({error.strerror or error}); "
+            f"give this user write access to {target.parent} and room on its disk, or set "
+            "LIMBER_HOME to a folder that has both"
+        ) from error
+
+
+def _put_in_place(part: Path, target: Path) -> None:
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists() or target.is_symlink():
+        target.rename(old)
+    part.rename(target)
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old)
+    else:
+        old.unlink(missing_ok=True)
