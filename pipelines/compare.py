@@ -68,7 +68,6 @@ def numbers_of(result: Result) -> dict[str, Any]:
     speed = {k: result.training.get(k) for k in ("samples_per_second", "hours", "best_epoch")}
     return {
         "measured": measured,
-        "no_flip": {"AP@gt": result.metrics.get("no_flip", {}).get("AP@gt")},
         "published": published,
         "cost": result.cost,
         "training": {k: v for k, v in speed.items() if v is not None},
@@ -98,7 +97,7 @@ def points(results: Sequence[Result]) -> list[plots.Point]:
     for result in results:
         gflops = result.cost["exact_g"]
         for protocol in PROTOCOLS:
-            if (measured := result.metrics.get(f"AP@{protocol}")) is not None:
+            if (measured := result.metrics.get(f"AP@{protocol}", -1)) >= 0:
                 found.append(plots.Point(result.name, protocol, gflops, measured, False))
             if row := published_under(result.recipe, protocol):
                 ap = row.metrics[f"AP@{protocol}"]

@@ -41,6 +41,7 @@ from pipelines.recipe import Recipe, load_recipe
 from pipelines.trained import Trained, load_trained, read_poses
 
 OVERLAYS = 12
+PROTOCOL = ("evaluator", "flip_test", "keypoint_threshold", "nms_threshold")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -146,30 +147,44 @@ def write_evaluation(trained: Trained, folder: Path, identity: dict[str, Any]) -
     """Evaluates on the recipe's data set and split; fills `folder`, whole or not at all."""
     started = time.monotonic()
     recipe, split = trained.recipe, trained.recipe.evaluation.split
-    module, raw = DATASETS[recipe.dataset], places.raw(recipe.dataset)
-    truth = module.truth(raw, split)
+    raw = places.raw(recipe.dataset)
+    truth = DATASETS[recipe.dataset].truth(raw, split)
     files = image_files(places.prepared(recipe.dataset), raw, split)
     protocols = box_sets(recipe, truth)
-    metrics: dict[str, Any] = {}
-    no_flip: dict[str, float] = {}
+    numbers: dict[str, float] = {}
+    others: dict[str, float] = {}
     with whole(folder) as part:
         for protocol, boxes in protocols.items():
-            plain, flipped = read_poses(trained, boxes, files, both=True)
-            evaluator = score(recipe, trained.skeleton, flipped, truth)
-            evaluator.matches().save(part / f"matches_{protocol}.npz")
-            rows = results_rows(flipped)
-            write_json(part / f"predictions_{protocol}.json", rows, indent=None)
-            metrics |= named(evaluator.result(), protocol)
-            no_flip |= named(score(recipe, trained.skeleton, plain, truth).result(), protocol)
-            if protocol == "gt":
-                write_overlays(part / "overlays", trained, flipped, files)
-            say(protocol, metrics, no_flip)
-        metrics["no_flip"] = no_flip
+            found, other = write_protocol(part, trained, protocol, boxes, files, truth)
+            numbers, others = numbers | found, others | other
+        metrics = {**numbers, "no_flip" if recipe.evaluation.flip_test else "flip": others}
         write_json(part / "metrics.json", metrics)
         about = {**identity, **describe(trained), "seconds": round(time.monotonic() - started, 1)}
         counts = {p: count_boxes(boxes, truth, files) for p, boxes in protocols.items()}
         write_json(part / "evaluation.json", {**about, "counts": counts})
     return metrics
+
+
+def write_protocol(
+    part: Path,
+    trained: Trained,
+    protocol: str,
+    boxes: Boxes,
+    files: Mapping[int, Path],
+    truth: Mapping[int, list[Pose]],
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Numbers as the recipe asks for them, and with the flip test the other way round."""
+    recipe = trained.recipe
+    plain, flipped = read_poses(trained, boxes, files, both=True)
+    poses, others = (flipped, plain) if recipe.evaluation.flip_test else (plain, flipped)
+    evaluator = score(recipe, trained.skeleton, poses, truth)
+    evaluator.matches().save(part / f"matches_{protocol}.npz")
+    write_json(part / f"predictions_{protocol}.json", results_rows(poses), indent=None)
+    if protocol == "gt":
+        write_overlays(part / "overlays", trained, poses, files)
+    numbers = named(evaluator.result(), protocol)
+    print(f"{protocol}: {'  '.join(f'{k} {v:.3f}' for k, v in numbers.items())}")
+    return numbers, named(score(recipe, trained.skeleton, others, truth).result(), protocol)
 
 
 def box_sets(recipe: Recipe, truth: Mapping[int, object]) -> dict[str, Boxes]:
@@ -219,8 +234,7 @@ def describe(trained: Trained) -> dict[str, Any]:
         "epoch": checkpoint["epoch"],
         "input_size": recipe.input_size,
         "device": trained.device.type,
-        "protocol": {"flip_test": True, "precision": "fp32"}
-        | {k: getattr(recipe.evaluation, k) for k in ("keypoint_threshold", "nms_threshold")},
+        "protocol": {name: getattr(recipe.evaluation, name) for name in PROTOCOL},
         "cost": {name: getattr(cost, name) for name in counts},
     }
 
@@ -248,13 +262,6 @@ def hide_unsure(pose: Pose, threshold: float) -> Pose:
 
 def named(result: Mapping[str, float], protocol: str) -> dict[str, float]:
     return {f"{key}@{protocol}": float(value) for key, value in result.items()}
-
-
-def say(protocol: str, metrics: Mapping[str, Any], no_flip: Mapping[str, float]) -> None:
-    numbers = [f"{k.split('@')[0]} {v:.3f}" for k, v in metrics.items() if k.endswith(protocol)]
-    print(
-        f"{protocol}: {'  '.join(numbers)}  (without flip test AP {no_flip[f'AP@{protocol}']:.3f})"
-    )
 
 
 @contextmanager

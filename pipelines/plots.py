@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pipelines.results import Curve
 
@@ -48,14 +49,15 @@ def learning_curves(path: Path, curves: Mapping[str, Curve]) -> None:
     ap.set(title="Validation AP, ground-truth boxes", xlabel="epoch", ylim=(0, 1))
     for axes in (loss, ap):
         axes.grid(alpha=0.3)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if ap.get_legend_handles_labels()[1]:
-        ap.legend(fontsize=8, loc="lower right")
+        ap.legend(fontsize=8)
     figure.savefig(path)
 
 
 def ap_against_cost(path: Path, points: Sequence[Point]) -> None:
     """AP over exact GFLOPs: filled ours, hollow published; discs gt boxes, squares a detector's."""
-    figure = Figure(figsize=(8, 4.5), dpi=110, layout="constrained")
+    figure = Figure(figsize=(10, 4.5), dpi=110, layout="constrained")
     axes = figure.subplots()
     names = sorted({point.recipe for point in points})
     shown: set[tuple[str, bool]] = set()
@@ -110,8 +112,8 @@ def _frame(axes: Axes, points: Sequence[Point]) -> None:
     if points:
         most = max(point.gflops for point in points)
         axes.set_xlim(0, most * 1.35)
-        axes.legend(fontsize=8, loc="lower right")
-    axes.margins(y=0.2)
+        axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    axes.set_ylim(0, 1)
 
 
 def _block(dataset: str, overlays: Mapping[str, Mapping[str, Path]]) -> np.ndarray:

@@ -18,7 +18,7 @@ from pipelines.results import (
 NONE = "–"
 INTRODUCTION = """# Comparison
 
-AP is COCO's, x 100, flip test on, measured / published. The two protocols are never mixed:
+AP is COCO's, x 100, with flip test, measured / published. The two protocols are never mixed:
 `AP@gt` starts from ground-truth boxes, `AP@det` from a detector's. "–": not measured or not
 printed. GFLOPs are multiply-accumulates of one image, convolution and linear layers only, in the
 four counts that papers use: *exact* counts a transposed convolution by its input, *HR* by its
@@ -87,6 +87,8 @@ def printed_gflops(row: Published | None) -> str:
 def remarks(results: Sequence[Result], absent: Sequence[str]) -> list[str]:
     notes = []
     for result in results:
+        if not result.recipe.evaluation.flip_test:
+            notes.append(f"{result.name}: without flip test, as its recipe says.")
         if result.recipe.published and not result.comparable:
             notes.append(
                 f"† {result.name}: measured on {images_of(result)} images of "
@@ -120,12 +122,19 @@ def number_table(results: Sequence[Result], quoted: Mapping[str, Recipe]) -> str
         for protocol in PROTOCOLS:
             if f"AP@{protocol}" in result.metrics:
                 rows.append([result.name, protocol, "measured", *ten(result.metrics, protocol)])
-                plain_numbers = ten(result.metrics["no_flip"], protocol)
-                rows.append([result.name, protocol, "measured, no flip test", *plain_numbers])
+                other, numbers = other_numbers(result)
+                rows.append([result.name, protocol, f"measured, {other}", *ten(numbers, protocol)])
         rows += published_rows(result.name, result.recipe)
     for name, recipe in quoted.items():
         rows += published_rows(name, recipe)
     return table(["recipe", "boxes", "source", *NUMBERS], rows)
+
+
+def other_numbers(result: Result) -> tuple[str, Mapping[str, float]]:
+    """The same predictions with the flip test the other way round than the recipe has it."""
+    if "no_flip" in result.metrics:
+        return "no flip test", result.metrics["no_flip"]
+    return "flip test", result.metrics["flip"]
 
 
 def published_rows(name: str, recipe: Recipe) -> list[list[str]]:

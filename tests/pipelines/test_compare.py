@@ -51,7 +51,7 @@ RECIPES = {
             Published("paper A", {"AP@det": 0.744}, 28.5, 7.1, "hr_gi"),
             Published("server", {"AP@test-dev": 0.749}),
         ]
-    ),  # fmt: skip
+    ),
     "plain": make_recipe([]),
     "other": make_recipe([Published("paper B", {"AP@gt": 0.765}, 34.0, 8.9, "hr_gi")]),
 }
