@@ -134,14 +134,14 @@ def latest(run_folder: Path, fingerprint: str) -> Path | None:
     """The newest good checkpoint of this very recipe and data; what is passed over is said."""
     for manifest in reversed(manifests(run_folder)):
         path = folder_of(run_folder) / manifest.file
-        if reason := _unusable(path, manifest, fingerprint):
+        if reason := unusable(path, manifest, fingerprint):
             print(f"{path}: {reason}; trying the one before", flush=True)
             continue
         return path
     return None
 
 
-def _unusable(path: Path, manifest: Manifest, fingerprint: str) -> str:
+def unusable(path: Path, manifest: Manifest, fingerprint: str) -> str:
     if manifest.fingerprint != fingerprint:
         return "belongs to another recipe or data set"
     if not path.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -68,3 +69,8 @@ class TrainingSummary:
     skipped: int
     run_id: str | None
     seconds: dict[str, float]
+
+
+def fingerprint(recipe: Recipe, data_hash: str, weights_sha256: str = "") -> str:
+    """What a training is: of another recipe, data or start, no checkpoint is ever taken over."""
+    return hashlib.sha256((recipe.digest() + data_hash + weights_sha256).encode()).hexdigest()

@@ -33,6 +33,25 @@ def home() -> Path:
     return Path(note.read_text().strip())
 
 
+def leave_note() -> None:
+    """Writes `.limber_home` into a checkout, so that a submitted job's copy finds its home.
+
+    Ray packs what git does not ignore by .gitignore; git itself is told through .git/info/exclude.
+    """
+    note = REPOSITORY / ".limber_home"
+    exclude = REPOSITORY / ".git" / "info" / "exclude"
+    if not (REPOSITORY / ".git").exists() or "_ray_pkg_" in REPOSITORY.name:
+        return
+    if not note.is_file() or note.read_text().strip() != str(home()):
+        note.write_text(f"{home()}\n")
+    if (REPOSITORY / ".git").is_dir():
+        lines = exclude.read_text() if exclude.is_file() else ""
+        if f"/{note.name}" not in lines.split():
+            exclude.parent.mkdir(exist_ok=True)
+            end = "" if lines.endswith("\n") or not lines else "\n"
+            exclude.write_text(f"{lines}{end}/{note.name}\n")
+
+
 def raw(dataset: str) -> Path:
     return home() / "data" / "store" / "raw" / dataset
 

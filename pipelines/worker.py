@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,48 +53,32 @@ def train(job: Job, rank: Rank, report: Report) -> TrainingSummary:
     allow, TrainingStopped (on all ranks) when losses are not finite more often than allowed.
     """
     clock, training = Clock(), job.recipe.training
-    with _folder_held(job, rank):
-        with clock("build"):
-            torch.set_num_threads(job.threads)
-            parts, feed = build(job, rank), build_feed(job, rank)
-            judge = build_validation(job, rank)
-        with clock("resume"):
-            at = resume(job, rank, parts, report)
-        line = ProgressLine(job.name, training.epochs, feed.steps, training.global_batch)
-        while at.epoch < training.epochs:
-            with clock("steps"):
-                row = run_epoch(job, rank, parts, feed, at, report, line)
-            at.epoch, at.step = at.epoch + 1, 0
-            metrics: dict[str, float] = {}
-            if at.epoch % training.validate_every == 0 or at.epoch == training.epochs:
-                with clock("validation"):
-                    metrics = judged(job, rank, parts, judge, at, report)
-            step = at.epoch * feed.steps
-            at.history.append({"epoch": at.epoch, "step": step, **row, **metrics})
-            with clock("checkpoint"):
-                keep(job, rank, parts, feed, at, report)
-            report.epoch(at.epoch, step, {**row, **metrics})
-            if rank.is_main:
-                line.epoch_done(at.history[-1], job.recipe.evaluation.monitor)
+    with clock("build"):
+        torch.set_num_threads(job.threads)
+        parts, feed = build(job, rank), build_feed(job, rank)
+        judge = build_validation(job, rank)
+    with clock("resume"):
+        at = resume(job, rank, parts, report)
+    line = ProgressLine(job.name, training.epochs, feed.steps, training.global_batch)
+    while at.epoch < training.epochs:
+        with clock("steps"):
+            row = run_epoch(job, rank, parts, feed, at, report, line)
+        at.epoch, at.step = at.epoch + 1, 0
+        metrics: dict[str, float] = {}
+        if at.epoch % training.validate_every == 0 or at.epoch == training.epochs:
+            with clock("validation"):
+                metrics = judged(job, rank, parts, judge, at, report)
+        step = at.epoch * feed.steps
+        at.history.append({"epoch": at.epoch, "step": step, **row, **metrics})
+        with clock("checkpoint"):
+            keep(job, rank, parts, feed, at, report)
+        report.epoch(at.epoch, step, {**row, **metrics})
+        if rank.is_main:
+            line.epoch_done(at.history[-1], job.recipe.evaluation.monitor)
     seconds = {part: round(value, 3) for part, value in clock.seconds.items()}
     return TrainingSummary(
         at.history, at.epoch * feed.steps, rank.world_size, at.skipped, report.run_id, seconds
     )
-
-
-@contextmanager
-def _folder_held(job: Job, rank: Rank) -> Iterator[None]:
-    """No second training writes into the run folder; all ranks hear of it when one does."""
-    with ExitStack() as stack:
-        problem = ""
-        if rank.is_main:
-            try:
-                stack.enter_context(checkpoint.alone(job.run_folder))
-            except (ValueError, OSError) as error:
-                problem = str(error)
-        if problem := rank.from_main(problem):
-            raise ValueError(problem)
-        yield
 
 
 def resume(job: Job, rank: Rank, parts: Parts, report: Report) -> Position:
