@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
+from data.evaluators.oks import Matches
+
 RECALLS = np.linspace(0.0, 1.0, 101)  # where COCO reads the precision curve
 AT_ONCE = 50  # resamples per step: about 40 MB for 100,000 detections
-
-
-class Matches(Protocol):
-    """See data/evaluators/oks.py: images [I], detections [D], thresholds [T]."""
-
-    image_ids: np.ndarray
-    positives: np.ndarray
-    image_index: np.ndarray
-    scores: np.ndarray
-    hit: np.ndarray
-    ignored: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +33,7 @@ from pipelines.detections import (
     results_rows,
     truth_boxes,
 )
+from pipelines.folders import whole_folder
 from pipelines.pictures import draw_poses, write_picture
 from pipelines.predictor import ByImage
 from pipelines.recipe import Recipe, load_recipe
@@ -99,7 +98,7 @@ def evaluate(name: str) -> Path:
 
 def evaluate_champion(slot: str, dataset: str) -> Path:
     """The slot's champion on another data set's split, for a fair comparison there."""
-    from pipelines.tracking import champion_checkpoint
+    from pipelines.registry import champion_checkpoint
 
     if dataset not in DATASETS:
         raise ValueError(f"--dataset: given {dataset!r}, accepted: {', '.join(DATASETS)}")
@@ -131,7 +130,7 @@ def evaluate_test_dev(name: str, detections: Path, images: Path, image_info: Pat
     trained = load_trained(places.trained(name) / "best.pt", name, recipe)
     poses = read_poses(trained, boxes, files, both=False)[-1]
     folder = places.home() / "results" / name / "test_dev"
-    with whole(folder) as part:
+    with whole_folder(folder) as part:
         write_json(part / official_name(name), results_rows(poses), indent=None)
     return folder
 
@@ -153,7 +152,7 @@ def write_evaluation(trained: Trained, folder: Path, identity: dict[str, Any]) -
     protocols = box_sets(recipe, truth)
     numbers: dict[str, float] = {}
     others: dict[str, float] = {}
-    with whole(folder) as part:
+    with whole_folder(folder) as part:
         for protocol, boxes in protocols.items():
             found, other = write_protocol(part, trained, protocol, boxes, files, truth)
             numbers, others = numbers | found, others | other
@@ -262,22 +261,6 @@ def hide_unsure(pose: Pose, threshold: float) -> Pose:
 
 def named(result: Mapping[str, float], protocol: str) -> dict[str, float]:
     return {f"{key}@{protocol}": float(value) for key, value in result.items()}
-
-
-@contextmanager
-def whole(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which takes `folder`'s place when all went well and vanishes otherwise."""
-    part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        part.mkdir(parents=True)
-        yield part
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
-    except PermissionError as error:
-        raise ValueError(f"{folder}: no permission to write there") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def write_json(path: Path, content: object, indent: int | None = 2) -> None:

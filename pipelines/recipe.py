@@ -10,13 +10,14 @@ import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 
 from data.transforms import Augmentation, Plug
 from pipelines.places import REPOSITORY
 
+Kind = TypeVar("Kind")
 Options = dict[str, Any]  # keyword arguments of a plug, checked against its own signature
 
 
@@ -216,6 +217,12 @@ def read_yaml(path: Path) -> Any:
         raise ValueError(f"{path}: no such file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not readable as yaml: {error}") from error
+
+
+def read_as(kind: type[Kind], content: object, where: str) -> Kind:
+    """Plain yaml data as the dataclass `kind`, as strictly as a recipe."""
+    made: Kind = _read(kind, content, where, "")
+    return made
 
 
 def _nearest(given: object, accepted: list[str]) -> str:

@@ -118,6 +118,70 @@ def experiment_id(mlflow: MlflowClient, name: str, uri: str) -> str:
         raise
 
 
+def find_run(mlflow: MlflowClient, run_id: str | None, fingerprint: str, name: str) -> str:
+    """Id of a training's run on this server; a bare one is made where the server has none."""
+    settings = _settings()
+    where = experiment_id(mlflow, settings.get("experiment") or "limber", tracking_uri())
+    found = mlflow.search_runs([where], f"tags.`{RUN_KEY}` = '{fingerprint}'", max_results=1)
+    if run_id and _living(mlflow, run_id):
+        return run_id
+    if found:
+        return str(found[0].info.run_id)
+    run = mlflow.create_run(where, run_name=name, tags={RUN_KEY: fingerprint})
+    mlflow.set_terminated(run.info.run_id)
+    return str(run.info.run_id)
+
+
+def log_registered(
+    uri: str, run_id: str, name: str, step: int, files: dict[str, str], needs: list[str]
+) -> tuple[str, str]:
+    """Logs pipelines/registered_model.py with its files to a run: (model id, address).
+
+    Code and plain files only: no pickle, no `code_paths`.
+    """
+    import mlflow
+    from mlflow.models import Model
+
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    info = Model.log(
+        None,
+        mlflow.pyfunc,
+        name=name,
+        run_id=run_id,
+        step=step,
+        model_type="pose",
+        python_model=str(places.REPOSITORY / "pipelines" / "registered_model.py"),
+        artifacts=files,
+        pip_requirements=needs,
+    )
+    return str(info.model_id), str(info.model_uri)
+
+
+def download(uri: str, name: str, version: str, part: str, folder: Path) -> Path:
+    """Files below `part` of a registered version, brought to `folder`."""
+    import mlflow
+
+    address = f"models:/{name}/{version}/{part}"
+    got = mlflow.artifacts.download_artifacts(
+        artifact_uri=address, dst_path=str(folder), tracking_uri=uri, registry_uri=uri
+    )
+    return Path(got)
+
+
+def _living(mlflow: MlflowClient, run_id: str) -> Run | None:
+    """The run, or None where this server has none of that id or it is deleted."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = mlflow.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+    return run if run.info.lifecycle_stage == "active" else None
+
+
 class _TrackedRun:
     """Finds or makes the run that an outbox belongs to, and delivers its records."""
 
@@ -140,7 +204,7 @@ class _TrackedRun:
         return self._uri, self._run_id, self._deliver
 
     def _find(self) -> Run | None:
-        if self._wanted and (run := self._living(self._wanted)):
+        if self._wanted and (run := _living(self._client, self._wanted)):
             return run
         key = self._header["fingerprint"]
         found = self._client.search_runs(
@@ -153,17 +217,6 @@ class _TrackedRun:
         # A training from the beginning whose old log is gone: its numbers are not to be mixed.
         self._client.set_tag(found[0].info.run_id, RUN_KEY, f"{key} superseded")
         return None
-
-    def _living(self, run_id: str) -> Run | None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            run = self._client.get_run(run_id)
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return None
-            raise
-        return run if run.info.lifecycle_stage == "active" else None
 
     def _create(self) -> Run:
         return self._client.create_run(

@@ -1,0 +1,142 @@
+"""The rule book of promotion, and the pure decision by it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pipelines.bootstrap import Interval
+from pipelines.recipe import read_as, read_yaml
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    resamples: int
+    confidence: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Largest cost that a slot accepts: million parameters, exact 1e9 multiply-accumulates."""
+
+    params_m: float | None = None
+    exact_g: float | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one slot asks of a model; see mlflow/promotion.yaml."""
+
+    skeleton: str
+    metric: Literal["AP"]
+    protocols: list[Literal["gt", "det"]]
+    floor: float
+    least_gain: float
+    bootstrap: Bootstrap
+    limits: Limits | None = None
+
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class RuleBook:
+    slots: dict[str, Rule]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A version as the decision sees it: its metric under one protocol, on one data set."""
+
+    version: str
+    recipe: str
+    dataset: str
+    data_hash: str
+    protocol: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`final`: nothing but another champion, rule or evaluation would change it."""
+
+    promote: bool
+    reason: str
+    final: bool = True
+
+
+def read_rules(path: Path) -> dict[str, Rule]:
+    """Slots by name. Raises ValueError naming file, place, what was given and what is accepted."""
+    slots = read_as(RuleBook, read_yaml(path), path.name).slots
+    for slot, rule in slots.items():
+        where = f"{path.name}: slots.{slot}"
+        if not rule.protocols:
+            raise ValueError(f"{where}.protocols: given none, accepted: gt, det or both")
+        if not 0 < rule.bootstrap.confidence < 1:
+            raise ValueError(f"{where}.bootstrap.confidence: given {rule.bootstrap.confidence}, "
+                             "accepted: between 0 and 1")  # fmt: skip
+        if rule.bootstrap.resamples < 100:
+            raise ValueError(f"{where}.bootstrap.resamples: given {rule.bootstrap.resamples}, "
+                             "accepted: 100 or more")  # fmt: skip
+        if rule.least_gain < 0:
+            raise ValueError(f"{where}.least_gain: given {rule.least_gain}, accepted: 0 or more")
+    return slots
+
+
+def why_not(rule: Rule, skeleton: str, cost: dict[str, Any], metrics: dict[str, Any]) -> str:
+    """Why a model has no place in a slot; "" where it fits."""
+    if skeleton != rule.skeleton:
+        return f"skeleton {skeleton}, the slot takes {rule.skeleton}"
+    if not any(f"{rule.metric}@{protocol}" in metrics for protocol in rule.protocols):
+        return f"no {rule.metric} under {' or '.join(rule.protocols)} in its evaluation"
+    limits = rule.limits or Limits()
+    params_m, exact_g = cost["params"] / 1e6, cost["exact_g"]
+    if limits.params_m is not None and params_m > limits.params_m:
+        return f"{params_m:.2f} M parameters, the slot takes up to {limits.params_m:g}"
+    if limits.exact_g is not None and exact_g > limits.exact_g:
+        return f"{exact_g:.2f} exact G, the slot takes up to {limits.exact_g:g}"
+    return ""
+
+
+def decide(
+    candidate: Scored, champion: Scored | None, rule: Rule, interval: Interval | None, slot: str
+) -> Decision:
+    """Whether the candidate becomes champion, and the reason in words.
+
+    interval: of AP(candidate) - AP(champion), only asked for where both were evaluated alike.
+    """
+    name = f"{rule.metric}@{candidate.protocol}"
+    if candidate.value < rule.floor:
+        return Decision(False, f"{name} {candidate.value:.3f} is below the floor {rule.floor:.3f}")
+    if champion is None:
+        return Decision(True, f"first version; {name} {candidate.value:.3f} reaches the floor "
+                              f"{rule.floor:.3f}")  # fmt: skip
+    if champion.data_hash != candidate.data_hash:
+        return Decision(False, _other_data(candidate, champion, slot), final=False)
+    if champion.protocol != candidate.protocol:
+        return Decision(False, f"refused: {name} cannot be compared with the champion's "
+                               f"{rule.metric}@{champion.protocol}", final=False)  # fmt: skip
+    gain = candidate.value - champion.value
+    numbers = (
+        f"{name} {candidate.value:.3f} against {champion.value:.3f} of version "
+        f"{champion.version} ({champion.recipe}): {gain:+.4f}"
+    )
+    if gain < rule.least_gain:
+        return Decision(False, f"{numbers}, less than the least gain {rule.least_gain:g}")
+    assert interval is not None, "same data and protocol: there is an interval"
+    span = f"{interval.confidence:.0%} interval {interval.low:+.4f} to {interval.high:+.4f}"
+    if interval.low <= 0:
+        return Decision(False, f"{numbers}, may be chance: {span}")
+    return Decision(True, f"{numbers}, {span}")
+
+
+def _other_data(candidate: Scored, champion: Scored, slot: str) -> str:
+    return (
+        f"refused: evaluated on data {candidate.data_hash:.12}, champion version "
+        f"{champion.version} on {champion.data_hash:.12}; first run `python -m pipelines.evaluate "
+        f"--champion {slot} --dataset {candidate.dataset}`, then `python -m pipelines.promote`"
+    )

@@ -1,0 +1,75 @@
+"""What a version in the registry is made of: graph, weights, card, geometry, its evaluation."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from pipelines.graph import PoseGraph, write_graph
+from pipelines.places import REPOSITORY
+from pipelines.trained import Trained
+
+CODE = REPOSITORY / "pipelines" / "registered_model.py"
+GEOMETRY = REPOSITORY / "data" / "transforms.py"
+NEEDS = ("mlflow", "torch", "numpy", "opencv-python-headless", "pandas", "safetensors")
+
+
+def write_model_files(
+    trained: Trained, evaluation: Path, lineage: dict[str, str], folder: Path
+) -> dict[str, str]:
+    """Fills `folder`; the files by the names under which pipelines/registered_model.py asks.
+
+    evaluation: results/<recipe>/evaluation, of which numbers and matches go along: a later
+    candidate is compared with them. Raises ValueError where the exported graph is not the network.
+    """
+    files = {
+        "graph": folder / "graph.pt2",
+        "weights": folder / "model.safetensors",
+        "card": folder / "card.json",
+        "transforms": folder / "transforms.py",
+        "evaluation": folder / "evaluation",
+    }
+    graph = PoseGraph(trained.network, trained.codec, trained.skeleton, trained.input_size)
+    write_graph(graph, files["graph"])
+    state = trained.network.state_dict()
+    save_file(
+        {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}, files["weights"]
+    )
+    shutil.copyfile(GEOMETRY, files["transforms"])
+    files["evaluation"].mkdir()
+    for path in [*evaluation.glob("*metrics.json"), *evaluation.glob("evaluation.json"),
+                 *evaluation.glob("matches_*.npz")]:  # fmt: skip
+        shutil.copyfile(path, files["evaluation"] / path.name)
+    metrics = json.loads((evaluation / "metrics.json").read_text())
+    files["card"].write_text(json.dumps(card(trained, metrics, lineage), indent=2) + "\n")
+    return {name: str(path) for name, path in files.items()}
+
+
+def card(trained: Trained, metrics: dict[str, Any], lineage: dict[str, str]) -> dict[str, Any]:
+    """What a reader and the model itself must know: sizes, names, numbers, origin."""
+    skeleton, checkpoint = trained.skeleton, trained.checkpoint
+    return {
+        "input_size": list(trained.input_size),
+        "aligned": bool(trained.codec.aligned),
+        "flip_test": True,
+        "keypoint_threshold": trained.recipe.evaluation.keypoint_threshold,
+        "skeleton": {
+            "name": skeleton.name,
+            "keypoints": list(skeleton.keypoints),
+            "limbs": [list(limb) for limb in skeleton.limbs],
+        },
+        "metrics": metrics,
+        "lineage": lineage,
+        "recipe": trained.recipe.as_dict(),
+        **{key: checkpoint[key] for key in ("epoch", "fingerprint", "data_hash")},
+    }
+
+
+def requirements() -> list[str]:
+    """What a server must install, as pip reads it: the versions at hand."""
+    return [f"{name}=={version(name).partition('+')[0]}" for name in NEEDS]
