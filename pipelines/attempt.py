@@ -1,10 +1,10 @@
-"""One rank's attempt at a training: alone in the run folder, told to MLflow, known errors as values."""
+"""One rank's attempt at a training: alone in its folder, told to MLflow, known errors as values."""
 
 from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pipelines.tracking import open_run
 from pipelines.worker import train
 
 AGREE_S = 5.0  # how long a rank that fails waits for the others to fail as well
+PATIENCE_S, HASTE_S = 60.0, 3.0  # for what MLflow was not told yet; when a signal ends us
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ def _tracked(job: Job, rank: Rank) -> TrainingSummary:
         finally:
             started = time.perf_counter()
             if log:
-                log.close(status)
+                log.close(status, HASTE_S if status == "KILLED" else PATIENCE_S)
         summary.seconds["tracking"] = round(time.perf_counter() - started, 3)
-        return summary
+        return replace(summary, run_id=log.run_id if log else None)
 
 
 def _enter(stack: ExitStack, job: Job, rank: Rank) -> Any:

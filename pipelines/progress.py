@@ -36,7 +36,7 @@ class ProgressLine:
         self._name, self._epochs, self._steps = name, epochs, steps
         self._samples_per_step = samples_per_step
         self._tty = sys.stdout.isatty()
-        self._next = 0.0
+        self._next = 0.0 if self._tty else time.monotonic() + EVERY_S
 
     def show(self, epoch: int, step: int, pace: Pace, loss: Callable[[], float]) -> None:
         """epoch: 0-based; step: done in it; `loss` is only called when a line is due."""

@@ -133,9 +133,8 @@ def _weights(name: str, recipe: Recipe) -> Path | None:
     """The file that fetch brought for the recipe's `pretrained`."""
     if recipe.pretrained is None:
         return None
-    endings = (".pth", ".pt", ".safetensors", ".bin", ".tar")
     folder = places.weights(name)
-    found = [p for p in sorted(folder.glob("*")) if p.suffix in endings]
+    found = [p for p in sorted(folder.glob("*")) if p.is_file() and p.suffix != ".json"]
     if not found:
         raise ValueError(
             f"{folder}: no weights; run `dvc repro weights@{name}` to bring "

@@ -83,7 +83,7 @@ def _summary(
         "data_hash": job.data_hash,
         "run_id": summary.run_id,
         "best_epoch": chosen.epoch,
-        "checkpoint": str(checkpoint.folder_of(job.run_folder) / chosen.file),
+        "checkpoint": f"runs/{job.run_folder.name}/checkpoints/{chosen.file}",
         "checkpoint_sha256": chosen.sha256,
         "metrics": {name: value for name, value in row.items() if "@" in name},
         "epochs": len(summary.history),
