@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
+from data.images import RowReader, read_image
 from data.sample import Batch
 from data.skeletons import Skeleton
 from data.table import Table
@@ -24,8 +25,8 @@ from data.transforms import (
     crop,
     draw_view,
     invert,
+    lowest_row,
     move,
-    read_image,
     sample_generator,
     view_matrix,
 )
@@ -72,8 +73,8 @@ class TopDownDataset(Dataset[Item]):
         return len(self.persons)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the opened columns: each process maps the file itself."""
-        return {name: value for name, value in vars(self).items() if name != "_columns"}
+        """Without opened columns and buffer: each process maps the file itself."""
+        return {name: v for name, v in vars(self).items() if name not in ("_columns", "_read")}
 
     def __getitem__(self, index: int | tuple[int, int]) -> Item:
         epoch, row = index if isinstance(index, tuple) else (0, index)
@@ -85,14 +86,16 @@ class TopDownDataset(Dataset[Item]):
             rng = sample_generator(self.seed, epoch, int(columns["person_id"][row]))
             view = self._draw(rng, view, keypoints_image, visibility)
         matrix = view_matrix(view, self.input_size, self.aligned)
-        image = crop(read_image(self.image_path(row)), matrix, self.input_size)
+        to_image = invert(matrix)
+        rows = lowest_row(to_image, self.input_size)
+        image = crop(self._read(self.image_path(row), rows), matrix, self.input_size)
         if self.photometric.plugs:
             image = self.photometric(image, int(rng.integers(1 << 31)))
         if view.flip:
             keypoints_image = keypoints_image[self._mirror]
             visibility = visibility[self._mirror]
         keypoints_input = move(matrix, keypoints_image).astype(np.float32)
-        return Item(image, keypoints_input, visibility, row, invert(matrix))
+        return Item(image, keypoints_input, visibility, row, to_image)
 
     def image_path(self, row: int) -> str:
         """The image file of a person."""
@@ -114,6 +117,10 @@ class TopDownDataset(Dataset[Item]):
     def _columns(self) -> dict[str, Any]:
         names = ("person_id", "image_row", "box_image", "keypoints_image", "visibility")
         return {name: self.persons[name] for name in names} | {"path": self.images["path"]}
+
+    @cached_property
+    def _read(self) -> RowReader:
+        return RowReader()
 
     @cached_property
     def _mirror(self) -> np.ndarray:
@@ -235,7 +242,7 @@ def shard(size: int, rank: int = 0, world_size: int = 1) -> list[int]:
 
 
 def build_loader(
-    dataset: Dataset[Item],
+    dataset: Dataset[Any],
     sampler: Sampler[Any] | Sequence[int],
     batch_size: int,
     workers: int = 0,

@@ -9,7 +9,6 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -21,7 +20,7 @@ if TYPE_CHECKING:  # this file also travels alone, with every registered model
 PADDING = 1.25  # view around a person's box, all official top-down code
 HALF_BODY_PADDING = 1.5
 HALF_BODY_MORE_THAN = 8  # keypoints labelled
-READ = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+MARGIN = 4  # rows: bilinear neighbours, and those that colour upsampling looks at
 # they leave the image's geometry alone, although albumentations has them among its dual ones
 OCCLUSIONS = ("CoarseDropout", "Erasing", "GridDropout", "PixelDropout", "XYMasking")
 
@@ -66,14 +65,6 @@ class View:
     size: tuple[float, float]
     rotation: float = 0.0
     flip: bool = False
-
-
-def read_image(path: Path | str) -> np.ndarray:
-    """uint8 [H, W, 3] RGB as stored (no EXIF turn: COCO's labels ignore it), or ValueError."""
-    image = cv2.imread(str(path), READ)
-    if image is None:
-        raise ValueError(f"{path}: no readable image there; run `dvc repro prepare` to check all")
-    return image
 
 
 def box_to_view(
@@ -129,8 +120,15 @@ def move(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def crop(image: np.ndarray, matrix: np.ndarray, input_size: tuple[int, int]) -> np.ndarray:
-    """The view uint8 [H, W, 3], bilinear, black outside the image."""
-    return cv2.warpAffine(image, matrix, input_size, flags=cv2.INTER_LINEAR)
+    """The view uint8 [H, W, 3], bilinear, black outside; image [H, W, 3], or 4 with a filler."""
+    view = cv2.warpAffine(image, matrix, input_size, flags=cv2.INTER_LINEAR)
+    return view if view.shape[2] == 3 else cv2.cvtColor(view, cv2.COLOR_RGBA2RGB)
+
+
+def lowest_row(to_image: np.ndarray, input_size: tuple[int, int]) -> int:
+    """How many rows of the image, from the top, a crop with this affine (input_to_image) sees."""
+    c, d, y = to_image[1].tolist()
+    return math.ceil(y + max(c * input_size[0], 0.0) + max(d * input_size[1], 0.0)) + MARGIN
 
 
 def sample_generator(seed: int, epoch: int, sample_id: int) -> np.random.Generator:
