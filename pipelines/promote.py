@@ -126,9 +126,9 @@ def stored_model(registry: Registry, candidate: Candidate) -> tuple[str, str, st
         files = write_model_files(
             candidate.trained, candidate.evaluated.folder, origin, Path(folder)
         )
-        step = int(about["epoch"])
+        numbers = {k: float(v) for k, v in candidate.evaluated.metrics.items() if "@" in k}
         model_id, source = tracking.log_registered(
-            registry.uri, run_id, candidate.recipe, step, files, requirements()
+            registry.uri, run_id, candidate.recipe, numbers, files, requirements()
         )
     return source, model_id, run_id
 

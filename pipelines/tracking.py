@@ -31,10 +31,17 @@ if TYPE_CHECKING:
 RUN_KEY = "limber.run_key"
 OUTBOX_KEY = "limber.outbox"
 OUTBOX_NAME = "outbox.jsonl"
+NO_STEP = -1  # MLflow would double the curve's points at a model's step
 PER_BATCH = 100  # MLflow takes this many params or tags at once
 ACCEPTED = "http://, https://, sqlite:///, postgresql://, mysql://"
-QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+# while a training runs, the postman comes again by itself
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
 
 def open_run(
@@ -133,7 +140,12 @@ def find_run(mlflow: MlflowClient, run_id: str | None, fingerprint: str, name: s
 
 
 def log_registered(
-    uri: str, run_id: str, name: str, step: int, files: dict[str, str], needs: list[str]
+    uri: str,
+    run_id: str,
+    name: str,
+    metrics: dict[str, float],
+    files: dict[str, str],
+    needs: list[str],
 ) -> tuple[str, str]:
     """Logs pipelines/registered_model.py with its files to a run: (model id, address).
 
@@ -149,12 +161,15 @@ def log_registered(
         mlflow.pyfunc,
         name=name,
         run_id=run_id,
-        step=step,
+        step=NO_STEP,
         model_type="pose",
         python_model=str(places.REPOSITORY / "pipelines" / "registered_model.py"),
         artifacts=files,
         pip_requirements=needs,
     )
+    for key, value in metrics.items():
+        key = f"evaluation/{metric_name(key)}"
+        mlflow.MlflowClient(uri).log_metric(run_id, key, value, step=0, model_id=info.model_id)
     return str(info.model_id), str(info.model_uri)
 
 
@@ -290,6 +305,7 @@ class _TrackedRun:
 
         where, epoch = self._run.info.experiment_id, record["epoch"]
         facts = {k: str(record[k]) for k in ("epoch", "place", "sha256")}
+        facts |= {metric_name(name): str(value) for name, value in record["metrics"].items()}
         mine = f"source_run_id = '{self._run_id}' AND tags.sha256 = '{record['sha256']}'"
         if self._client.search_logged_models([where], filter_string=mine):
             return
@@ -297,9 +313,8 @@ class _TrackedRun:
             where, f"epoch-{epoch}", self._run_id, facts, facts, model_type="checkpoint"
         )
         for name, value in record["metrics"].items():
-            self._client.log_metric(
-                self._run_id, metric_name(name), value, step=epoch, model_id=model.model_id
-            )
+            key = f"checkpoint/{metric_name(name)}"  # MLflow draws it in the run's curve as well
+            self._client.log_metric(self._run_id, key, value, step=epoch, model_id=model.model_id)
         self._client.finalize_logged_model(model.model_id, "READY")
         self._client.log_outputs(self._run_id, [LoggedModelOutput(model.model_id, epoch)])
 
@@ -334,6 +349,8 @@ def send(path: Path) -> None:
         postman.deliver_all()
     except Exception as error:
         raise ValueError(f"{path}: not sent, the rest stays there: {error}") from error
+    finally:
+        outbox.release()
     print(f"sent: run {postman.run_id}")
 
 
