@@ -25,7 +25,8 @@ from pipelines.tally import Tally
 if TYPE_CHECKING:
     from zipfile import ZipInfo
 
-CHUNK = 1 << 20
+CHUNK = 1 << 16  # what a lost connection costs at most
+MIB = 1 << 20
 ATTEMPTS = 5  # of one https download, each going on where the last stopped
 REMOTE = ("https://", "http://", "s3://", "hf://")
 
@@ -151,7 +152,7 @@ def _from_s3(source: str, part: Path) -> None:
         if done < size or not part.exists():
             span = {"Range": f"bytes={done}-"} if done else {}
             answer = client.get_object(Bucket=bucket, Key=key, IfMatch=head["ETag"], **span)
-            tally = Tally(source, size, "MiB", CHUNK)
+            tally = Tally(source, size, "MiB", MIB)
             tally.add(done, fresh=False)
             _append(part, answer["Body"].iter_chunks(CHUNK), done, tally)
     _check_length(part, source, size)
@@ -190,7 +191,7 @@ def _get(source: str, part: Path) -> None:
         length = answer.headers.get("Content-Length")
         total = done + int(length) if length else None
         _note_version(part, answer.headers.get("ETag") or answer.headers.get("Last-Modified"))
-        tally = Tally(source, total or 0, "MiB", CHUNK)
+        tally = Tally(source, total or 0, "MiB", MIB)
         tally.add(done, fresh=False)
         _append(part, answer.iter_content(CHUNK), done, tally)
     if total is not None and part.stat().st_size < total:

@@ -108,7 +108,7 @@ def draw_image(rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any
     for figure in _figures(rng, width, height):
         _draw(canvas, owner, figure)
         drawn.append((figure, int(np.count_nonzero(owner // _MARKS == figure.number))))
-    for _ in range(rng.integers(0, 3)):
+    for _ in range(rng.integers(0, 4)):
         _draw_clutter(rng, canvas, owner)
     noisy = canvas + rng.normal(0, rng.uniform(1, 8), canvas.shape)
     rows = (_row(figure, owner, whole) for figure, whole in drawn)
