@@ -79,7 +79,8 @@ def _macs(module: nn.Module, given: Tensor, output: Tensor) -> tuple[int, int]:
 def _run_on_meta(network: nn.Module, input_size: tuple[int, int]) -> None:
     """One forward pass in eval mode with weights that have shapes but no values."""
     width, height = input_size
-    state = {name: value.to("meta") for name, value in network.state_dict().items()}
+    named = (*network.named_parameters(), *network.named_buffers())
+    state = {name: value.to("meta") for name, value in named}
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:

@@ -16,7 +16,7 @@ CVPR 2019, arXiv:1902.09212; keys of github.com/leoxiaobin/deep-high-resolution-
   variant   C  params      GFLOPs (HR Gi) at 256x192, 384x288   COCO val AP (detector boxes)
   w32      32  28,536,113  7.120, 16.020                        74.4, 75.8
   w48      48  63,595,745  14.614, 32.882                       75.1, 76.3
-  demo      8  a few blocks for tests and drawn people, trained from scratch ("kaiming" init)
+  demo     16  few, thin blocks for tests and drawn people, from scratch ("kaiming" init)
 
 Departure: fields beside heatmaps are painted by the same `final_layer`, side by side.
 """
@@ -118,7 +118,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "w32": {"width": 32},
     "w48": {"width": 48},
     "demo": {
-        "width": 8,
+        "width": 16,
         "modules": (1, 1, 1),
         "blocks": 1,
         "stem": 16,
