@@ -1,0 +1,250 @@
+"""Evaluation over the official truth: numbers equal pycocotools', files whole, errors clear."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from data import DATASETS
+from data.datasets.stick_figures import draw_split
+from data.evaluators.oks import Matches
+from data.sample import Pose
+from data.table import write_table
+from pipelines import evaluate, places
+from pipelines.check import build_architecture
+from pipelines.recipe import Recipe, load_recipe
+
+NUMBERS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
+real_data = pytest.mark.skipif("LIMBER_REAL_DATA" not in os.environ, reason="needs real data")
+
+
+def prepare(dataset: str, split: str) -> None:
+    """The tables that `prepare` writes, of images and persons alone."""
+    raw, folder = places.raw(dataset), places.prepared(dataset) / split
+    folder.mkdir(parents=True, exist_ok=True)
+    samples = list(DATASETS[dataset].samples(raw, split))
+    people = [(s, p) for s in samples for p in s.poses if p.visibility.any() and not p.is_crowd]
+    write_table(
+        folder / "images.arrow",
+        {
+            "image_id": np.array([s.image_id for s in samples], np.int64),
+            "path": [str(s.image_path.relative_to(raw)) for s in samples],
+        },
+    )
+    write_table(
+        folder / "persons.arrow",
+        {
+            "image_id": np.array([s.image_id for s, _ in people], np.int64),
+            "box_image": np.array([p.box_image for _, p in people], np.float32),
+        },
+    )
+    (folder.parent / "summary.json").write_text(json.dumps({"data_hash": "d" * 64}))
+
+
+def save_trained(name: str, recipe: Recipe, **changes: object) -> Path:
+    """results/<name>/trained of a network with random weights."""
+    torch.manual_seed(0)
+    state = build_architecture(recipe).state_dict()
+    content = {"recipe": recipe.as_dict(), "model": state, "epoch": 3, "fingerprint": "f" * 64}
+    path = places.trained(name) / "best.pt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({**content, "data_hash": "d" * 64, **changes}, path)
+    (path.parent / "summary.json").write_text(json.dumps({"run_id": "r1"}))
+    return path
+
+
+@pytest.fixture
+def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """Six drawn images, prepared; the recipe that evaluates on them."""
+    monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
+    draw_split(places.raw("stick_figures"), "val", 6, seed=5)
+    prepare("stick_figures", "val")
+    return load_recipe("demo_hrnet")
+
+
+@pytest.fixture
+def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """The small real COCO folder; a demo network's recipe that evaluates on its val split."""
+    monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
+    places.raw("coco").parent.mkdir(parents=True)
+    places.raw("coco").symlink_to(Path(os.environ["LIMBER_REAL_DATA"]) / "coco_mini")
+    prepare("coco", "val")
+    recipe = replace(load_recipe("demo_hrnet"), dataset="coco")
+    monkeypatch.setattr(evaluate, "load_recipe", lambda _: recipe)
+    return recipe
+
+
+def plain_pycocotools(dataset: str, split: str, predictions: Path) -> list[float]:
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(DATASETS[dataset].truth_file(places.raw(dataset), split)))
+        scored = COCOeval(truth, truth.loadRes(str(predictions)), "keypoints")
+        scored.evaluate()
+        scored.accumulate()
+        scored.summarize()
+    return [float(value) for value in scored.stats]
+
+
+def noisy_truth(dataset: str, split: str) -> Callable[..., list[dict[int, list[Pose]]]]:
+    """Stands in for a network: the truth, moved about by some pixels, some people twice."""
+    truth = DATASETS[dataset].truth(places.raw(dataset), split)
+
+    def read_poses(*_: object, **__: object) -> list[dict[int, list[Pose]]]:
+        rng = np.random.default_rng(2)
+        return [{i: list(moved(rng, people)) for i, people in truth.items()} for _ in range(2)]
+
+    def moved(rng: np.random.Generator, people: list[Pose]) -> list[Pose]:
+        found = []
+        for pose in people * 2:
+            jitter = rng.normal(0, np.sqrt(pose.area) * 0.05, pose.keypoints_image.shape)
+            scores = rng.random(len(jitter))
+            at = pose.keypoints_image + jitter
+            found.append(replace(pose, keypoints_image=at, score=rng.random(),
+                                 keypoint_scores=scores))  # fmt: skip
+        return found
+
+    return read_poses
+
+
+def test_the_stage_leaves_what_the_next_ones_read(drawn: Recipe, tmp_path: Path) -> None:
+    save_trained("demo_hrnet", drawn)
+    assert evaluate.main(["demo_hrnet"]) == 0
+    folder = places.evaluated("demo_hrnet")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(metrics) == {f"{name}@gt" for name in NUMBERS} | {"no_flip"}
+    assert set(metrics["no_flip"]) == {f"{name}@gt" for name in NUMBERS}
+    assert json.loads((folder.parent / "metrics.json").read_text()) == metrics
+    about = json.loads((folder / "evaluation.json").read_text())
+    assert about["run_id"] == "r1" and about["fingerprint"] == "f" * 64 and about["epoch"] == 3
+    assert about["counts"]["gt"]["images"] == 6
+    assert set(about["cost"]) == {"params", "exact_g", "exact_gi", "hr_g", "hr_gi"}
+    matches = Matches.load(folder / "matches_gt.npz")
+    assert len(matches.image_ids) == 6 and matches.positives.sum() == about["counts"]["gt"]["boxes"]
+    rows = json.loads((folder / "predictions_gt.json").read_text())
+    assert len(rows) == len(matches.scores)
+    assert len(list((folder / "overlays").glob("*.jpg"))) > 0
+    assert not list(folder.parent.glob("*.part")) and not list(folder.parent.glob(".*"))
+
+
+@pytest.mark.parametrize("source", ["drawn", pytest.param("real", marks=real_data)])
+def test_numbers_equal_those_of_plain_pycocotools(
+    source: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = request.getfixturevalue(source)
+    save_trained("some", recipe)
+    monkeypatch.setattr(evaluate, "load_recipe", lambda _: recipe)
+    monkeypatch.setattr(evaluate, "read_poses", noisy_truth(recipe.dataset, "val"))
+    assert evaluate.main(["some"]) == 0
+    folder = places.evaluated("some")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    expected = plain_pycocotools(recipe.dataset, "val", folder / "predictions_gt.json")
+    assert 0.05 < metrics["AP@gt"] < 0.95
+    assert [metrics[f"{name}@gt"] for name in NUMBERS] == expected
+
+
+@real_data
+def test_both_protocols_on_real_images(real: Recipe) -> None:
+    save_trained("some", real)
+    assert evaluate.main(["some"]) == 0
+    folder = places.evaluated("some")
+    about = json.loads((folder / "evaluation.json").read_text())
+    assert about["counts"]["gt"]["images"] == about["counts"]["det"]["images"] == 18
+    assert about["counts"]["det"]["images_without_boxes"] == 10
+    assert about["counts"]["det"]["boxes"] == 250 and about["counts"]["gt"]["boxes"] == 28
+    metrics = json.loads((folder / "metrics.json").read_text())
+    for protocol in ("gt", "det"):
+        expected = plain_pycocotools("coco", "val", folder / f"predictions_{protocol}.json")
+        assert [metrics[f"{name}@{protocol}"] for name in NUMBERS] == expected
+
+
+@real_data
+def test_flip_test_is_what_the_recipe_says(real: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    without = replace(real, evaluation=replace(real.evaluation, flip_test=False))
+    found = {}
+    for name, recipe in (("with", real), ("without", without)):
+        monkeypatch.setattr(evaluate, "load_recipe", lambda _, recipe=recipe: recipe)
+        save_trained(name, recipe)
+        assert evaluate.main([name]) == 0
+        found[name] = json.loads((places.evaluated(name) / "metrics.json").read_text())
+    swapped = {k: v for k, v in found["without"].items() if k != "flip"}
+    assert found["with"]["no_flip"] == swapped
+    assert found["without"]["flip"] == {k: v for k, v in found["with"].items() if k != "no_flip"}
+
+
+def test_detections_of_another_data_set_leave_nothing_behind(
+    drawn: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_trained("demo_hrnet", drawn)
+    path = places.home() / "boxes.json"
+    path.write_text(json.dumps([{"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9],
+                                 "score": 1.0}]))  # fmt: skip
+    module = DATASETS["stick_figures"]
+    monkeypatch.setattr(module, "detections_file", lambda root, split: path, raising=False)
+    assert evaluate.main(["demo_hrnet"]) == 2
+    said = capsys.readouterr().err
+    assert "boxes.json: row 0: image_id 1" in said and "another data set" in said
+    assert not places.evaluated("demo_hrnet").exists()
+
+
+def test_a_checkpoint_that_does_not_fit_is_named(
+    drawn: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused() -> str:
+        assert evaluate.main(["demo_hrnet"]) == 2
+        return capsys.readouterr().err
+
+    assert "best.pt: no such file; run `dvc repro train@demo_hrnet`" in refused()
+    path = save_trained("demo_hrnet", replace(drawn, seed=9))
+    assert "seed differ from recipes/demo_hrnet.yaml" in refused()
+    other = build_architecture(load_recipe("demo_simple_baseline")).state_dict()
+    save_trained("demo_hrnet", drawn, model=other)
+    assert "best.pt: does not fit HRNet" in refused()
+    save_trained("demo_hrnet", drawn, data_hash="e" * 64)
+    assert "trained on data eeeeeeeeeeee, prepared is dddddddddddd" in refused()
+    path.write_bytes(path.read_bytes()[:1000])
+    assert "damaged" in refused()
+    torch.save({"model": {}}, path)
+    assert "no checkpoint of `train`: lacks" in refused()
+    assert not places.evaluated("demo_hrnet").exists()
+
+
+@real_data
+def test_test_dev_file_has_the_official_name(real: Recipe, tmp_path: Path) -> None:
+    save_trained("some", real)
+    root = places.raw("coco")
+    arguments = ["some", "--test-dev", "--images", str(root / "val2017")]
+    arguments += ["--image-info", str(root / "annotations/person_keypoints_val2017.json")]
+    boxes = DATASETS["coco"].detections_file(root, "val")
+    assert evaluate.main([*arguments, "--detections", str(boxes)]) == 0
+    path = places.home() / "results/some/test_dev/person_keypoints_test-dev2017_some_results.json"
+    rows = json.loads(path.read_text())
+    assert {row["image_id"] for row in rows} <= {int(p.stem) for p in (root / "val2017").iterdir()}
+    assert len(rows[0]["keypoints"]) == 51
+    arguments[3] = str(tmp_path)
+    assert evaluate.main([*arguments, "--detections", str(boxes)]) == 2
+
+
+def test_the_champion_is_evaluated_on_another_data_set(
+    drawn: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = save_trained("champion", replace(drawn, dataset="coco"))
+    identity = {"version": "4", "recipe": "some", "run_id": "r9"}
+    monkeypatch.setattr("pipelines.registry.champion_checkpoint", lambda slot: (path, identity))
+    assert evaluate.main(["--champion", "pose-coco", "--dataset", "stick_figures"]) == 0
+    folder = places.home() / "results/champions/pose-coco" / f"stick_figures-{'d' * 12}"
+    about = json.loads((folder / "evaluation.json").read_text())
+    assert about["slot"] == "pose-coco" and about["version"] == "4"
+    assert about["dataset"] == "stick_figures" and about["data_hash"] == "d" * 64
+    assert (folder / "matches_gt.npz").is_file()
+    assert evaluate.main(["--champion", "pose-coco", "--dataset", "stick"]) == 2
+    assert "accepted: coco, stick_figures" in capsys.readouterr().err
