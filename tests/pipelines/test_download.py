@@ -53,7 +53,7 @@ class Site(BaseHTTPRequestHandler):
 def site() -> Iterator[tuple[str, type[Site]]]:
     Site.ranges, Site.cuts = [], []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}", Site
     server.shutdown()

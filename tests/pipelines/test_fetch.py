@@ -1,0 +1,250 @@
+"""fetch: raw data appear whole or not at all, linked or brought, with a manifest."""
+
+import functools
+import hashlib
+import http.server
+import io
+import json
+import os
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from data.datasets import coco, stick_figures
+from pipelines import fetch, places, recipe
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LIMBER_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A folder of the official layout."""
+    for split in coco.SPLITS:
+        stick_figures.draw_split(tmp_path / "source", split, 2, seed=1)
+    boxes = tmp_path / "source" / fetch.DETECTIONS / "COCO_val2017_detections_AP_H_56_person.json"
+    boxes.parent.mkdir()
+    boxes.write_text("[]")
+    return tmp_path / "source"
+
+
+def bytes_below(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_a_folder_is_linked_not_copied(source: Path) -> None:
+    fetch.fetch("coco", {"source": str(source)})
+    raw = places.raw("coco")
+    assert (raw / "train2017").is_symlink() and (raw / fetch.JSONS[0]).is_symlink()
+    assert coco.detections_file(raw, "val") and coco.detections_file(raw, "train") is None
+    manifest = json.loads((raw / "manifest.json").read_text())
+    given = bytes_below(source)
+    assert manifest["files"] == {name: len(content) for name, content in sorted(given.items())}
+    assert manifest["sha256"] == {
+        name: hashlib.sha256(content).hexdigest()
+        for name, content in given.items()
+        if name.endswith(".json")
+    }
+
+
+def test_fetching_again_replaces_what_was_there_and_the_source_stays(source: Path) -> None:
+    before = bytes_below(source)
+    for _ in range(2):
+        fetch.fetch("coco", {"source": str(source)})
+    assert bytes_below(source) == before
+    assert [p.name for p in places.raw("coco").parent.iterdir()] == ["coco"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"source": None}, "datasets.coco.source: given None; accepted: a folder"),
+        ({"source": "nowhere"}, "datasets.coco.source: .*nowhere: no such folder"),
+        ({"source": "ftp://host"}, "given ftp://host; accepted"),
+    ],
+)
+def test_a_source_that_is_none_is_named(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        fetch.fetch("coco", settings)
+    assert not list(places.raw("coco").parent.iterdir())
+
+
+@pytest.mark.parametrize("lost", [*fetch.JSONS, *fetch.FOLDERS])
+def test_a_missing_split_is_named_and_the_former_data_stay(source: Path, lost: str) -> None:
+    fetch.fetch("coco", {"source": str(source)})
+    (source / lost).rename(source / "elsewhere")
+    manifest = (places.raw("coco") / "manifest.json").read_bytes()
+    with pytest.raises(ValueError, match=rf"no {lost}; accepted: COCO's official layout"):
+        fetch.fetch("coco", {"source": str(source)})
+    assert (places.raw("coco") / "manifest.json").read_bytes() == manifest
+
+
+def test_a_truncated_json_is_refused_at_once(source: Path) -> None:
+    path = source / fetch.JSONS[1]
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"person_keypoints_val2017.json: truncated"):
+        fetch.fetch("coco", {"source": str(source)})
+    assert not places.raw("coco").exists()
+
+
+def test_a_place_that_cannot_be_written_is_named(source: Path, home: Path) -> None:
+    home.mkdir()
+    (home / "data").write_text("a file where the folder should be")
+    with pytest.raises(ValueError, match="cannot be written.*write access"):
+        fetch.fetch("coco", {"source": str(source)})
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_no_permission_is_named(source: Path, home: Path) -> None:
+    home.mkdir()
+    home.chmod(0o500)
+    with pytest.raises(ValueError, match="Permission denied.*write access"):
+        fetch.fetch("coco", {"source": str(source)})
+
+
+def official_zips(source: Path) -> dict[str, bytes]:
+    zips = {}
+    for name, tops in (
+        ("annotations/annotations_trainval2017.zip", ["annotations"]),
+        ("zips/val2017.zip", ["val2017"]),
+        ("zips/train2017.zip", ["train2017"]),
+    ):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as file:
+            for path in (p for top in tops for p in (source / top).iterdir()):
+                file.write(path, path.relative_to(source))
+        zips[name] = buffer.getvalue()
+    return zips
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, source: Path) -> Iterator[str]:
+    """An http address with the official zips."""
+    for name, content in official_zips(source).items():
+        path = tmp_path / "mirror" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    handler = functools.partial(Quiet, directory=str(tmp_path / "mirror"))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None: ...
+
+
+def images_and_jsons(folder: Path) -> dict[str, bytes]:
+    skipped = ("manifest.json", fetch.DETECTIONS)
+    return {k: v for k, v in bytes_below(folder).items() if not k.startswith(skipped)}
+
+
+def test_official_zips_come_over_http(source: Path, mirror: str) -> None:
+    boxes = str(source / fetch.DETECTIONS / "COCO_val2017_detections_AP_H_56_person.json")
+    fetch.fetch("coco", {"source": mirror, "detections": boxes})
+    assert images_and_jsons(places.raw("coco")) == images_and_jsons(source)
+    assert coco.detections_file(places.raw("coco"), "val") is not None
+    assert not bytes_below(places.raw("coco").with_name(".downloads"))  # the zips are not kept
+
+
+def test_a_zip_that_the_site_lacks_is_named_and_nothing_is_left(
+    mirror: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mirror" / "zips" / "val2017.zip").unlink()
+    with pytest.raises(ValueError, match=r"zips/val2017.zip: cannot be downloaded.*404"):
+        fetch.fetch("coco", {"source": mirror})
+    assert not places.raw("coco").exists()
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_s3_brings_the_layout_or_the_zips(
+    source: Path, zipped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="bucket")
+    for name, content in (official_zips(source) if zipped else bytes_below(source)).items():
+        client.put_object(Bucket="bucket", Key=f"sets/coco/{name}", Body=content)
+    fetch.fetch("coco", {"source": "s3://bucket/sets/coco/"})
+    assert images_and_jsons(places.raw("coco")) == images_and_jsons(source)
+    with pytest.raises(ValueError, match="s3://bucket/none: neither"):
+        fetch.fetch("coco", {"source": "s3://bucket/none"})
+    server.stop()
+
+
+def test_stick_figures_are_drawn_and_checked() -> None:
+    fetch.fetch("stick_figures", {"train_images": 2, "val_images": 1, "seed": 1})
+    manifest = json.loads((places.raw("stick_figures") / "manifest.json").read_text())
+    assert len(manifest["files"]) == 5 and len(manifest["sha256"]) == 2
+    with pytest.raises(ValueError, match="stick_figures.val_images: given 0, accepted"):
+        fetch.fetch("stick_figures", {"train_images": 2, "val_images": 0})
+
+
+def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["nothing"], ["--weights"], ["--weights", "nothing"]):
+        assert fetch.main(arguments) == 2
+        assert capsys.readouterr().err.startswith("error: ")
+
+
+def _with_pretrained(monkeypatch: pytest.MonkeyPatch, source: str | None, digest: str) -> None:
+    pretrained = recipe.Pretrained(source, digest) if source else None
+
+    class Fake:
+        pass
+
+    Fake.pretrained = pretrained  # type: ignore[attr-defined]
+    monkeypatch.setattr(fetch, "load_recipe", lambda name: Fake)
+    monkeypatch.setattr(fetch, "recipe_names", lambda: ["some"])
+
+
+def test_weights_are_brought_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "trunk.pth").write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    for given in (digest, digest[:8]):
+        _with_pretrained(monkeypatch, str(tmp_path / "trunk.pth"), given)
+        fetch.fetch_weights("some")
+        assert (places.weights("some") / "trunk.pth").read_bytes() == b"weights"
+    assert [p.name for p in places.weights("some").iterdir()] == ["trunk.pth"]
+
+
+def test_no_weights_leave_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    _with_pretrained(monkeypatch, None, "")
+    fetch.fetch_weights("some")
+    assert [p.name for p in places.weights("some").iterdir()] == ["none.json"]
+
+
+@pytest.mark.parametrize("source", ["nowhere.pth", "http://127.0.0.1:9/trunk.pth"])
+def test_missing_weights_say_how_to_go_without(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.download.time.sleep", lambda _: None)
+    _with_pretrained(monkeypatch, source, "12345678")
+    with pytest.raises(ValueError, match="set `pretrained: null` in recipes/some.yaml"):
+        fetch.fetch_weights("some")
+    assert not places.weights("some").exists()
+
+
+def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "trunk.pth").write_bytes(b"other weights")
+    _with_pretrained(monkeypatch, str(tmp_path / "trunk.pth"), "12345678")
+    with pytest.raises(ValueError, match="expected 12345678"):
+        fetch.fetch_weights("some")
+    assert (tmp_path / "trunk.pth").exists() and not places.weights("some").exists()

@@ -1,0 +1,249 @@
+"""prepare: every row and image checked once, tables written whole, bad rows told."""
+
+import csv
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask
+
+from data.datasets import coco, stick_figures
+from data.sample import Pose
+from data.table import Table
+from pipelines import fetch, image_check, places
+from pipelines import prepare as stage
+from pipelines.image_check import Told, check_image, check_images
+from pipelines.prepare import clip_box, prepare, run_lengths
+
+REAL = os.environ.get("LIMBER_REAL_DATA")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LIMBER_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def raw(home: Path) -> Path:
+    for split, images in (("train", 6), ("val", 3)):
+        stick_figures.draw_split(places.raw("coco"), split, images, seed=1)
+    return places.raw("coco")
+
+
+def summary(dataset: str = "coco") -> dict[str, Any]:
+    return json.loads((places.prepared(dataset) / "summary.json").read_text())
+
+
+def quarantine() -> list[dict[str, str]]:
+    with (places.prepared("coco") / "quarantine.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def change(raw: Path, split: str, key: str, number: int, **values: Any) -> dict[str, Any]:
+    """Changes one row of the json; the row as it is then."""
+    path = coco.truth_file(raw, split)
+    content = json.loads(path.read_text())
+    content[key][number].update(values)
+    path.write_text(json.dumps(content))
+    return content[key][number]
+
+
+def test_tables_hold_what_the_json_says(raw: Path) -> None:
+    prepare("coco", 0.0)
+    samples = list(coco.samples(raw, "train"))
+    images = Table(places.prepared("coco") / "train" / "images.arrow")
+    persons = Table(places.prepared("coco") / "train" / "persons.arrow")
+    assert list(images["path"]) == [f"train2017/{n:012d}.jpg" for n in range(1, 7)]
+    assert images["image_id"].tolist() == [s.image_id for s in samples]
+    pairs = [(row, pose) for row, sample in enumerate(samples) for pose in sample.poses]
+    assert persons["person_id"].tolist() == [pose.id for _, pose in pairs]
+    assert persons["image_row"].tolist() == [row for row, _ in pairs]
+    assert persons["keypoints_image"].shape == (len(pairs), 34)
+    assert persons["visibility"].dtype == np.int8 and persons["box_image"].dtype == np.float32
+    expected = np.stack([pose.keypoints_image.ravel() for _, pose in pairs])
+    np.testing.assert_allclose(persons["keypoints_image"], expected, atol=1e-4)
+    assert quarantine() == [] and summary()["splits"]["train"]["training_persons"] == len(pairs)
+    page = cv2.imread(str(places.prepared("coco") / "preview.png"))
+    assert page is not None and page.std() > 10
+
+
+def test_the_hash_depends_on_the_data_alone(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare("coco", 0.0)
+    first = summary()
+    monkeypatch.setenv("LIMBER_HOME", str(tmp_path / "elsewhere"))
+    shutil.copytree(raw, places.raw("coco"))
+    prepare("coco", 0.0)
+    assert summary() == first
+    path = next((places.raw("coco") / "train2017").iterdir())
+    cv2.imwrite(str(path), 255 - cv2.imread(str(path)))
+    prepare("coco", 0.0)
+    assert summary()["data_hash"] != first["data_hash"]  # another picture
+    shutil.copy(raw / "train2017" / path.name, path)
+    change(places.raw("coco"), "val", "annotations", 0, area=1234)
+    prepare("coco", 0.0)
+    assert summary()["data_hash"] != first["data_hash"]  # another truth
+
+
+def _spoil(raw: Path, number: int, kind: str) -> None:
+    path = raw / "train2017" / f"{number:012d}.jpg"
+    if kind == "image missing":
+        path.unlink()
+    elif kind == "image unreadable: truncated":
+        path.write_bytes(path.read_bytes()[:-2000])
+    elif kind == "image unreadable: corrupt":
+        path.write_bytes(b"no jpeg at all")
+    else:
+        cv2.imwrite(str(path), np.zeros((10, 10, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "image missing",
+        "image unreadable: truncated",
+        "image unreadable: corrupt",
+        "image size differs from the json",
+    ],
+)
+def test_a_bad_image_goes_to_quarantine_with_its_people(raw: Path, kind: str) -> None:
+    _spoil(raw, 2, kind)
+    prepare("coco", 0.9)
+    rows = quarantine()
+    assert [r["reason"] for r in rows if r["kind"] == "image"] == [kind]
+    people = [r for r in rows if r["kind"] == "person"]
+    assert people and {r["image_id"] for r in people} == {"2"}
+    images = Table(places.prepared("coco") / "train" / "images.arrow")
+    assert 2 not in images["image_id"] and len(images) == 5
+    persons = Table(places.prepared("coco") / "train" / "persons.arrow")
+    np.testing.assert_array_equal(images["image_id"][persons["image_row"]], persons["image_id"])
+    assert summary()["splits"]["train"]["quarantined"][kind] == 1
+
+
+def test_bad_rows_over_the_limit_stop_and_leave_only_the_list(raw: Path) -> None:
+    prepare("coco", 0.0)
+    change(raw, "train", "annotations", 0, keypoints=[1, 2, 3])
+    with pytest.raises(ValueError, match="bad_row_limit in params.yaml") as error:
+        prepare("coco", 0.01)
+    kept = places.prepared("coco").with_name("coco.quarantine.csv")
+    assert str(kept) in str(error.value) and "wrong number of values" in kept.read_text()
+    assert not places.prepared("coco").exists()
+    prepare("coco", 0.5)
+    assert [row["reason"] for row in quarantine()] == ["wrong number of values: keypoints"]
+
+
+def test_a_split_without_people_is_an_error(raw: Path) -> None:
+    path = coco.truth_file(raw, "val")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"annotations": []}))
+    with pytest.raises(ValueError, match="val2017.json: no person to train on"):
+        prepare("coco", 1.0)
+    assert not places.prepared("coco").exists()
+
+
+@pytest.mark.parametrize(
+    ("box", "area", "clipped"),
+    [
+        ((10, 20, 30, 40), 1.0, (10, 20, 29, 39)),  # x2 = x + w - 1, as in the official loaders
+        ((-5, -5, 30, 40), 1.0, (0, 0, 29, 39)),
+        ((90, 70, 30, 40), 1.0, (90, 70, 9, 9)),
+        ((10.5, 20.25, 8.5, 4), 1.0, (10.5, 20.25, 7.5, 3)),
+        ((10, 20, 30, 40), 0.0, None),
+        ((10, 20, 0, 40), 1.0, None),
+        ((100, 20, 30, 40), 1.0, None),
+    ],
+)
+def test_boxes_are_clipped_as_the_official_loaders_do(box: Any, area: float, clipped: Any) -> None:
+    pose = Pose(np.zeros((17, 2)), np.ones(17, int), box, area)
+    assert clip_box(pose, 100, 80) == clipped
+
+
+def test_keypoints_outside_the_image_are_kept(raw: Path) -> None:
+    change(raw, "train", "annotations", 0, keypoints=[-20.5, 900, 1, *[5, 5, 2] * 16])
+    prepare("coco", 0.0)
+    persons = Table(places.prepared("coco") / "train" / "persons.arrow")
+    assert persons["keypoints_image"][0, :2].tolist() == [-20.5, 900]
+
+
+def test_crowds_and_people_without_keypoints_become_masks(raw: Path) -> None:
+    size = [json.loads(coco.truth_file(raw, "train").read_text())["images"][0][k]
+            for k in ("height", "width")]  # fmt: skip
+    nobody = {"keypoints": [0] * 51, "num_keypoints": 0}
+    counts = [100, 50, size[0] * size[1] - 150]
+    region = {"counts": counts, "size": size}
+    change(raw, "train", "annotations", 0, iscrowd=1, segmentation=region, **nobody)
+    change(raw, "train", "annotations", 1, segmentation=[[0, 0, 20, 0, 20, 10, 0, 10]], **nobody)
+    prepare("coco", 0.0)
+    table = Table(places.prepared("coco") / "train" / "ignore.arrow")
+    assert table["is_crowd"].tolist() == [1, 0]
+    masks = [
+        mask.decode({"counts": table["counts"][i], "size": (table["height"][i], table["width"][i])})
+        for i in range(2)
+    ]
+    assert masks[0].sum() == 50 and masks[1].sum() == 200 and masks[1][:10, :20].all()
+    counted = summary()["splits"]["train"]
+    assert counted["crowds"] == 1
+    assert counted["persons"] == counted["persons_with_keypoints"] + 2
+
+
+@pytest.mark.parametrize("region", [[], None, [[1, 2]], {"counts": None}])
+def test_a_region_that_is_none_falls_back_to_the_box(region: object) -> None:
+    pose = Pose(np.zeros((17, 2)), np.zeros(17, int), (2, 3, 4, 5))
+    counts = run_lengths(region, pose, 20, 30)
+    assert mask.decode({"counts": counts, "size": (20, 30)}).sum() == 20
+
+
+def test_many_images_are_checked_by_processes_in_order(
+    raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_check, "_FEW", 2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    told = [Told(str(s.image_path), s.width, s.height) for s in coco.samples(raw, "train")]
+    told.insert(3, Told("nowhere.jpg", 1, 1))
+    answers = check_images(told, "check")
+    assert answers == [check_image(one) for one in told]
+    assert [a.fault for a in answers].index("image missing") == 3
+
+
+def test_missing_raw_data_say_what_to_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert stage.main(["stick_figures"]) == 2
+    assert "run `python -m pipelines.fetch stick_figures`" in capsys.readouterr().err
+    assert stage.main(["nothing"]) == 2 and stage.main([]) == 2
+    assert "accepted: coco, stick_figures" in capsys.readouterr().err
+
+
+def test_a_list_of_another_kind_is_refused(raw: Path) -> None:
+    coco.truth_file(raw, "train").write_text('[{"joints_vis": [1], "image": "1.jpg"}]')
+    with pytest.raises(ValueError, match="given a json list; accepted"):
+        prepare("coco", 0.0)
+
+
+@pytest.mark.skipif(not REAL, reason="LIMBER_REAL_DATA names no folder")
+def test_real_coco() -> None:
+    fetch.fetch("coco", {"source": f"{REAL}/coco_mini"})
+    prepare("coco", 0.0)
+    train, val = (summary()["splits"][split] for split in coco.SPLITS)
+    assert (train["images"], train["persons"], train["training_persons"], train["crowds"]) == (
+        11, 65, 27, 3)  # fmt: skip
+    assert (val["images"], val["persons"], val["training_persons"], val["crowds"]) == (
+        18,
+        74,
+        28,
+        1,
+    )
+    assert quarantine() == []
+    table = Table(places.prepared("coco") / "train" / "ignore.arrow")
+    assert len(table) == 38
+    content = json.loads(coco.truth_file(places.raw("coco"), "train").read_text())
+    left_out = [a["area"] for a in content["annotations"] if a["iscrowd"] or not a["num_keypoints"]]
+    areas = [
+        mask.area({"counts": table["counts"][i], "size": (table["height"][i], table["width"][i])})
+        for i in range(len(table))
+    ]
+    np.testing.assert_allclose(sorted(areas), sorted(left_out), rtol=0.2, atol=30)
