@@ -206,7 +206,13 @@ def fit(job: Job, cluster: Cluster, address: str) -> Outcome:
 
 
 def _fit(job: Job, cluster: Cluster, box: list[Any]) -> None:
-    from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
+    from ray.train import (
+        FailureConfig,
+        LoggingConfig,
+        RunConfig,
+        ScalingConfig,
+        TrainingFailedError,
+    )
     from ray.train.torch import TorchConfig, TorchTrainer
 
     machine = cluster.machine
@@ -222,6 +228,7 @@ def _fit(job: Job, cluster: Cluster, box: list[Any]) -> None:
             run_config=RunConfig(
                 name=f"{job.run_folder.name}-{uuid.uuid4().hex[:8]}",
                 storage_path=str(job.run_folder / "ray"),
+                logging_config=LoggingConfig("WARNING"),
                 failure_config=FailureConfig(max_failures=cluster.max_failures),
             ),
         ).fit()

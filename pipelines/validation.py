@@ -59,7 +59,8 @@ def build_validation(job: Job, rank: Rank) -> Validation:
     batches = [range(n, min(n + size, len(boxes))) for n in range(0, len(boxes), size)]
     mine = [row for n in shard(len(batches), rank.rank, rank.world_size) for row in batches[n]]
     dataset = BoxDataset(paths, boxes.box_image, job.input_size, codec.aligned)
-    loader = build_loader(dataset, mine, size, min(job.loader_workers, 2))
+    workers = min(job.loader_workers, 2, len(mine) // (4 * size))  # a few batches are worth none
+    loader = build_loader(dataset, mine, size, workers)
     truth = module.truth(job.raw, split) if rank.is_main else {}
     return Validation(boxes, paths, loader, truth, codec, module.SKELETON)
 
