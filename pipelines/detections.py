@@ -39,10 +39,14 @@ class Boxes:
         return Boxes(self.image_id[rows], self.box_image[rows], self.score[rows], self.empty)
 
 
-def truth_boxes(prepared: Path, split: str) -> Boxes:
-    """Boxes of the split's people with keypoints, score 1: the `gt` protocol."""
+def truth_boxes(prepared: Path, split: str, aligned: bool = False) -> Boxes:
+    """Boxes of the split's people with keypoints, score 1: the `gt` protocol.
+
+    aligned (`codec.aligned`): DARK's code counts both border pixels of a true box, in training too.
+    """
     persons = Table(prepared / split / "persons.arrow")
-    boxes = np.asarray(persons["box_image"], dtype=np.float64)
+    boxes = np.array(persons["box_image"], dtype=np.float64)
+    boxes[:, 2:] += 1.0 if aligned else 0.0
     return Boxes(np.asarray(persons["image_id"], dtype=np.int64), boxes, np.ones(len(boxes)))
 
 

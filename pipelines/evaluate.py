@@ -149,7 +149,7 @@ def write_evaluation(trained: Trained, folder: Path, identity: dict[str, Any]) -
     raw = places.raw(recipe.dataset)
     truth = DATASETS[recipe.dataset].truth(raw, split)
     files = image_files(places.prepared(recipe.dataset), raw, split)
-    protocols = box_sets(recipe, truth)
+    protocols = box_sets(trained, truth)
     numbers: dict[str, float] = {}
     others: dict[str, float] = {}
     with whole_folder(folder) as part:
@@ -186,10 +186,11 @@ def write_protocol(
     return numbers, named(score(recipe, trained.skeleton, others, truth).result(), protocol)
 
 
-def box_sets(recipe: Recipe, truth: Mapping[int, object]) -> dict[str, Boxes]:
+def box_sets(trained: Trained, truth: Mapping[int, object]) -> dict[str, Boxes]:
     """`gt`, and `det` where the data set comes with a detector's boxes for this split."""
+    recipe = trained.recipe
     module, split = DATASETS[recipe.dataset], recipe.evaluation.split
-    boxes = {"gt": truth_boxes(places.prepared(recipe.dataset), split)}
+    boxes = {"gt": truth_boxes(places.prepared(recipe.dataset), split, trained.codec.aligned)}
     detections_file = getattr(module, "detections_file", None)
     path = detections_file(places.raw(recipe.dataset), split) if detections_file else None
     if path is not None:

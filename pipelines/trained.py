@@ -78,7 +78,6 @@ def read_poses(
     trained: Trained, boxes: Boxes, files: Mapping[int, Path], *, both: bool
 ) -> list[ByImage]:
     """Poses per image id after OKS-NMS: with flip test, and before it without, if `both`."""
-    torch.set_num_threads(threads())
     boxes = boxes.of_images(files.keys())
     network = trained.network.to(memory_format=torch.channels_last)
     codec, skeleton, size = trained.codec, trained.skeleton, trained.input_size

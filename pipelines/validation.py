@@ -50,7 +50,7 @@ def build_validation(job: Job, rank: Rank) -> Validation:
     """Raises ValueError where the split has no people."""
     recipe, split = job.recipe, job.recipe.evaluation.split
     codec, module = build_codec(recipe), DATASETS[recipe.dataset]
-    boxes = truth_boxes(job.prepared, split)
+    boxes = truth_boxes(job.prepared, split, codec.aligned)
     if not len(boxes):
         raise ValueError(f"{job.prepared / split}: no person to validate on")
     files = image_files(job.prepared, job.raw, split)
