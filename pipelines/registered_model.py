@@ -44,7 +44,10 @@ class PoseModel(PythonModel):  # type: ignore[misc]
         self._graph = torch.export.load(files["graph"]).module()
 
     def predict(
-        self, context: PythonModelContext, model_input: Any, params: dict[str, Any] | None = None
+        self,
+        context: PythonModelContext,
+        model_input: pd.DataFrame,  # or the other forms: MLflow checks nothing behind this hint
+        params: dict[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
         """One answer per image; see README.md of `mlflow/` for the forms of `model_input`.
 
@@ -108,7 +111,7 @@ def _rows(given: Any) -> list[dict[str, Any]]:
 def _holds_several(image: Any) -> bool:
     """Whether a dict's `image` is a list of images and not one."""
     if isinstance(image, np.ndarray):
-        return image.ndim == 4 or (image.ndim <= 1 and image.dtype.kind in "OUS")
+        return image.ndim == 4 or (image.ndim == 1 and image.dtype.kind in "OUS")
     if not isinstance(image, list) or not image:
         return False
     first = image[0]
@@ -116,9 +119,7 @@ def _holds_several(image: Any) -> bool:
 
 
 def _columns_to_rows(columns: dict[str, Any]) -> list[dict[str, Any]]:
-    images = list(np.atleast_1d(columns["image"])) if np.ndim(columns["image"]) < 2 else list(
-        columns["image"]
-    )  # fmt: skip
+    images = list(columns["image"])
     boxes = columns.get("boxes")
     boxes = [None] * len(images) if boxes is None else list(boxes)
     if len(boxes) != len(images):
@@ -139,6 +140,8 @@ def _read_row(row: dict[str, Any], where: str) -> tuple[np.ndarray, np.ndarray |
 
 def _read_image(given: Any, where: str) -> np.ndarray:
     """uint8 [H, W, 3] RGB."""
+    if isinstance(given, np.ndarray) and given.ndim == 0:  # MLflow's server wraps text
+        given = given.item()
     if isinstance(given, str):
         given = _from_base64(given, where)
     if isinstance(given, bytes | bytearray | memoryview):
