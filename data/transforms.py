@@ -218,15 +218,14 @@ class Photometric:
     def __reduce__(self) -> tuple[Any, ...]:
         return Photometric, (self.plugs,)
 
-    def __call__(self, image: np.ndarray, seed: int) -> np.ndarray:
-        """uint8 [H, W, 3] -> the same shape, changed."""
+    def __call__(self, image: np.ndarray, seed: int, always: bool = False) -> np.ndarray:
+        """uint8 [H, W, 3] -> the same shape, changed; `always`: whatever their probabilities."""
         for place, transform in enumerate(self._transforms):
             transform.set_random_seed(seed + place)
-            changed = transform(image=image)["image"]
+            changed = transform(image=image, force_apply=always)["image"]
             if changed.shape != image.shape or changed.dtype != image.dtype:
-                name = self.plugs[place].name
                 raise ValueError(
-                    f"{name}: gives {changed.dtype} {list(changed.shape)} for "
+                    f"{self.plugs[place].name}: gives {changed.dtype} {list(changed.shape)} for "
                     f"{image.dtype} {list(image.shape)}; accepted: transforms that keep both"
                 )
             image = changed
@@ -235,8 +234,13 @@ class Photometric:
 
 def check_photometric(plugs: Sequence[Plug]) -> None:
     """ValueError where `Photometric(plugs)` would not work; without plugs nothing is imported."""
-    if plugs:
-        Photometric(plugs)(np.zeros((64, 48, 3), dtype=np.uint8), seed=0)
+    image = np.zeros((256, 192, 3), dtype=np.uint8)
+    for plug in plugs:
+        run = Photometric([plug])
+        try:
+            run(image, seed=0, always=True)
+        except (ValueError, TypeError, KeyError, cv2.error) as error:
+            raise ValueError(f"{plug.name}: does not run on a crop by itself: {error}") from error
 
 
 def _build(plug: Plug) -> Any:
