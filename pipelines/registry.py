@@ -45,7 +45,10 @@ class Registry:
     def aliases(self, slot: str) -> dict[str, str]:
         """Version number by alias; empty where nothing is registered."""
         found = self.client.search_registered_models(f"name = '{slot}'")
-        return dict(self.client.get_registered_model(slot).aliases) if found else {}
+        if not found:
+            return {}
+        aliases = self.client.get_registered_model(slot).aliases
+        return {alias: str(number) for alias, number in aliases.items()}
 
     def version(self, slot: str, number: str) -> Version:
         found = self.client.get_model_version(slot, number)
@@ -53,7 +56,7 @@ class Registry:
 
     def behind(self, slot: str, alias: str) -> Version | None:
         number = self.aliases(slot).get(alias)
-        return self.version(slot, str(number)) if number else None
+        return self.version(slot, number) if number else None
 
     def find(self, slot: str, identity: str) -> Version | None:
         """The version that was made from exactly this training's checkpoint."""

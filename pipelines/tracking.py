@@ -10,6 +10,7 @@ an outbox (pipelines/outbox.py); a server that does not answer never holds up a 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import re
 import sys
@@ -39,6 +40,7 @@ QUIET = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 # while a training runs, the postman comes again by itself
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
@@ -156,6 +158,7 @@ def log_registered(
 
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)  # it misses a schema; none fits
     info = Model.log(
         None,
         mlflow.pyfunc,
