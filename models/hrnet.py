@@ -59,6 +59,16 @@ class BasicBlock(nn.Module):
         return self.relu(self.bn2(self.conv2(y)) + x)
 
 
+class Fusion(nn.ModuleList):
+    """All branches, each through its own path, summed into one; ReLU."""
+
+    def forward(self, branches: list[Tensor]) -> Tensor:
+        total, *others = (path(x) for path, x in zip(self, branches, strict=True))
+        for other in others:
+            total = total + other
+        return total.relu()
+
+
 class ExchangeModule(nn.Module):
     """Basic blocks on every branch, then all branches summed into the first `outputs` ones."""
 
@@ -68,20 +78,13 @@ class ExchangeModule(nn.Module):
             nn.Sequential(*(BasicBlock(width) for _ in range(blocks))) for width in widths
         )
         self.fuse_layers = nn.ModuleList(
-            nn.ModuleList(exchange(widths, source, to) for source in range(len(widths)))
+            Fusion(exchange(widths, source, to) for source in range(len(widths)))
             for to in range(outputs)
         )
-        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, branches: list[Tensor]) -> list[Tensor]:
         branches = [blocks(x) for blocks, x in zip(self.branches, branches, strict=True)]
-        return [self._sum(paths, branches) for paths in self.fuse_layers]
-
-    def _sum(self, paths: nn.Module, branches: list[Tensor]) -> Tensor:
-        total, *others = (path(x) for path, x in zip(paths, branches, strict=True))
-        for other in others:
-            total = total + other
-        return self.relu(total)
+        return [fusion(branches) for fusion in self.fuse_layers]
 
 
 def exchange(widths: Sequence[int], source: int, to: int) -> nn.Module:
