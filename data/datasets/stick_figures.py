@@ -45,7 +45,7 @@ _KINDS: dict[str, dict[str, tuple[int, int]]] = {
         "leg_swing": (-10, 25), "leg_spread": (12, 40), "knee": (0, 50), "lean": (-5, 10),
     },
 }  # fmt: skip
-_HEAD = 0.075  # radius of the head; like all lengths of a body in body heights
+_HEAD = 0.085  # radius of the head; like all lengths of a body in body heights
 _SIDES = (("left", 1.0), ("right", -1.0))
 # owner map, uint8 per pixel: 16 * (number of the person, from 1) + the part that is seen there
 _TORSO, _SKULL, _LIMBS, _OBJECT = 1, 2, 3, 255
@@ -110,7 +110,7 @@ def draw_image(rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any
         drawn.append((figure, int(np.count_nonzero(owner // _MARKS == figure.number))))
     for _ in range(rng.integers(0, 4)):
         _draw_clutter(rng, canvas, owner)
-    noisy = canvas + rng.normal(0, rng.uniform(1, 8), canvas.shape)
+    noisy = canvas + rng.normal(0, rng.uniform(1, 6), canvas.shape)
     rows = (_row(figure, owner, whole) for figure, whole in drawn)
     return np.clip(noisy, 0, 255).astype(np.uint8), [row for row in rows if row]
 
@@ -190,8 +190,8 @@ def _figures(rng: np.random.Generator, width: int, height: int) -> Iterator[_Fig
     sizes = np.sort(rng.uniform(0.5, 1.05 if count < 3 else 0.85, count)) * height
     places = rng.permutation((np.arange(count) + rng.uniform(0.3, 0.7, count)) / count) * width
     for number, (size, x) in enumerate(zip(sizes, places, strict=True), 1):
-        yaw = rng.choice([0.0, np.pi / 2, -np.pi / 2, np.pi], p=[0.5, 0.12, 0.12, 0.26])
-        points = _turned(_body(rng), float(yaw + rng.normal(0, 0.35)), float(size))
+        yaw = rng.choice([0.0, np.pi / 2, -np.pi / 2, np.pi], p=[0.6, 0.08, 0.08, 0.24])
+        points = _turned(_body(rng), float(yaw + rng.normal(0, 0.25)), float(size))
         low, high = _extent(points)
         top = rng.uniform(-0.08, 1.08) * max(height - (high[1] - low[1]), 0) - low[1]
         middle = x - (low[0] + high[0]) / 2
@@ -215,10 +215,10 @@ def _extent(points: Points) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _look(rng: np.random.Generator) -> _Look:
-    arm, leg = rng.uniform(0.024, 0.036), rng.uniform(0.032, 0.048)
+    arm, leg = rng.uniform(0.03, 0.042), rng.uniform(0.04, 0.055)
     radius = {"arm": arm, "forearm": arm * 0.85, "thigh": leg, "shin": leg * 0.8}
     skin = tuple(float(v) for v in np.array([150, 185, 235]) * rng.uniform(0.35, 1.05))
-    names = ("hair", "torso", "arm", "forearm", "thigh", "shin")
+    names = ("hair", "torso", "arm", "forearm", "thigh", "shin", "shoes")
     colour = {name: _colour(rng) for name in names} | {"skin": skin}
     for part, like in (("forearm", "arm"), ("arm", "torso"), ("shin", "thigh")):
         if rng.random() < 0.6:  # long sleeves, one shirt, long trousers
@@ -267,8 +267,10 @@ def _draw_bone(
     radius, colour = figure.look.radius[bone] * figure.height, figure.look.colour
     mark = figure.number * _MARKS + _MARK[side, bone]
     _draw_limb(canvas, owner, (start, end), radius, colour[bone], mark)
-    if bone == "forearm":
-        _draw_disc(canvas, owner, end, radius * 1.15, colour["skin"], mark)
+    if bone in ("forearm", "shin"):
+        end_of = colour["skin" if bone == "forearm" else "shoes"]
+        _draw_disc(canvas, owner, end, radius * 1.35, _darker(end_of), mark)
+        _draw_disc(canvas, owner, end, radius * 1.35 - 1, end_of, mark)
 
 
 def _draw_limb(
@@ -303,7 +305,7 @@ def _draw_torso(canvas: np.ndarray, owner: np.ndarray, figure: _Figure) -> None:
     corners = [points[f"{side}_{joint}"] for side, _ in _SIDES for joint in ("shoulder", "hip")]
     flat = np.array([_pixel(p) for p in (*corners, points["chest"], points["belly"])], np.int32)
     hull = cv2.convexHull(flat)
-    width = max(3, round(0.075 * figure.height))
+    width = max(3, round(0.09 * figure.height))
     mark = figure.number * _MARKS + _TORSO
     for colour, wide in ((_darker(look.colour["torso"]), width + 2), (look.colour["torso"], width)):
         cv2.polylines(canvas, [hull], True, colour, wide, cv2.LINE_AA, 4)
@@ -344,8 +346,10 @@ def _background(rng: np.random.Generator, width: int, height: int) -> np.ndarray
     corners = rng.integers(20, 236, (2, 2, 3)).astype(np.uint8)
     canvas = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)
     nobody = np.zeros((height, width), np.uint8)
+    plain = canvas.copy()
     for _ in range(rng.integers(4, 14)):
         _draw_clutter(rng, canvas, nobody)
+    canvas = cv2.addWeighted(canvas, 0.6, plain, 0.4, 0)
     return np.asarray(cv2.GaussianBlur(canvas, (0, 0), float(rng.uniform(0.4, 1.6))))
 
 
@@ -390,12 +394,16 @@ def _row(figure: _Figure, owner: np.ndarray, whole: int) -> dict[str, Any] | Non
 
 
 def _keypoints(figure: _Figure, owner: np.ndarray) -> np.ndarray:
-    """[K, 3] x, y, visibility: 2 seen, 1 hidden by a body or an object, 0 (at 0, 0) outside."""
+    """[K, 3] x, y, visibility: 2 seen, 1 hidden by a body or an object.
+
+    0 (at 0, 0) outside the image, and what of a face is turned away, as COCO leaves it.
+    """
     height, width = owner.shape
     rows = np.zeros((len(SKELETON.keypoints), 3))
     for row, name in zip(rows, SKELETON.keypoints, strict=True):
         x, y, _ = figure.points[name]
-        if 0 <= x < width - 0.5 and 0 <= y < height - 0.5:
+        inside = 0 <= x < width - 0.5 and 0 <= y < height - 0.5
+        if inside and not _is_turned_away(figure, name):
             mark = int(owner[round(float(y)), round(float(x))])
             row[:] = x, y, 2 if _is_seen(figure, name, mark) else 1
     return rows
@@ -405,11 +413,15 @@ def _is_seen(figure: _Figure, name: str, mark: int) -> bool:
     """Whether the part seen at a keypoint's pixel is one that carries this keypoint."""
     part = mark - figure.number * _MARKS
     side, _, joint = name.partition("_")
-    depth, unit = figure.points[name][2], figure.height
     if joint in ("shoulder", "hip") and part == _TORSO:
         middle = (figure.points[f"left_{joint}"][2] + figure.points[f"right_{joint}"][2]) / 2
-        return bool(depth > middle - 0.04 * unit)
+        return bool(figure.points[name][2] > middle - 0.04 * figure.height)
     if joint in _OWN_LIMBS:
         return part in {_MARK[side, bone] for bone in _OWN_LIMBS[joint]}
-    least = -0.3 if joint == "ear" else 0.1
-    return part == _SKULL and bool(depth > figure.points["head"][2] + least * _HEAD * unit)
+    return part == _SKULL
+
+
+def _is_turned_away(figure: _Figure, name: str) -> bool:
+    least = {"nose": -0.1, "eye": -0.1, "ear": -0.7}.get(name.rpartition("_")[2])
+    depth = figure.points[name][2] - figure.points["head"][2]
+    return least is not None and bool(depth < least * _HEAD * figure.height)
