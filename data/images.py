@@ -42,7 +42,7 @@ class RowReader:
             content = np.fromfile(path, dtype=np.uint8)
         except OSError as error:
             raise _unreadable(path) from error
-        view = memoryview(content)
+        view = content.data
         place = _height_place(view)
         height, width = (
             (0, 0) if place is None else (_number(view, place), _number(view, place + 2))
