@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import places, plots
-from pipelines.recipe import load_params, load_recipe, recipe_names
+from pipelines.recipe import load_params, recipe_names
 from pipelines.report import report
-from pipelines.results import NUMBERS, PROTOCOLS, Result, published_under, read_result
+from pipelines.results import NUMBERS, PROTOCOLS, Result, published_under, quoted_rows, read_result
 
 PICTURES = 4  # images side by side, per data set
 
@@ -50,7 +50,7 @@ def compare() -> Path:
     write_curves(folder / "learning_curves.csv", results)
     numbers = {result.name: numbers_of(result) for result in results}
     write(folder / "comparison.json", json.dumps(numbers, indent=2) + "\n")
-    text = report(results, {name: load_recipe(name) for name in quoted}, absent)
+    text = report(results, {name: quoted_rows(name) for name in quoted}, absent)
     write(folder / "comparison.md", text)
     return folder / "comparison.md"
 
@@ -61,7 +61,7 @@ def numbers_of(result: Result) -> dict[str, Any]:
     published = {
         f"{key}@{protocol}": row.metrics[f"{key}@{protocol}"]
         for protocol in PROTOCOLS
-        if (row := published_under(result.recipe, protocol))
+        if (row := published_under(result.recipe.published, protocol))
         for key in NUMBERS
         if f"{key}@{protocol}" in row.metrics
     }
@@ -99,7 +99,7 @@ def points(results: Sequence[Result]) -> list[plots.Point]:
         for protocol in PROTOCOLS:
             if (measured := result.metrics.get(f"AP@{protocol}", -1)) >= 0:
                 found.append(plots.Point(result.name, protocol, gflops, measured, False))
-            if row := published_under(result.recipe, protocol):
+            if row := published_under(result.recipe.published, protocol):
                 ap = row.metrics[f"AP@{protocol}"]
                 found.append(plots.Point(result.name, protocol, gflops, ap, True))
     return found

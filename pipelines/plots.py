@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from pipelines.results import Curve
 
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444", "#8c6d31")
-TILE = (240, 200)  # of side by side: width, height in pixels
+TILE = (320, 230)  # of side by side: width, height in pixels
 HEADER = 26
 
 
@@ -59,10 +59,10 @@ def ap_against_cost(path: Path, points: Sequence[Point]) -> None:
     """AP over exact GFLOPs: filled ours, hollow published; discs gt boxes, squares a detector's."""
     figure = Figure(figsize=(10, 4.5), dpi=110, layout="constrained")
     axes = figure.subplots()
-    names = sorted({point.recipe for point in points})
+    of = colours(list(dict.fromkeys(point.recipe for point in points)))
     shown: set[tuple[str, bool]] = set()
-    for point in points:
-        colour = colours(names)[point.recipe]
+    for number, point in enumerate(points):
+        colour = of[point.recipe]
         kind = (point.protocol, point.published)
         axes.scatter(
             point.gflops,
@@ -75,7 +75,7 @@ def ap_against_cost(path: Path, points: Sequence[Point]) -> None:
         )
         shown.add(kind)
         if not point.published:
-            axes.annotate(point.recipe, (point.gflops, point.ap), xytext=(7, 5),
+            axes.annotate(point.recipe, (point.gflops, point.ap), xytext=(7, (-11, 6)[number % 2]),
                           textcoords="offset points", fontsize=8, color=colour)  # fmt: skip
     _frame(axes, points)
     figure.savefig(path)
@@ -113,7 +113,7 @@ def _frame(axes: Axes, points: Sequence[Point]) -> None:
         most = max(point.gflops for point in points)
         axes.set_xlim(0, most * 1.35)
         axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    axes.set_ylim(0, 1)
+    axes.set_ylim(-0.05, 1.05)
 
 
 def _block(dataset: str, overlays: Mapping[str, Mapping[str, Path]]) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipelines.recipe import Published, Recipe
+from pipelines.recipe import Published
 from pipelines.results import (
     COUNTS,
     NUMBERS,
@@ -27,7 +27,9 @@ numbers; nothing of them ran here.
 """
 
 
-def report(results: Sequence[Result], quoted: Mapping[str, Recipe], absent: Sequence[str]) -> str:
+def report(
+    results: Sequence[Result], quoted: Mapping[str, Sequence[Published]], absent: Sequence[str]
+) -> str:
     """The whole text; `quoted` recipes are not evaluated here, `absent` ones should have been."""
     parts = [INTRODUCTION, main_table(results, quoted)]
     if notes := remarks(results, absent):
@@ -36,20 +38,21 @@ def report(results: Sequence[Result], quoted: Mapping[str, Recipe], absent: Sequ
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def main_table(results: Sequence[Result], quoted: Mapping[str, Recipe]) -> str:
-    head = ["recipe", "AP@gt", "AP@det", "params (M)", *COUNTS.values(), "GFLOPs printed",
-            "samples/s", "hours", "data", "run"]  # fmt: skip
+def main_table(results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]) -> str:
+    head = ["recipe", "measured on", "AP@gt", "AP@det", "params (M)", *COUNTS.values(),
+            "GFLOPs printed", "samples/s", "hours", "data", "run"]  # fmt: skip
     rows = [measured_row(result) for result in results]
-    rows += [quoted_row(name, recipe) for name, recipe in quoted.items() if recipe.published]
+    rows += [quoted_row(name, published) for name, published in quoted.items() if published]
     return table(head, rows)
 
 
 def measured_row(result: Result) -> list[str]:
     mark = "" if result.comparable or not result.recipe.published else " †"
-    cost, training, printed = result.cost, result.training, printed_cost(result.recipe)
+    cost, training, printed = result.cost, result.training, printed_cost(result.recipe.published)
     params = f"{cost['params'] / 1e6:.2f} / {plain(printed.params_m if printed else None, 1)}"
     return [
         f"{result.name}{mark}",
+        f"{result.about['dataset']} {result.about['split']}, {images_of(result)} images",
         *(ap_cell(result, protocol) for protocol in PROTOCOLS),
         params,
         *(f"{cost[count]:.3f}" for count in COUNTS),
@@ -61,19 +64,27 @@ def measured_row(result: Result) -> list[str]:
     ]
 
 
-def quoted_row(name: str, recipe: Recipe) -> list[str]:
-    printed = printed_cost(recipe)
+def quoted_row(name: str, published: Sequence[Published]) -> list[str]:
+    printed = printed_cost(published)
     cells = []
     for protocol in PROTOCOLS:
-        row = published_under(recipe, protocol)
+        row = published_under(published, protocol)
         cells.append(f"{NONE} / {percent(row.metrics[f'AP@{protocol}'] if row else None)}")
     params = f"{NONE} / {plain(printed.params_m if printed else None, 1)}"
     blank = [NONE] * len(COUNTS)
-    return [f"*{name}* (quoted)", *cells, params, *blank, printed_gflops(printed), *[NONE] * 4]
+    return [
+        f"*{name}* (quoted)",
+        NONE,
+        *cells,
+        params,
+        *blank,
+        printed_gflops(printed),
+        *[NONE] * 4,
+    ]
 
 
 def ap_cell(result: Result, protocol: str) -> str:
-    row = published_under(result.recipe, protocol)
+    row = published_under(result.recipe.published, protocol)
     published = row.metrics[f"AP@{protocol}"] if row else None
     return f"{percent(result.metrics.get(f'AP@{protocol}'))} / {percent(published)}"
 
@@ -81,7 +92,8 @@ def ap_cell(result: Result, protocol: str) -> str:
 def printed_gflops(row: Published | None) -> str:
     if row is None or row.gflops is None:
         return NONE
-    return f"{row.gflops:g} ({COUNTS[row.gflops_count]})" if row.gflops_count else f"{row.gflops:g}"
+    count = f" ({COUNTS[row.gflops_count]})" if row.gflops_count else ""
+    return f"{row.gflops:.1f}{count}"
 
 
 def remarks(results: Sequence[Result], absent: Sequence[str]) -> list[str]:
@@ -115,7 +127,7 @@ def pictures() -> list[str]:
     return [f"![{title}](pictures/{name}.png)" for name, title in titles.items()]
 
 
-def number_table(results: Sequence[Result], quoted: Mapping[str, Recipe]) -> str:
+def number_table(results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]) -> str:
     """The ten COCO numbers: measured, without flip test, and as published, with their sources."""
     rows: list[list[str]] = []
     for result in results:
@@ -124,9 +136,9 @@ def number_table(results: Sequence[Result], quoted: Mapping[str, Recipe]) -> str
                 rows.append([result.name, protocol, "measured", *ten(result.metrics, protocol)])
                 other, numbers = other_numbers(result)
                 rows.append([result.name, protocol, f"measured, {other}", *ten(numbers, protocol)])
-        rows += published_rows(result.name, result.recipe)
-    for name, recipe in quoted.items():
-        rows += published_rows(name, recipe)
+        rows += published_rows(result.name, result.recipe.published)
+    for name, published in quoted.items():
+        rows += published_rows(name, published)
     return table(["recipe", "boxes", "source", *NUMBERS], rows)
 
 
@@ -137,9 +149,9 @@ def other_numbers(result: Result) -> tuple[str, Mapping[str, float]]:
     return "flip test", result.metrics["flip"]
 
 
-def published_rows(name: str, recipe: Recipe) -> list[list[str]]:
+def published_rows(name: str, published: Sequence[Published]) -> list[list[str]]:
     rows = []
-    for row in recipe.published:
+    for row in published:
         for protocol in dict.fromkeys(key.partition("@")[2] for key in row.metrics):
             rows.append([name, protocol, f"quoted: {row.source}", *ten(row.metrics, protocol)])
     return rows

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import places
-from pipelines.recipe import Published, Recipe, load_recipe
+from pipelines.recipe import Published, Recipe, load_recipe, read_yaml, recipe_path
 
 PROTOCOLS = {"gt": "ground-truth boxes", "det": "a detector's boxes"}
 NUMBERS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
@@ -88,10 +88,16 @@ def images_of(result: Result) -> int:
     return int(result.about["counts"]["gt"]["images"])
 
 
-def published_under(recipe: Recipe, protocol: str) -> Published | None:
+def published_under(rows: Sequence[Published], protocol: str) -> Published | None:
     """The first published row with an AP of this protocol; never one of another."""
-    return next((row for row in recipe.published if f"AP@{protocol}" in row.metrics), None)
+    return next((row for row in rows if f"AP@{protocol}" in row.metrics), None)
 
 
-def printed_cost(recipe: Recipe) -> Published | None:
-    return next((row for row in recipe.published if row.params_m or row.gflops), None)
+def printed_cost(rows: Sequence[Published]) -> Published | None:
+    return next((row for row in rows if row.params_m or row.gflops), None)
+
+
+def quoted_rows(name: str) -> list[Published]:
+    """What papers print of a recipe that does not run here; its network is not built for that."""
+    content = read_yaml(recipe_path(name))
+    return [Published(**row) for row in content.get("published") or []]

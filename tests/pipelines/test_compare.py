@@ -83,7 +83,7 @@ def fill(home: Path, name: str, ap: float, images: int, protocols: tuple[str, ..
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
-    monkeypatch.setattr(compare, "load_recipe", RECIPES.__getitem__)
+    monkeypatch.setattr(compare, "quoted_rows", lambda name: RECIPES[name].published)
     monkeypatch.setattr(results, "load_recipe", RECIPES.__getitem__)
     monkeypatch.setattr(compare, "recipe_names", lambda: sorted(RECIPES))
     run = {"run": {"recipes": {"ours": {}, "plain": {}, "late": {}}}}
@@ -102,11 +102,12 @@ def test_published_numbers_stand_only_beside_their_own_protocol(home: Path) -> N
     assert compare.main() == 0
     report = (home / "reports" / "comparison.md").read_text()
     ours = cells(report, "ours ")
-    assert ours[1:4] == ["75.0 / –", "75.0 / 74.4", "28.54 / 28.5"]
-    assert ours[4:9] == ["7.645", "7.120", "7.645", "7.120", "7.1 (HR Gi)"]
-    assert ours[9:] == ["123.4", "1.50", "`01234567`", "`rrrrrrrr`"]
-    assert cells(report, "plain ")[1:4] == ["50.0 / –", "– / –", "28.54 / –"]
-    assert cells(report, "*other* (quoted)")[1:4] == ["– / 76.5", "– / –", "– / 34.0"]
+    assert ours[1] == "coco val, 5000 images"
+    assert ours[2:5] == ["75.0 / –", "75.0 / 74.4", "28.54 / 28.5"]
+    assert ours[5:10] == ["7.645", "7.120", "7.645", "7.120", "7.1 (HR Gi)"]
+    assert ours[10:] == ["123.4", "1.50", "`01234567`", "`rrrrrrrr`"]
+    assert cells(report, "plain ")[2:5] == ["50.0 / –", "– / –", "28.54 / –"]
+    assert cells(report, "*other* (quoted)")[2:5] == ["– / 76.5", "– / –", "– / 34.0"]
     assert "74.9" not in report.split("## All numbers")[0], "test-dev is another protocol"
     assert "quoted: server" in report and "late" in report
 
