@@ -133,7 +133,8 @@ def test_no_python_in_mlflow_and_the_package_is_the_installed_one() -> None:
 
 
 def test_packages_are_not_ignored() -> None:
-    lines = (ROOT / ".gitignore").read_text().split() + (ROOT / ".rayignore").read_text().split()
+    names = (".gitignore", ".rayignore")
+    lines = [line.strip() for name in names for line in (ROOT / name).read_text().splitlines()]
     assert not {"data", "data/", "models", "models/", "/data/", "/models/"} & set(lines)
 
 
