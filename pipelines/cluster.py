@@ -169,6 +169,8 @@ def guard(folder: Path) -> int:
             _end(head)
             shutil.rmtree(folder / "ray", ignore_errors=True)
             _note(folder).unlink(missing_ok=True)
+            if _is_free(lock):  # an owner that was killed removes nothing
+                shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
@@ -185,7 +187,8 @@ def _start_ray(folder: Path, token: str, lock: IO[str]) -> tuple[subprocess.Pope
                  f"--metrics-export-port={metrics}", f"--ray-client-server-port={client}",
                  f"--object-store-memory={OBJECT_STORE}", f"--num-cpus={cpus()}",
                  f"--temp-dir={folder / 'ray'}", "--disable-usage-stats"],
-                env={**os.environ, **QUIET, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token},
+                env={**os.environ, **QUIET, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token,
+                     "RAY_ADDRESS": f"127.0.0.1:{port}"},  # helpers in workers look for it
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file,
             )  # fmt: skip
         while head.poll() is None and not _is_free(lock):

@@ -40,8 +40,8 @@ def leave_note() -> None:
     """
     note = REPOSITORY / ".limber_home"
     exclude = REPOSITORY / ".git" / "info" / "exclude"
-    if not (REPOSITORY / ".git").exists() or "_ray_pkg_" in REPOSITORY.name:
-        return
+    if home() != REPOSITORY or not (REPOSITORY / ".git").exists():
+        return  # a packaged copy, or $LIMBER_HOME, which a job is given instead
     if not note.is_file() or note.read_text().strip() != str(home()):
         note.write_text(f"{home()}\n")
     if (REPOSITORY / ".git").is_dir():

@@ -46,6 +46,7 @@ RAY_TRAIN = {
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
@@ -58,25 +59,33 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--local", action="store_true", help="in this process, without Ray")
     parser.add_argument("--workers", type=int, help="instead of the profile's number")
     given = parser.parse_args(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    catch_signals()
     try:
         stage(given.recipe, local=given.local, workers=given.workers)
     except (ValueError, TrainingStopped) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 2 if isinstance(error, ValueError) else 1
     except Interrupted as interrupted:
-        number = int(interrupted.args[0])
-        print(f"{given.recipe}: ended by {signal.Signals(number).name}; the same command goes on "
-              "from the last checkpoint", file=sys.stderr, flush=True)  # fmt: skip
-        return 128 + number
+        return say_interrupted(given.recipe, int(interrupted.args[0]))
     return 0
 
 
+def catch_signals() -> None:
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
+
+
 def _interrupt(number: int, _: object) -> None:
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)  # one is enough: nothing disturbs the way out
     raise Interrupted(number)
+
+
+def say_interrupted(name: str, number: int) -> int:
+    """The exit code: a stage that a signal ended must never look done to DVC."""
+    print(f"{name}: ended by {signal.Signals(number).name}; the same command goes on from the "
+          "last checkpoint", file=sys.stderr, flush=True)  # fmt: skip
+    return 128 + number
 
 
 def stage(name: str, *, local: bool, workers: int | None = None) -> None:
@@ -185,6 +194,7 @@ def fit(job: Job, cluster: Cluster, address: str) -> Outcome:
 
     try:
         ray.init(address=address, logging_level="WARNING", log_to_driver=True)
+        catch_signals()  # Ray took SIGTERM for itself, and would abort
     except (ConnectionError, RuntimeError) as error:
         raise ValueError(
             f"no Ray cluster answers at {address}: {error}; start one, or leave cluster.address "
@@ -198,8 +208,11 @@ def fit(job: Job, cluster: Cluster, address: str) -> Outcome:
         thread.start()
         while thread.is_alive():
             thread.join(0.2)
-    finally:
-        ray.shutdown()
+    except Interrupted as interrupted:
+        # Shutting Ray down under the waiting thread crashes; without us Ray ends the workers, and
+        # a head of our own is ended by its guard.
+        os._exit(say_interrupted(job.name, int(interrupted.args[0])))
+    ray.shutdown()
     if isinstance(box[0], BaseException):
         raise box[0]
     return box[0]  # type: ignore[no-any-return]
