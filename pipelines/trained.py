@@ -79,7 +79,7 @@ def read_poses(
 ) -> list[ByImage]:
     """Poses per image id after OKS-NMS: with flip test, and before it without, if `both`."""
     boxes = boxes.of_images(files.keys())
-    network = trained.network.to(memory_format=torch.channels_last)
+    network = trained.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     codec, skeleton, size = trained.codec, trained.skeleton, trained.input_size
     given = (network, codec, skeleton, crops(trained, boxes, files), size, trained.device)
     found = predict_both(*given) if both else (predict(*given, flip_test=True),)

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import pytest
 
-from data.codecs.heatmap import HeatmapCodec
 from pipelines import compare, places, recipe, results
 from pipelines.recipe import (
     Architecture,
@@ -170,4 +169,3 @@ def test_published_rows_of_the_recipes_say_their_protocol(name: str) -> None:
         assert {key.partition("@")[2] for key in row["metrics"]} <= {"gt", "det", "test-dev"}
         assert all(0 < value < 1 for value in row["metrics"].values())
         assert (row.get("gflops") is None) == (row.get("gflops_count") is None)
-    assert HeatmapCodec(**content["codec"].get("options", {})).sigma in (2.0, 3.0)
