@@ -158,6 +158,8 @@ def log_registered(
 
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
+    # else the files would go to the default experiment, below the working directory
+    mlflow.set_experiment(experiment_id=mlflow.get_run(run_id).info.experiment_id)
     logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)  # it misses a schema; none fits
     info = Model.log(
         None,

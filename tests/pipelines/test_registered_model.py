@@ -133,6 +133,9 @@ def test_a_version_carries_graph_weights_card_and_no_pickle(home: Path, tmp_path
     registry = Registry()
     version = registry.version(SLOT, "2")
     files = registry.files(version, "", tmp_path)
+    stored = registry.client.get_logged_model(version.tags["limber.model_id"])
+    assert stored.artifact_location.startswith((home / "mlartifacts").as_uri())
+    assert stored.source_run_id == version.run_id
     names = {path.name for path in files.rglob("*") if path.is_file()}
     assert {"graph.pt2", "model.safetensors", "card.json", "transforms.py", "metrics.json",
             "matches_gt.npz", "registered_model.py", "requirements.txt"} <= names  # fmt: skip
