@@ -69,17 +69,25 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if len(arguments) != 1 or arguments[0].startswith("-"):
             raise ValueError(f"given {' '.join(arguments)!r}; usage: pipelines.prepare DATASET")
-        settings = load_params().get("datasets", {}).get(arguments[0])
-        if arguments[0] not in DATASETS or not isinstance(settings, dict):
-            raise ValueError(
-                f"params.yaml: datasets.{arguments[0]}: not there or on no menu; "
-                f"accepted: {', '.join(DATASETS)}"
-            )
-        prepare(arguments[0], float(settings.get("bad_row_limit", 0.0)))
+        prepare(arguments[0], _bad_row_limit(arguments[0]))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _bad_row_limit(dataset: str) -> float:
+    settings = load_params().get("datasets", {}).get(dataset)
+    if dataset not in DATASETS or not isinstance(settings, dict):
+        raise ValueError(
+            f"params.yaml: datasets.{dataset}: not there or on no menu; "
+            f"accepted: {', '.join(DATASETS)}"
+        )
+    limit = settings.get("bad_row_limit", 0.0)
+    if not isinstance(limit, int | float) or not 0 <= limit <= 1:
+        where = f"params.yaml: datasets.{dataset}.bad_row_limit"
+        raise ValueError(f"{where}: given {limit!r}, accepted: a share from 0 to 1")
+    return float(limit)
 
 
 def prepare(dataset: str, bad_row_limit: float) -> None:

@@ -45,7 +45,7 @@ _KINDS: dict[str, dict[str, tuple[int, int]]] = {
         "leg_swing": (-10, 25), "leg_spread": (12, 40), "knee": (0, 50), "lean": (-5, 10),
     },
 }  # fmt: skip
-_HEAD = 0.085  # radius of the head; like all lengths of a body in body heights
+_HEAD = 0.1  # radius of the head; like all lengths of a body in body heights
 _SIDES = (("left", 1.0), ("right", -1.0))
 # owner map, uint8 per pixel: 16 * (number of the person, from 1) + the part that is seen there
 _TORSO, _SKULL, _LIMBS, _OBJECT = 1, 2, 3, 255
@@ -175,7 +175,7 @@ def _head(rng: np.random.Generator, neck: np.ndarray, up: np.ndarray, front: np.
     forward = np.cos(turn) * front + np.sin(turn) * across - nod * up
     forward /= np.linalg.norm(forward)
     across = np.cross(up, forward)
-    centre = neck + up * (_HEAD * 1.15)
+    centre = neck + up * (_HEAD * 0.95)
     points = {"head": centre, "face": centre + forward * _HEAD * 0.35 - up * _HEAD * 0.1,
               "nose": centre + _HEAD * (forward * 1.05 - up * 0.15)}  # fmt: skip
     for side, sign in _SIDES:
@@ -215,7 +215,7 @@ def _extent(points: Points) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _look(rng: np.random.Generator) -> _Look:
-    arm, leg = rng.uniform(0.03, 0.042), rng.uniform(0.04, 0.055)
+    arm, leg = rng.uniform(0.034, 0.046), rng.uniform(0.045, 0.06)
     radius = {"arm": arm, "forearm": arm * 0.85, "thigh": leg, "shin": leg * 0.8}
     skin = tuple(float(v) for v in np.array([150, 185, 235]) * rng.uniform(0.35, 1.05))
     names = ("hair", "torso", "arm", "forearm", "thigh", "shin", "shoes")
@@ -305,7 +305,7 @@ def _draw_torso(canvas: np.ndarray, owner: np.ndarray, figure: _Figure) -> None:
     corners = [points[f"{side}_{joint}"] for side, _ in _SIDES for joint in ("shoulder", "hip")]
     flat = np.array([_pixel(p) for p in (*corners, points["chest"], points["belly"])], np.int32)
     hull = cv2.convexHull(flat)
-    width = max(3, round(0.09 * figure.height))
+    width = max(3, round(0.1 * figure.height))
     mark = figure.number * _MARKS + _TORSO
     for colour, wide in ((_darker(look.colour["torso"]), width + 2), (look.colour["torso"], width)):
         cv2.polylines(canvas, [hull], True, colour, wide, cv2.LINE_AA, 4)

@@ -100,7 +100,7 @@ def test_a_truncated_json_is_refused_at_once(source: Path) -> None:
 def test_a_place_that_cannot_be_written_is_named(source: Path, home: Path) -> None:
     home.mkdir()
     (home / "data").write_text("a file where the folder should be")
-    with pytest.raises(ValueError, match="cannot be written.*write access"):
+    with pytest.raises(ValueError, match=r"cannot be written.*write access"):
         fetch.fetch("coco", {"source": str(source)})
 
 
@@ -108,7 +108,7 @@ def test_a_place_that_cannot_be_written_is_named(source: Path, home: Path) -> No
 def test_no_permission_is_named(source: Path, home: Path) -> None:
     home.mkdir()
     home.chmod(0o500)
-    with pytest.raises(ValueError, match="Permission denied.*write access"):
+    with pytest.raises(ValueError, match=r"Permission denied.*write access"):
         fetch.fetch("coco", {"source": str(source)})
 
 
@@ -194,7 +194,7 @@ def test_stick_figures_are_drawn_and_checked() -> None:
     fetch.fetch("stick_figures", {"train_images": 2, "val_images": 1, "seed": 1})
     manifest = json.loads((places.raw("stick_figures") / "manifest.json").read_text())
     assert len(manifest["files"]) == 5 and len(manifest["sha256"]) == 2
-    with pytest.raises(ValueError, match="stick_figures.val_images: given 0, accepted"):
+    with pytest.raises(ValueError, match=r"stick_figures.val_images: given 0, accepted"):
         fetch.fetch("stick_figures", {"train_images": 2, "val_images": 0})
 
 
@@ -237,7 +237,7 @@ def test_missing_weights_say_how_to_go_without(
 ) -> None:
     monkeypatch.setattr("pipelines.download.time.sleep", lambda _: None)
     _with_pretrained(monkeypatch, source, "12345678")
-    with pytest.raises(ValueError, match="set `pretrained: null` in recipes/some.yaml"):
+    with pytest.raises(ValueError, match=r"set `pretrained: null` in recipes/some.yaml"):
         fetch.fetch_weights("some")
     assert not places.weights("some").exists()
 

@@ -130,7 +130,7 @@ def test_a_bad_image_goes_to_quarantine_with_its_people(raw: Path, kind: str) ->
 def test_bad_rows_over_the_limit_stop_and_leave_only_the_list(raw: Path) -> None:
     prepare("coco", 0.0)
     change(raw, "train", "annotations", 0, keypoints=[1, 2, 3])
-    with pytest.raises(ValueError, match="bad_row_limit in params.yaml") as error:
+    with pytest.raises(ValueError, match=r"bad_row_limit in params.yaml") as error:
         prepare("coco", 0.01)
     kept = places.prepared("coco").with_name("coco.quarantine.csv")
     assert str(kept) in str(error.value) and "wrong number of values" in kept.read_text()
@@ -142,7 +142,7 @@ def test_bad_rows_over_the_limit_stop_and_leave_only_the_list(raw: Path) -> None
 def test_a_split_without_people_is_an_error(raw: Path) -> None:
     path = coco.truth_file(raw, "val")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"annotations": []}))
-    with pytest.raises(ValueError, match="val2017.json: no person to train on"):
+    with pytest.raises(ValueError, match=r"val2017.json: no person to train on"):
         prepare("coco", 1.0)
     assert not places.prepared("coco").exists()
 
@@ -216,6 +216,17 @@ def test_missing_raw_data_say_what_to_run(capsys: pytest.CaptureFixture[str]) ->
     assert "run `python -m pipelines.fetch stick_figures`" in capsys.readouterr().err
     assert stage.main(["nothing"]) == 2 and stage.main([]) == 2
     assert "accepted: coco, stick_figures" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limit", [2, -1, "1%", None])
+def test_a_limit_that_is_no_share_is_named(
+    limit: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        stage, "load_params", lambda: {"datasets": {"coco": {"bad_row_limit": limit}}}
+    )
+    assert stage.main(["coco"]) == 2
+    assert "datasets.coco.bad_row_limit: given" in capsys.readouterr().err
 
 
 def test_a_list_of_another_kind_is_refused(raw: Path) -> None:

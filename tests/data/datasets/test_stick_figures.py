@@ -46,9 +46,9 @@ def test_rows_are_complete_and_consistent(drawn: Path) -> None:
 def test_visibility_varies(drawn: Path) -> None:
     poses = [p for s in stick_figures.samples(drawn, "train") for p in s.poses]
     seen = np.stack([pose.visibility for pose in poses])
-    assert [bool((seen == value).mean() > 0.01) for value in (0, 1, 2)] == [True] * 3
+    assert [bool((seen == value).mean() > 0.03) for value in (0, 1, 2)] == [True] * 3
     nose = stick_figures.SKELETON.keypoints.index("nose")
-    assert 0.15 < (seen[:, nose] == 1).mean() < 0.85  # from behind, or covered
+    assert 0.1 < (seen[:, nose] == 0).mean() < 0.6  # from behind: turned away
     left, right = (
         stick_figures.SKELETON.keypoints.index(f"{s}_shoulder") for s in ("left", "right")
     )
