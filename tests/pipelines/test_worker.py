@@ -109,23 +109,28 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path: Path, data: Data) 
     ]
 
 
-def test_two_ranks_are_one_process_with_twice_the_batch(tmp_path: Path, data: Data) -> None:
-    """Gradients to 1e-6 with BatchNorm in eval; validation to the last digit."""
-    recipe = drawn.small_recipe(ema_decay=None)
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory, data: Data) -> tuple[Job, list[str]]:
+    """A job, and what two ranks said of it: against one process, then with a loss that breaks."""
+    folder = tmp_path_factory.mktemp("pair")
+    recipe = drawn.small_recipe(ema_decay=None, checkpoint_every_steps=2)
     settings = dataclasses.replace(recipe.optimizer, name="sgd", learning_rate=1.0, momentum=0.0)
-    job = drawn.small_job(tmp_path, data, dataclasses.replace(recipe, optimizer=settings))
-    said = two_ranks.finish(two_ranks.start(job, "compare", tmp_path / "meeting"))
-    for text in said:
+    recipe = dataclasses.replace(recipe, optimizer=settings)
+    job = drawn.small_job(folder / "run", data, recipe)
+    return job, two_ranks.finish(two_ranks.start(job, "compare,not_finite", folder / "meeting"))
+
+
+def test_two_ranks_are_one_process_with_twice_the_batch(pair: tuple[Job, list[str]]) -> None:
+    """Gradients to 1e-6 with BatchNorm in eval; validation to the last digit."""
+    for text in pair[1]:
         differ, moved = re.search(r"differ by (\S+) of (\S+)", text).groups()  # type: ignore
         assert float(differ) < 1e-6
         assert float(moved) > 1e-4
         assert int(re.search(r"validated (\d+)", text)[1]) > 10  # type: ignore[index]
 
 
-def test_one_ranks_bad_loss_stops_all_ranks(tmp_path: Path, data: Data) -> None:
-    recipe = drawn.small_recipe(checkpoint_every_steps=2)
-    job = drawn.small_job(tmp_path / "run", data, recipe)
-    said = two_ranks.finish(two_ranks.start(job, "not_finite", tmp_path / "meeting"))
+def test_one_ranks_bad_loss_stops_all_ranks(pair: tuple[Job, list[str]]) -> None:
+    job, said = pair
     assert all("stopped: small: epoch 1, step 4: the loss is not finite" in s for s in said)
     (row,) = (job.run_folder / "non_finite.jsonl").read_text().splitlines()
     first, second = json.loads(row)["ranks"]

@@ -55,7 +55,8 @@ def main(path: str, number: str, world: str, meeting: str, what: str) -> None:
     dist.init_process_group(
         "gloo", init_method=f"file://{meeting}", rank=rank.rank, world_size=rank.world_size
     )
-    {"train": trained, "compare": compared, "not_finite": not_finite}[what](job, rank)
+    for each in what.split(","):
+        {"train": trained, "compare": compared, "not_finite": not_finite}[each](job, rank)
     dist.destroy_process_group()
 
 
