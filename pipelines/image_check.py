@@ -7,6 +7,7 @@ import os
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -75,5 +76,6 @@ def _answers(images: Sequence[Told]) -> Iterator[Seen]:
     if len(images) < _FEW or workers == 1:
         yield from map(check_image, images)
         return
-    with multiprocessing.get_context("forkserver").Pool(workers) as pool:
-        yield from pool.imap(check_image, images, _AT_ONCE)
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        yield from pool.map(check_image, images, chunksize=_AT_ONCE)
