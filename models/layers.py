@@ -94,8 +94,8 @@ def initialise(network: nn.Module, init: str) -> None:
     if init not in ("small_normal", "kaiming"):
         raise ValueError(f"init: given {init!r}, accepted: 'small_normal', 'kaiming'")
     for module in network.modules():
-        if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            continue
+        if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d) or module.weight.is_meta:
+            continue  # on the meta device there is nothing to draw, and drawing is slow
         if init == "kaiming" and module.bias is None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         else:
