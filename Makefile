@@ -19,7 +19,7 @@ repro: $(READY)  ## RECIPE=name runs that recipe's stages; without it all of par
 	@python -m pipelines.road $(RECIPE)
 
 test: $(READY)
-	@python -m pytest
+	@python -m pytest -n 2 --dist loadfile
 
 check: $(READY)
 	ruff check . && ruff format --check . && mypy && python -m pytest -q tests/test_house.py
