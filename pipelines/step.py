@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from data.sample import Batch, Fields, Targets
 from pipelines.job import Job
@@ -23,13 +24,12 @@ def learn(job: Job, rank: Rank, parts: Parts, micro: list[Batch]) -> tuple[Tenso
     settings = job.recipe
     sums = torch.zeros(len(parts.losses) + 1, dtype=torch.float64, device=rank.device)
     bad = torch.zeros((), device=rank.device)
-    kept = [b.clone() for b in parts.network.buffers()] if settings.training.skip_non_finite else []
+    kept = _copies(parts) if settings.training.skip_non_finite else []
     parts.network.train()
     answer = None
     for n, batch in enumerate(micro):
         last = n == len(micro) - 1
-        silent = nullcontext() if last or rank.world_size == 1 else parts.wrapped.no_sync()
-        with silent:
+        with nullcontext() if last else _no_sync(parts):
             values = losses_of(job, rank, parts, batch)
             loss = values.sum() / len(micro)
             sums[:-1] += values.detach().double() / len(micro)
@@ -53,6 +53,18 @@ def learn(job: Job, rank: Rank, parts: Parts, micro: list[Batch]) -> tuple[Tenso
     if parts.average:
         parts.average.update(parts.network)
     return sums, False
+
+
+def _no_sync(parts: Parts) -> AbstractContextManager[None]:
+    """Gradients are only summed up: the last micro-batch brings those of all ranks together."""
+    wrapped = parts.wrapped
+    return wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) else nullcontext()
+
+
+def _copies(parts: Parts) -> list[Tensor]:
+    """Of the running statistics, which a bad forward pass spoils."""
+    buffers: list[Tensor] = list(parts.network.buffers())
+    return [buffer.clone() for buffer in buffers]
 
 
 def losses_of(job: Job, rank: Rank, parts: Parts, batch: Batch) -> Tensor:

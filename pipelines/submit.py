@@ -34,7 +34,14 @@ class Jobs(Protocol):
     """What is used of Ray's JobSubmissionClient."""
 
     def list_jobs(self) -> list[Any]: ...
-    def submit_job(self, **given: Any) -> str: ...
+    def submit_job(
+        self,
+        *,
+        entrypoint: str,
+        submission_id: str | None = None,
+        runtime_env: dict[str, Any] | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> str: ...
     def get_job_status(self, job_id: str) -> Any: ...
     def get_job_logs(self, job_id: str) -> str: ...
     def stop_job(self, job_id: str) -> bool: ...
@@ -86,7 +93,7 @@ def connect(address: str | None) -> Jobs:
         raise ValueError("no cluster: give --address http://HOST:8265, set RAY_API_SERVER_ADDRESS, "
                          "or run `python -m pipelines.train RECIPE` for a local one")  # fmt: skip
     try:
-        client: Jobs = JobSubmissionClient(where)
+        client = JobSubmissionClient(where)
         client.list_jobs()
     except AuthenticationError as error:
         raise ValueError(f"{where}: {AUTH}") from error

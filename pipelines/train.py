@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -193,7 +194,7 @@ def fit(job: Job, cluster: Cluster, address: str) -> Outcome:
     import ray
 
     try:
-        ray.init(address=address, logging_level="WARNING", log_to_driver=True)
+        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True)
         catch_signals()  # Ray took SIGTERM for itself, and would abort
     except (ConnectionError, RuntimeError) as error:
         raise ValueError(
@@ -219,15 +220,10 @@ def fit(job: Job, cluster: Cluster, address: str) -> Outcome:
 
 
 def _fit(job: Job, cluster: Cluster, box: list[Any]) -> None:
-    from ray.train import (
-        FailureConfig,
-        LoggingConfig,
-        RunConfig,
-        ScalingConfig,
-        TrainingFailedError,
-    )
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train import FailureConfig, LoggingConfig, ScalingConfig, TrainingFailedError
+    from ray.train.torch import TorchConfig
 
+    RunConfig, TorchTrainer = _version_two()
     machine = cluster.machine
     resources = {"CPU": float(machine.cpus_per_worker), **({"GPU": 1.0} if machine.gpu else {})}
     try:
@@ -251,6 +247,14 @@ def _fit(job: Job, cluster: Cluster, box: list[Any]) -> None:
                                    f"times, last: {error}"))  # fmt: skip
     except BaseException as error:  # noqa: BLE001 - the thread that waits raises it
         box.append(error)
+
+
+def _version_two() -> tuple[Any, Any]:
+    """Ray Train's classes as they are when it runs; type checkers see those of version 1."""
+    from ray.train import RunConfig
+    from ray.train.torch import TorchTrainer
+
+    return RunConfig, TorchTrainer
 
 
 def ray_worker(config: dict[str, Any]) -> Outcome:

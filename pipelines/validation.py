@@ -15,6 +15,7 @@ import numpy as np
 from torch import nn
 
 from data import DATASETS, EVALUATORS
+from data.images import read_image
 from data.loader import BoxDataset, build_loader, shard
 from data.sample import Batch, Pose
 from data.skeletons import Skeleton
@@ -99,13 +100,11 @@ def score(found: Predictions, on: Validation, job: Job) -> dict[str, float]:
 
 def draw_predictions(path: Path, found: Predictions, on: Validation, threshold: float) -> None:
     """A page of persons spread over the split, with what the network says of them."""
-    import cv2
-
     people = []
     chosen = np.linspace(0, len(found.sample_id) - 1, min(PICTURED, len(found.sample_id)))
     for n in np.unique(chosen.astype(int)):
         row = int(found.sample_id[n])
-        image = cv2.cvtColor(cv2.imread(str(on.paths[row])), cv2.COLOR_BGR2RGB)
+        image = read_image(str(on.paths[row]))
         seen = np.where(found.scores[n] > threshold, 2, 0)
         x, y, width, height = (float(v) for v in on.boxes.box_image[row])
         pose = Pose(found.keypoints_image[n], seen, (x, y, width, height))
