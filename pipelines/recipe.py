@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -271,7 +272,7 @@ def _read_scalar(kind: type, value: Any, where: str, path: str) -> Any:
         if kind is float and isinstance(value, str):
             hint += " (yaml reads 5e-4 as text: write 5.0e-4)"
         raise _wrong(where, path, value, hint)
-    if kind is float and not abs(value) < float("inf"):
+    if isinstance(value, float) and not math.isfinite(value):
         raise _wrong(where, path, value, "a finite number")
     return value
 

@@ -2,7 +2,7 @@
 
 python -m pipelines.train RECIPE [--workers N]
 python -m pipelines.train RECIPE --local             one process, no Ray
-torchrun --nproc-per-node 2 -m pipelines.train RECIPE --local
+torchrun --nproc-per-node 2 -m pipelines.train RECIPE     several, no Ray
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     catch_signals()
     try:
-        stage(given.recipe, local=given.local, workers=given.workers)
+        local = given.local or "TORCHELASTIC_RUN_ID" in os.environ  # torchrun: no Ray either
+        stage(given.recipe, local=local, workers=given.workers)
     except (ValueError, TrainingStopped) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 2 if isinstance(error, ValueError) else 1
