@@ -194,14 +194,19 @@ def check_run(name: str, recipe: Recipe) -> None:
 def add_to_run(name: str, recipe: Recipe) -> None:
     """Writes the recipe into `run:` of params.yaml, comments kept, if it is not there yet."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
 
     path = REPOSITORY / "params.yaml"
     editor = YAML()
     editor.width = 200
+    editor.representer.add_representer(
+        type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
     content = editor.load(path.read_text())
     run = content["run"]
     if name not in run["recipes"]:
-        entry = {"dataset": recipe.dataset, "architecture": recipe.architecture.name}
+        entry = CommentedMap(dataset=recipe.dataset, architecture=recipe.architecture.name)
+        entry.fa.set_flow_style()
         run["recipes"][name] = entry
         if recipe.dataset not in run["datasets"]:
             run["datasets"].append(recipe.dataset)
