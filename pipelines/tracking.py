@@ -120,7 +120,8 @@ def experiment_id(mlflow: MlflowClient, name: str, uri: str) -> str:
     database = Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
     location = (database.parent / "mlartifacts").resolve().as_uri() if database else None
     try:
-        return str(mlflow.create_experiment(name, artifact_location=location))
+        kind = {"mlflow.experimentKind": "custom_model_development"}  # the page opens on its runs
+        return str(mlflow.create_experiment(name, artifact_location=location, tags=kind))
     except MlflowException:  # another training made it in between
         if found := mlflow.get_experiment_by_name(name):
             return str(found.experiment_id)
