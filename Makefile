@@ -8,6 +8,7 @@ export DVC_NO_ANALYTICS = true
 export MLFLOW_DISABLE_TELEMETRY = true
 export DO_NOT_TRACK = true
 export NO_ALBUMENTATIONS_UPDATE = 1
+export PYTHONUNBUFFERED = 1
 
 .PHONY: demo repro test check bench ui clean
 .DEFAULT_GOAL := demo

@@ -60,6 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--local", action="store_true", help="in this process, without Ray")
     parser.add_argument("--workers", type=int, help="instead of the profile's number")
     given = parser.parse_args(arguments)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # also into a file
     catch_signals()
     try:
         local = given.local or "TORCHELASTIC_RUN_ID" in os.environ  # torchrun: no Ray either
