@@ -26,7 +26,7 @@ check: $(READY)
 	ruff check . && ruff format --check . && mypy && python -m pytest -q tests/test_house.py
 
 bench: $(READY)  ## every claim of speed, measured on this machine
-	@for file in benchmarks/*.py; do echo "== $$file" && python $$file || exit 1; done
+	@for file in benchmarks/*.py; do echo "== $$file" && python -m benchmarks.$$(basename $$file .py) || exit 1; done
 
 ui: $(READY)  ## the MLflow page on 127.0.0.1
 	@python -m pipelines.tracking ui --port $(PORT)
