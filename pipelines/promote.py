@@ -79,6 +79,10 @@ def promote_all(registry: Registry, ledger: Ledger, rules: dict[str, Rule]) -> N
             print(f"{name}: not evaluated, left out (`dvc repro evaluate@{name}`)")
             continue
         candidate = read_candidate(name)
+        settings = candidate.trained.recipe.evaluation
+        if settings.split == settings.train_split:
+            print(f"{name}: left out: evaluated on the images that it trained on")
+            continue
         about, skeleton = candidate.evaluated.about, candidate.trained.skeleton.name
         for slot, rule in rules.items():
             if reason := why_not(rule, skeleton, about["cost"], candidate.evaluated.metrics):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from pipelines import model_files, places, promote, tracking
 from pipelines.bootstrap import Interval
@@ -202,6 +203,21 @@ def test_a_large_model_is_not_for_the_lite_slot(
     said = capsys.readouterr().out
     assert "large: not for pose-coco-lite: 28.50 M parameters" in said
     assert said.splitlines()[-1].startswith("pose-coco-lite: no champion")
+
+
+def test_what_was_learnt_by_heart_is_left_out(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_results("by_heart")
+    path = places.trained("by_heart") / "best.pt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["recipe"]["evaluation"]["split"] = "train"
+    torch.save(checkpoint, path)
+    run(monkeypatch, "by_heart")
+    assert (
+        "by_heart: left out: evaluated on the images that it trained on" in capsys.readouterr().out
+    )
+    assert not ledger()["decisions"]
 
 
 def test_other_data_is_refused_until_the_champion_is_evaluated_there(
