@@ -7,7 +7,6 @@ is written last and holds size and sha256. Nothing in them needs unpickling (`we
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import pickle
@@ -22,6 +21,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from pipelines.folders import file_digest
 
 State = dict[str, Any]  # dicts, lists, numbers, text and tensors only
 
@@ -64,7 +65,7 @@ def save(
     path.with_suffix(".json").unlink(missing_ok=True)
     write_whole(path, state)
     manifest = Manifest(
-        path.name, fingerprint, epoch, step, metric, path.stat().st_size, digest(path)
+        path.name, fingerprint, epoch, step, metric, path.stat().st_size, file_digest(path)
     )
     write_text_whole(path.with_suffix(".json"), json.dumps(asdict(manifest), indent=1))
     _prune(folder, keep_best)
@@ -95,12 +96,6 @@ def write_text_whole(path: Path, text: str) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def digest(path: Path) -> str:
-    """sha256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def manifests(run_folder: Path) -> list[Manifest]:
@@ -146,7 +141,7 @@ def unusable(path: Path, manifest: Manifest, fingerprint: str) -> str:
         return "belongs to another recipe or data set"
     if not path.is_file():
         return "is missing"
-    if path.stat().st_size != manifest.size or digest(path) != manifest.sha256:
+    if path.stat().st_size != manifest.size or file_digest(path) != manifest.sha256:
         return "is damaged (its sha256 is not that of its manifest)"
     return ""
 

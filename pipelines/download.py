@@ -5,7 +5,6 @@ A download goes on where it stopped, and stands under its name only when size an
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from pipelines.folders import writable
+from pipelines.folders import file_digest, writable
 from pipelines.tally import Tally
 
 if TYPE_CHECKING:
@@ -69,11 +68,6 @@ def check_file(path: Path, source: str, digest: str | None, size: int | None) ->
             f"{source}: its {kind} is {given_digest}, expected {digest}; the file there is "
             "another one or was damaged on the way: correct the digest or the source"
         )
-
-
-def file_digest(path: Path, kind: str = "sha256") -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, kind).hexdigest()
 
 
 def extract(archive: Path, folder: Path) -> None:

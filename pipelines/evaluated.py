@@ -56,8 +56,3 @@ def champion_elsewhere(slot: str, version: str, data_hash: str) -> Evaluated | N
         if str(found.about.get("version")) == version and found.about["data_hash"] == data_hash:
             return found
     return None
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -19,8 +19,8 @@ from typing import Any
 from data import DATASETS
 from data.datasets import stick_figures
 from pipelines import places
-from pipelines.download import bring, extract, file_digest, list_s3
-from pipelines.folders import whole_folder
+from pipelines.download import bring, extract, list_s3
+from pipelines.folders import file_digest, whole_folder
 from pipelines.recipe import load_params, load_recipe, recipe_names
 from pipelines.tally import Tally
 

@@ -1,7 +1,8 @@
-"""Folders that appear whole or not at all."""
+"""Folders that appear whole or not at all; what a file holds, as a digest."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,3 +50,8 @@ def _put_in_place(part: Path, target: Path) -> None:
         shutil.rmtree(old)
     else:
         old.unlink(missing_ok=True)
+
+
+def file_digest(path: Path, kind: str = "sha256") -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()

@@ -28,8 +28,7 @@ from data.sample import Pose, Rejected, Sample
 from data.skeletons import Skeleton
 from data.table import Table, write_table
 from pipelines import places
-from pipelines.download import file_digest
-from pipelines.folders import whole_folder
+from pipelines.folders import file_digest, whole_folder
 from pipelines.image_check import Seen, Told, check_images
 from pipelines.pictures import page_of_people, write_picture
 from pipelines.recipe import load_params

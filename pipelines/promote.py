@@ -18,7 +18,8 @@ from typing import Any
 from pipelines import lineage, places, tracking
 from pipelines.bootstrap import Interval, paired_interval
 from pipelines.decide import Decision, Rule, Scored, decide, read_rules, why_not
-from pipelines.evaluated import Evaluated, champion_elsewhere, read_evaluated, sha256_of
+from pipelines.evaluated import Evaluated, champion_elsewhere, read_evaluated
+from pipelines.folders import file_digest
 from pipelines.ledger import Ledger
 from pipelines.model_files import requirements, write_model_files
 from pipelines.recipe import load_params
@@ -101,7 +102,7 @@ def read_candidate(name: str) -> Candidate:
             f"{places.evaluated(name)}: an evaluation of another training than {best}; run "
             f"`dvc repro evaluate@{name}`"
         )
-    return Candidate(name, trained, evaluated, sha256_of(best))
+    return Candidate(name, trained, evaluated, file_digest(best))
 
 
 def register(registry: Registry, slot: str, candidate: Candidate, rule: Rule) -> Version:
@@ -148,7 +149,7 @@ def lineage_of(candidate: Candidate, run_id: str) -> dict[str, str]:
         "run_id": run_id,
         "checkpoint_sha256": candidate.sha256,
         "git_commit": lineage.git_commit(),
-        "dvc_lock_sha256": sha256_of(lock) if lock.is_file() else "",
+        "dvc_lock_sha256": file_digest(lock) if lock.is_file() else "",
     }
     return {key: str(value) for key, value in facts.items() if value}
 

@@ -25,8 +25,9 @@ import torch.distributed as dist
 
 from pipelines import places
 from pipelines.attempt import Outcome, run_rank
-from pipelines.checkpoint import digest, write_text_whole
+from pipelines.checkpoint import write_text_whole
 from pipelines.cluster import cpus, ray_address
+from pipelines.folders import file_digest
 from pipelines.job import Job, TrainingStopped, fingerprint
 from pipelines.machine import Cluster, check_machine, read_cluster
 from pipelines.optimizer import plan_batches
@@ -125,7 +126,7 @@ def make_job(name: str, cluster: Cluster) -> Job:
         raise ValueError(f"{note}: no such file; run `dvc repro prepare@{recipe.dataset}` first")
     data_hash = str(json.loads(note.read_text())["data_hash"])
     weights = _weights(name, recipe)
-    mark = fingerprint(recipe, data_hash, digest(weights) if weights else "")
+    mark = fingerprint(recipe, data_hash, file_digest(weights) if weights else "")
     return Job(
         name=name,
         recipe=recipe,

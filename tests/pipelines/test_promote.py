@@ -168,7 +168,7 @@ def check_lineage(registry: Registry) -> None:
     best = places.trained("first") / "best.pt"
     tags = {key.removeprefix("limber."): value for key, value in version.tags.items()}
     assert tags["data_hash"] == "d" * 64 and tags["recipe"] == "first"
-    assert tags["checkpoint_sha256"] == promote.sha256_of(best)
+    assert tags["checkpoint_sha256"] == promote.file_digest(best)
     assert tags["run_id"] == version.run_id and tags["decision"] == "promoted"
     assert tags["AP.gt"] == "0.600000" and tags["recipe_digest"]
     run = registry.client.get_run(str(version.run_id))

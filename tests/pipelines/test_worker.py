@@ -17,6 +17,7 @@ import torch
 import two_ranks
 
 from pipelines import checkpoint, step
+from pipelines.folders import file_digest
 from pipelines.worker import Job, Rank, Silent, TrainingStopped, train
 
 Data = tuple[Path, Path]
@@ -45,7 +46,7 @@ class Told(Silent):
         self.pictures.append((path.name, folder))
 
     def checkpoint(self, path: Path, epoch: int, metrics: dict[str, float], sha256: str) -> None:
-        assert checkpoint.digest(path) == sha256
+        assert file_digest(path) == sha256
         self.checkpoints.append((path.name, epoch, sha256))
 
 
