@@ -96,13 +96,32 @@ class Batch(NamedTuple):
     to_image: Tensor
 
 
+class WholeBatch(NamedTuple):
+    """A batch of whole images with all their people, for networks that find everyone at once.
+
+    images uint8 [B, H, W, 3] RGB; keypoints_input float32 [B, N, K, 2] in input pixels (outside
+    the image allowed); visibility int64 [B, N, K], 0 absent, N the most people of one image;
+    keep uint8 [B, H / 2, W / 2]: 0 over crowds and unlabelled people, which no loss counts;
+    sample_id int64 [B] (row of the image table); to_image float64 [B, 2, 3].
+    """
+
+    images: Tensor
+    keypoints_input: Tensor
+    visibility: Tensor
+    keep: Tensor
+    sample_id: Tensor
+    to_image: Tensor
+
+
 class Decoded(NamedTuple):
     """Poses read back from fields, in input pixels of the network.
 
-    keypoints_input [N, K, 2] float32; scores [N, K] (peak heights); batch_index [N] int64: which
-    image of the batch each pose belongs to (top-down: 0..B-1, one pose each).
+    keypoints_input [N, K, 2] float32; scores [N, K] (peak heights, 0: not found); batch_index [N]
+    int64: which image of the batch each pose belongs to (top-down: 0..B-1, one pose each);
+    pose_scores [N]: of whole poses, where the codec itself scores them (bottom-up).
     """
 
     keypoints_input: Tensor
     scores: Tensor
     batch_index: Tensor
+    pose_scores: Tensor | None = None

@@ -7,7 +7,7 @@ Coordinate Representation for Human Pose Estimation, CVPR 2020.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -40,6 +40,8 @@ class HeatmapCodec:
     decoding: Decoding = "quarter_offset"
     blur_kernel: int = 11
     flip_shift: bool | None = None
+
+    whole_image: ClassVar[bool] = False  # fed with one person per crop
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma < float("inf"):
