@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.evaluators.oks import Matches
+from data.evaluators import load_matches
+from data.evaluators.matches import Matches
 from pipelines import places
 from pipelines.decide import Rule
 
@@ -32,7 +33,7 @@ class Evaluated:
         return float(self.metrics[f"{rule.metric}@{protocol}"])
 
     def matches(self, protocol: str) -> Matches:
-        return Matches.load(self.folder / f"matches_{protocol}.npz")
+        return load_matches(self.folder / f"matches_{protocol}.npz")
 
     def digest(self) -> str:
         """Changes when any number does: a version is decided anew after another evaluation."""

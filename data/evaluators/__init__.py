@@ -1,1 +1,16 @@
-"""Evaluators of the data wing; the menu stands in data/__init__.py."""
+"""Evaluators of the data wing (their menu stands in data/__init__.py), and their matches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from data.evaluators.matches import Matches, OksMatches, load_arrays
+
+MATCHES: dict[str, Any] = {kind.kind: kind for kind in (OksMatches,)}
+
+
+def load_matches(path: Path) -> Matches:
+    """What an evaluator's `matches().save(path)` wrote. Raises ValueError that names the file."""
+    matches: Matches = load_arrays(path, MATCHES)
+    return matches

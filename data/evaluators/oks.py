@@ -5,46 +5,18 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from data.evaluators.matches import OksMatches
 from data.sample import Pose
 from data.skeletons import Skeleton
 
 NAMES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 CATEGORY = 1
-
-
-@dataclass(frozen=True)
-class Matches:
-    """What every detection matched, at each of T OKS thresholds, people of all areas.
-
-    image_ids [I]; positives [I]: people to find; image_index [D], scores [D]; hit [T, D]: found a
-    person; ignored [T, D]: counts neither way. AP of any resample of images follows from it.
-    """
-
-    image_ids: np.ndarray
-    positives: np.ndarray
-    image_index: np.ndarray
-    scores: np.ndarray
-    hit: np.ndarray
-    ignored: np.ndarray
-
-    def save(self, path: Path) -> None:
-        np.savez_compressed(path, **{f.name: getattr(self, f.name) for f in fields(self)})
-
-    @staticmethod
-    def load(path: Path) -> Matches:
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return Matches(**{f.name: arrays[f.name] for f in fields(Matches)})
-        except (OSError, KeyError, ValueError) as error:
-            raise ValueError(f"{path}: no matches of an evaluation in it: {error}") from error
 
 
 class OksEvaluator:
@@ -68,13 +40,13 @@ class OksEvaluator:
         evaluation = self._evaluation()
         return {name: float(v) for name, v in zip(NAMES, evaluation.stats, strict=True)}
 
-    def matches(self) -> Matches:
+    def matches(self) -> OksMatches:
         evaluation = self._evaluation()
         images = list(evaluation.params.imgIds)
         found = evaluation.evalImgs[: len(images)]  # the first area range is "all"
         thresholds = len(evaluation.params.iouThrs)
         of = [[] if e is None else e["dtScores"] for e in found]
-        return Matches(
+        return OksMatches(
             image_ids=np.array(images, dtype=np.int64),
             positives=np.array([0 if e is None else _positives(e) for e in found], dtype=np.int64),
             image_index=np.repeat(np.arange(len(of)), [len(s) for s in of]).astype(np.int64),

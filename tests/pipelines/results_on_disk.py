@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from data.evaluators.oks import Matches
+from data.evaluators.matches import OksMatches
 from pipelines import places
 from pipelines.check import build_architecture
 from pipelines.recipe import Recipe, read_recipe
@@ -87,12 +87,12 @@ def write_evaluation(
         matches(quality).save(folder / f"matches_{protocol}.npz")
 
 
-def matches(quality: float) -> Matches:
+def matches(quality: float) -> OksMatches:
     """The same share of hits in about every image: a better model is better everywhere."""
     index = np.repeat(np.arange(IMAGES), PER_IMAGE)
     order = np.random.default_rng(0).random(len(index))
     hit = np.tile(order < quality, (THRESHOLDS, 1))
-    return Matches(
+    return OksMatches(
         image_ids=np.arange(IMAGES),
         positives=np.full(IMAGES, PER_IMAGE),
         image_index=index,

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data.evaluators.oks import Matches, OksEvaluator
+from data.evaluators.matches import OksMatches
+from data.evaluators.oks import OksEvaluator
 from data.sample import Pose
 from data.skeletons import COCO
-from pipelines.bootstrap import draw_weights, paired_interval, weighted_ap
+from pipelines.bootstrap import draw_weights, paired_interval
 
 IMAGES = 40
 
@@ -56,7 +57,7 @@ def guess(rng: np.random.Generator, pose: Pose, noise: float) -> Pose:
 @pytest.mark.parametrize("noise", [2.0, 6.0, 12.0])
 def test_all_weights_one_is_coco_ap_to_the_last_bit(noise: float) -> None:
     given = evaluator(noise)
-    ap = weighted_ap(given.matches(), np.ones((2, IMAGES), np.int32))
+    ap = given.matches().resampled(np.ones((2, IMAGES), np.int32))
     assert 0.0 < given.result()["AP"] < 1.0
     assert ap[0] == ap[1] == given.result()["AP"]
 
@@ -65,16 +66,16 @@ def test_a_resample_is_coco_ap_of_the_images_repeated() -> None:
     matches = evaluator(6.0).matches()
     weights = next(draw_weights(IMAGES, 3, seed=4))
     assert weights.sum(axis=1).tolist() == [IMAGES] * 3
-    for row, ap in zip(weights, weighted_ap(matches, weights), strict=True):
+    for row, ap in zip(weights, matches.resampled(weights), strict=True):
         assert ap == pytest.approx(evaluator(6.0, repeats=row).result()["AP"], abs=1e-12)
 
 
 def test_nothing_found_is_zero_and_nobody_to_find_is_nan() -> None:
     matches = evaluator(6.0).matches()
     missed = replace(matches, hit=np.zeros_like(matches.hit))
-    assert weighted_ap(missed, np.ones((1, IMAGES), np.int32)).tolist() == [0.0]
+    assert missed.resampled(np.ones((1, IMAGES), np.int32)).tolist() == [0.0]
     empty = replace(matches, positives=np.zeros_like(matches.positives))
-    assert np.isnan(weighted_ap(empty, np.ones((1, IMAGES), np.int32))).all()
+    assert np.isnan(empty.resampled(np.ones((1, IMAGES), np.int32))).all()
 
 
 def test_the_interval_knows_a_gain_from_chance() -> None:
@@ -90,7 +91,16 @@ def test_the_interval_knows_a_gain_from_chance() -> None:
 
 
 def test_other_images_are_refused() -> None:
-    one: Matches = evaluator(4.0).matches()
+    one: OksMatches = evaluator(4.0).matches()
     other = replace(one, image_ids=one.image_ids + 1)
     with pytest.raises(ValueError, match="evaluate both on the same data set"):
         paired_interval(one, other, resamples=100, confidence=0.95, seed=1)
+
+
+def test_another_kind_of_matches_is_refused() -> None:
+    class Others(OksMatches):
+        kind = "others"
+
+    one = evaluator(4.0).matches()
+    with pytest.raises(ValueError, match="scored by other evaluators"):
+        paired_interval(one, Others(**vars(one)), resamples=100, confidence=0.95, seed=1)

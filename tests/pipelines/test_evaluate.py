@@ -18,7 +18,7 @@ from pycocotools.cocoeval import COCOeval
 
 from data import DATASETS
 from data.datasets.stick_figures import draw_split
-from data.evaluators.oks import Matches
+from data.evaluators import load_matches
 from data.sample import Pose
 from data.table import write_table
 from pipelines import evaluate, places
@@ -136,7 +136,7 @@ def test_the_stage_leaves_what_the_next_ones_read(drawn: Recipe, tmp_path: Path)
     assert about["run_id"] == "r1" and about["fingerprint"] == "f" * 64 and about["epoch"] == 3
     assert about["counts"]["gt"]["images"] == 6
     assert set(about["cost"]) == {"params", "exact_g", "exact_gi", "hr_g", "hr_gi"}
-    matches = Matches.load(folder / "matches_gt.npz")
+    matches = load_matches(folder / "matches_gt.npz")
     assert len(matches.image_ids) == 6 and matches.positives.sum() == about["counts"]["gt"]["boxes"]
     rows = json.loads((folder / "predictions_gt.json").read_text())
     assert len(rows) == len(matches.scores)

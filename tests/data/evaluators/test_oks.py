@@ -15,7 +15,9 @@ import pytest
 from pycocotools.cocoeval import COCOeval
 
 from data import EVALUATORS
-from data.evaluators.oks import NAMES, Matches, OksEvaluator, oks_nms
+from data.evaluators import load_matches
+from data.evaluators.matches import OksMatches
+from data.evaluators.oks import NAMES, OksEvaluator, oks_nms
 from data.sample import Pose
 from data.skeletons import COCO, SKELETONS, Skeleton
 
@@ -150,7 +152,7 @@ def test_an_image_is_added_once() -> None:
         evaluator.add(3, [], [])
 
 
-def ap_of(matches: Matches) -> float:
+def ap_of(matches: OksMatches) -> float:
     """AP over all areas, by COCO's 101-point rule, from matches alone."""
     order = np.argsort(-matches.scores, kind="mergesort")
     counts = ~matches.ignored[:, order]
@@ -176,7 +178,7 @@ def test_matches_hold_what_ap_needs_and_survive_the_disk(tmp_path: Path) -> None
     assert np.bincount(matches.image_index, minlength=30).max() == 20
     assert matches.hit.shape == matches.ignored.shape == (10, len(matches.scores))
     matches.save(tmp_path / "matches.npz")
-    again = Matches.load(tmp_path / "matches.npz")
+    again = load_matches(tmp_path / "matches.npz")
     for name in vars(matches):
         np.testing.assert_array_equal(getattr(again, name), getattr(matches, name))
 
@@ -186,7 +188,7 @@ def test_what_holds_no_matches_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.npz").write_bytes(b"nothing")
     for name in ("other.npz", "broken.npz", "missing.npz"):
         with pytest.raises(ValueError, match=name):
-            Matches.load(tmp_path / name)
+            load_matches(tmp_path / name)
 
 
 def plain_nms(keypoints: np.ndarray, scores: np.ndarray, areas: np.ndarray, sigmas: np.ndarray,
