@@ -131,37 +131,23 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-class HRNet(nn.Module):
-    """Images [B, 3, H, W], normalised, H and W multiples of 32 -> fields at stride 4.
+class HRNetTrunk(nn.Module):
+    """Stem, layer1 and stages 2 to 4: images [B, 3, H, W] -> [B, C, H / 4, W / 4].
 
     `width`: C; `modules`: of stages 2, 3, 4; `blocks`: per branch and module; `stem`: channels of
-    the stem; `bottlenecks`: of layer1; `init`: "small_normal" (published) or "kaiming".
+    the stem; `bottlenecks`: of layer1.
     """
 
-    VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
-    HEADS: ClassVar[tuple[str, ...]] = ("final_layer",)  # the rest is the trunk
     stride_divisor: ClassVar[int] = 32
 
     def __init__(
-        self,
-        channels: dict[str, int],
-        width: int = 32,
-        modules: Sequence[int] = (1, 4, 3),
-        blocks: int = 4,
-        stem: int = 64,
-        bottlenecks: int = 4,
-        init: str = "small_normal",
+        self, width: int, modules: Sequence[int], blocks: int, stem: int, bottlenecks: int
     ) -> None:
         super().__init__()
-        check_channels(channels)
         check_counts("modules", modules, 3)
         check_counts("width, blocks, stem, bottlenecks", (width, blocks, stem, bottlenecks), 4)
-        self.outputs = [{name: Output(count, 4) for name, count in channels.items()}]
-        self.channels = dict(channels)
         self._build_stem(stem, bottlenecks)
         self._build_stages([width * 2**i for i in range(4)], 4 * stem, modules, blocks)
-        self.final_layer = nn.Conv2d(width, sum(channels.values()), 1)
-        initialise(self, init)
 
     def _build_stem(self, stem: int, count: int) -> None:
         self.conv1 = nn.Conv2d(3, stem, 3, 2, 1, bias=False)
@@ -181,7 +167,7 @@ class HRNet(nn.Module):
         self.transition3 = transition(widths[:3], widths)
         self.stage4 = stage(widths, modules[2], blocks, outputs=1)
 
-    def forward(self, images: Tensor) -> list[Fields]:
+    def trunk(self, images: Tensor) -> Tensor:
         check_input(images, self.stride_divisor)
         x = self.relu(self.bn1(self.conv1(images)))
         x = self.relu(self.bn2(self.conv2(x)))
@@ -189,7 +175,38 @@ class HRNet(nn.Module):
         branches = self.stage2(widen(self.transition1, [x]))
         branches = self.stage3(widen(self.transition2, branches))
         branches = self.stage4(widen(self.transition3, branches))
-        return [split_fields(self.final_layer(branches[0]), self.channels)]
+        finest: Tensor = branches[0]
+        return finest
+
+
+class HRNet(HRNetTrunk):
+    """Images [B, 3, H, W], normalised, H and W multiples of 32 -> fields at stride 4.
+
+    Options: those of `HRNetTrunk`; `init`: "small_normal" (published) or "kaiming".
+    """
+
+    VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
+    HEADS: ClassVar[tuple[str, ...]] = ("final_layer",)  # the rest is the trunk
+
+    def __init__(
+        self,
+        channels: dict[str, int],
+        width: int = 32,
+        modules: Sequence[int] = (1, 4, 3),
+        blocks: int = 4,
+        stem: int = 64,
+        bottlenecks: int = 4,
+        init: str = "small_normal",
+    ) -> None:
+        check_channels(channels)
+        super().__init__(width, modules, blocks, stem, bottlenecks)
+        self.outputs = [{name: Output(count, 4) for name, count in channels.items()}]
+        self.channels = dict(channels)
+        self.final_layer = nn.Conv2d(width, sum(channels.values()), 1)
+        initialise(self, init)
+
+    def forward(self, images: Tensor) -> list[Fields]:
+        return [split_fields(self.final_layer(self.trunk(images)), self.channels)]
 
 
 def stage(
