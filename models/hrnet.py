@@ -23,7 +23,7 @@ Departure: fields beside heatmaps are painted by the same `final_layer`, side by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -41,6 +41,8 @@ from models.layers import (
 )
 
 # Shapes: x_i [B, C * 2**i, H / 4 / 2**i, W / 4 / 2**i], i the branch, 0 the finest.
+Block = Callable[[int], nn.Module]  # channels -> a block that keeps the shape
+Path = Callable[[Sequence[int], int, int], nn.Module]  # channels of all branches, from, to
 
 
 class BasicBlock(nn.Module):
@@ -70,15 +72,26 @@ class Fusion(nn.ModuleList):
 
 
 class ExchangeModule(nn.Module):
-    """Basic blocks on every branch, then all branches summed into the first `outputs` ones."""
+    """Blocks on every branch, then all branches summed into the first `outputs` ones.
 
-    def __init__(self, widths: Sequence[int], blocks: int, outputs: int) -> None:
+    `block(width)` is a block; `path(widths, source, to)` brings a branch to another's shape.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        blocks: int,
+        outputs: int,
+        block: Block = BasicBlock,
+        path: Path | None = None,
+    ) -> None:
         super().__init__()
+        path = path or exchange
         self.branches = nn.ModuleList(
-            nn.Sequential(*(BasicBlock(width) for _ in range(blocks))) for width in widths
+            nn.Sequential(*(block(width) for _ in range(blocks))) for width in widths
         )
         self.fuse_layers = nn.ModuleList(
-            Fusion(exchange(widths, source, to) for source in range(len(widths)))
+            Fusion(path(widths, source, to) for source in range(len(widths)))
             for to in range(outputs)
         )
 
@@ -135,19 +148,25 @@ class HRNetTrunk(nn.Module):
     """Stem, layer1 and stages 2 to 4: images [B, 3, H, W] -> [B, C, H / 4, W / 4].
 
     `width`: C; `modules`: of stages 2, 3, 4; `blocks`: per branch and module; `stem`: channels of
-    the stem; `bottlenecks`: of layer1.
+    the stem; `bottlenecks`: of layer1; `block`: of the branches, where a paper has its own.
     """
 
     stride_divisor: ClassVar[int] = 32
 
     def __init__(
-        self, width: int, modules: Sequence[int], blocks: int, stem: int, bottlenecks: int
+        self,
+        width: int,
+        modules: Sequence[int],
+        blocks: int,
+        stem: int,
+        bottlenecks: int,
+        block: Block = BasicBlock,
     ) -> None:
         super().__init__()
         check_counts("modules", modules, 3)
         check_counts("width, blocks, stem, bottlenecks", (width, blocks, stem, bottlenecks), 4)
         self._build_stem(stem, bottlenecks)
-        self._build_stages([width * 2**i for i in range(4)], 4 * stem, modules, blocks)
+        self._build_stages([width * 2**i for i in range(4)], 4 * stem, modules, blocks, block)
 
     def _build_stem(self, stem: int, count: int) -> None:
         self.conv1 = nn.Conv2d(3, stem, 3, 2, 1, bias=False)
@@ -158,14 +177,14 @@ class HRNetTrunk(nn.Module):
         self.layer1 = bottlenecks(stem, stem, count)
 
     def _build_stages(
-        self, widths: list[int], inputs: int, modules: Sequence[int], blocks: int
+        self, widths: list[int], inputs: int, modules: Sequence[int], blocks: int, block: Block
     ) -> None:
         self.transition1 = transition([inputs], widths[:2])
-        self.stage2 = stage(widths[:2], modules[0], blocks)
+        self.stage2 = stage(widths[:2], modules[0], blocks, block=block)
         self.transition2 = transition(widths[:2], widths[:3])
-        self.stage3 = stage(widths[:3], modules[1], blocks)
+        self.stage3 = stage(widths[:3], modules[1], blocks, block=block)
         self.transition3 = transition(widths[:3], widths)
-        self.stage4 = stage(widths, modules[2], blocks, outputs=1)
+        self.stage4 = stage(widths, modules[2], blocks, outputs=1, block=block)
 
     def trunk(self, images: Tensor) -> Tensor:
         check_input(images, self.stride_divisor)
@@ -210,8 +229,13 @@ class HRNet(HRNetTrunk):
 
 
 def stage(
-    widths: Sequence[int], modules: int, blocks: int, outputs: int | None = None
+    widths: Sequence[int],
+    modules: int,
+    blocks: int,
+    outputs: int | None = None,
+    block: Block = BasicBlock,
+    path: Path | None = None,
 ) -> nn.Sequential:
     """`modules` exchange modules; the last one computes `outputs` branches (all by default)."""
     counts = [len(widths)] * (modules - 1) + [outputs or len(widths)]
-    return nn.Sequential(*(ExchangeModule(widths, blocks, count) for count in counts))
+    return nn.Sequential(*(ExchangeModule(widths, blocks, n, block, path) for n in counts))

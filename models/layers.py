@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 Fields = dict[str, Tensor]  # field name -> [B, C, h, w]; one dict per supervised stage
@@ -67,6 +68,16 @@ def check_channels(channels: dict[str, int]) -> None:
         raise ValueError(f"channels: given {channels!r}, accepted: {{field: channels >= 1}}")
 
 
+def check_fields(channels: dict[str, int], fields: Sequence[str]) -> None:
+    """ValueError unless `channels` are of exactly these fields, each with at least one channel."""
+    check_channels(channels)
+    if set(channels) != set(fields):
+        raise ValueError(
+            f"channels: given {channels!r}, accepted: {{{', '.join(fields)}}}; this network paints "
+            f"{' and '.join(fields)} and nothing else: choose a codec that writes them"
+        )
+
+
 def check_counts(name: str, given: Sequence[int], length: int) -> None:
     """ValueError unless the option `name` holds `length` whole numbers of at least 1."""
     whole = all(isinstance(value, int) and value >= 1 for value in given)
@@ -84,21 +95,26 @@ def check_input(images: Tensor, divisor: int) -> None:
         )
 
 
-def initialise(network: nn.Module, init: str) -> None:
+def initialise(network: nn.Module, init: str, painters: Iterable[nn.Module] | None = None) -> None:
     """Draw the weights of every convolution; biases 0, BatchNorm 1 and 0 (torch's default).
 
     "small_normal": N(0, 0.001), what HRNet and SimpleBaseline publish; meant for what stands
     on a pretrained trunk. "kaiming": He et al. 2015, fan out, for a network trained from
-    scratch; convolutions with a bias (those that paint fields) stay at N(0, 0.001).
+    scratch; what paints fields stays at N(0, 0.001): the convolutions in `painters`, by default
+    all those with a bias. "torch": as torch drew them when they were built.
     """
-    if init not in ("small_normal", "kaiming"):
-        raise ValueError(f"init: given {init!r}, accepted: 'small_normal', 'kaiming'")
+    if init not in ("small_normal", "kaiming", "torch"):
+        raise ValueError(f"init: given {init!r}, accepted: 'small_normal', 'kaiming', 'torch'")
+    spared = None if painters is None else {m for part in painters for m in part.modules()}
     for module in network.modules():
         if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d) or module.weight.is_meta:
             continue  # on the meta device there is nothing to draw, and drawing is slow
-        if init == "kaiming" and module.bias is None:
+        paints = module.bias is not None if spared is None else module in spared
+        if init == "kaiming" and not paints:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        else:
+            with torch.no_grad():  # torch's fan out is of all groups together
+                module.weight.mul_(module.groups**0.5)
+        elif init != "torch":
             nn.init.normal_(module.weight, std=0.001)
-        if module.bias is not None:
+        if module.bias is not None and init != "torch":
             nn.init.zeros_(module.bias)
