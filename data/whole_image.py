@@ -20,6 +20,7 @@ from pycocotools import mask
 from torch.utils.data import Dataset
 
 from data.images import RowReader, read_image
+from data.resize import Resize
 from data.sample import WholeBatch
 from data.skeletons import Skeleton
 from data.table import Table
@@ -265,49 +266,6 @@ def _padded(people: np.ndarray, most: int) -> np.ndarray:
     return filled
 
 
-@dataclass(frozen=True)
-class Resize:
-    """How a whole image is fed at test time.
-
-    side "short": the short side becomes `size` rounded up to a multiple, the long one a multiple
-    too, the image about the middle (HigherHRNet, multiple 64). "height": the height becomes
-    `size`, the width is padded to at least `size` and a multiple (Lightweight OpenPose, 8).
-    """
-
-    side: Literal["short", "height"] = "short"
-    multiple: int = 64
-    fill: int = 0  # of what lies outside the image
-
-    def input_size(self, image_size: tuple[int, int], size: int) -> tuple[int, int]:
-        """(width, height) of the input that an image is fed in."""
-        width, height = image_size
-        if self.side == "short":
-            least = _up(size, self.multiple)
-            longer = _up(least / min(width, height) * max(width, height), self.multiple)
-            return (least, longer) if width < height else (longer, least)
-        return _up(max(round(width * size / height), size), self.multiple), _up(size, self.multiple)
-
-    def matrix(self, image_size: tuple[int, int], size: int) -> np.ndarray:
-        """Affine float64 [2, 3], image_to_input."""
-        width, height = image_size
-        to_width, to_height = self.input_size(image_size, size)
-        if self.side == "short":
-            scale = min(to_width, to_height) / min(width, height)
-            x, y = int(width / 2.0 + 0.5), int(height / 2.0 + 0.5)
-            return np.array(
-                [[scale, 0.0, to_width / 2 - scale * x], [0.0, scale, to_height / 2 - scale * y]]
-            )
-        scale = size / height
-        left, top = (to_width - round(width * scale)) // 2, (to_height - size) // 2
-        middle = 0.5 * scale - 0.5  # pixel centres on pixel centres
-        return np.array([[scale, 0.0, middle + left], [0.0, scale, middle + top]])
-
-
-def _up(value: float, multiple: int) -> int:
-    """To a multiple; a fraction of a pixel is let go, as the official code does."""
-    return int((value + multiple - 1) // multiple) * multiple
-
-
 class ResizedDataset(Dataset[WholeItem]):
     """Whole images for prediction, each at its own input size: items without people."""
 
@@ -319,17 +277,8 @@ class ResizedDataset(Dataset[WholeItem]):
         return len(self.image_paths)
 
     def __getitem__(self, row: int) -> WholeItem:
-        return resized_item(read_image(self.image_paths[row]), row, self.resize, self.size)
-
-
-def resized_item(image: np.ndarray, row: int, resize: Resize, size: int) -> WholeItem:
-    """One image uint8 [H, W, 3] RGB as a network is fed it."""
-    image_size = image.shape[1], image.shape[0]
-    matrix, input_size = resize.matrix(image_size, size), resize.input_size(image_size, size)
-    kind = cv2.INTER_LINEAR if resize.side == "short" else cv2.INTER_CUBIC
-    fill = (resize.fill,) * 3
-    view = cv2.warpAffine(image, matrix, input_size, flags=kind, borderValue=fill)
-    nobody = np.zeros((0, 0, 2), dtype=np.float32)
-    nothing = np.zeros((0, 0), dtype=np.int64)
-    keep = np.ones((input_size[1] // KEEP_STRIDE, input_size[0] // KEEP_STRIDE), dtype=np.uint8)
-    return WholeItem(view, nobody, nothing, keep, row, invert(matrix))
+        image, to_image = self.resize(read_image(self.image_paths[row]), self.size)
+        height, width = image.shape[:2]
+        keep = np.ones((height // KEEP_STRIDE, width // KEEP_STRIDE), dtype=np.uint8)
+        nobody = np.zeros((0, 0, 2), dtype=np.float32)
+        return WholeItem(image, nobody, np.zeros((0, 0), dtype=np.int64), keep, row, to_image)

@@ -13,18 +13,18 @@ import pytest
 from pycocotools import mask
 
 from data.datasets import coco
+from data.resize import Resize
 from data.skeletons import COCO
 from data.table import write_table
 from data.transforms import Plug, move
 from data.whole_image import (
     ImagePeople,
-    Resize,
+    ResizedDataset,
     WholeImageAugmentation,
     WholeImageDataset,
     collate_whole,
     draw_whole_view,
     keep_of,
-    resized_item,
 )
 
 AUGMENTATION = WholeImageAugmentation(
@@ -133,7 +133,7 @@ def test_drawn_views_stay_within_what_the_recipe_says() -> None:
 @pytest.mark.parametrize(
     ("image", "expected"),
     [((640, 480), (704, 512)), ((480, 640), (512, 704)), ((500, 500), (512, 512)),
-     ((427, 640), (512, 768)), ((1, 1), (512, 512)), ((1000, 10), (51200, 512))],
+     ((427, 640), (512, 768)), ((1, 1), (512, 512)), ((1000, 10), (2048, 64))],
 )  # fmt: skip
 def test_input_sizes_of_the_short_side_rule(
     image: tuple[int, int], expected: tuple[int, int]
@@ -143,17 +143,24 @@ def test_input_sizes_of_the_short_side_rule(
 
 @pytest.mark.parametrize(
     ("image", "expected"),
-    [((640, 480), (496, 368)), ((480, 640), (368, 368)), ((641, 480), (496, 368))],
+    [
+        ((640, 480), (496, 368)),
+        ((480, 640), (368, 368)),
+        ((641, 480), (496, 368)),
+        ((10, 1000), (368, 368)),
+        ((1000, 10), (1472, 16)),
+    ],
 )
 def test_input_sizes_of_the_height_rule(image: tuple[int, int], expected: tuple[int, int]) -> None:
     assert Resize("height", 8).input_size(image, 368) == expected
 
 
-def test_a_resized_image_lies_where_its_matrix_says() -> None:
+def test_a_resized_image_lies_where_its_matrix_says(tmp_path: Path) -> None:
     image = np.zeros((48, 64, 3), np.uint8)
     cv2.circle(image, (40, 20), 5, (255, 255, 255), -1)
+    cv2.imwrite(str(tmp_path / "dot.png"), image)
     for resize in (Resize(), Resize("height", 8)):
-        item = resized_item(image, 0, resize, 128)
+        item = ResizedDataset([tmp_path / "dot.png"], resize, 128)[0]
         rows, columns = np.nonzero(item.image[..., 0] > 127)
         found = move(item.to_image, np.array([columns.mean(), rows.mean()]))
         np.testing.assert_allclose(found, [40, 20], atol=0.3)
