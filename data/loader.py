@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -243,22 +243,26 @@ def shard(size: int, rank: int = 0, world_size: int = 1) -> list[int]:
 
 def build_loader(
     dataset: Dataset[Any],
-    sampler: Sampler[Any] | Sequence[int],
-    batch_size: int,
+    sampler: Sampler[Any] | Sequence[int] | None = None,
+    batch_size: int = 1,
     workers: int = 0,
-) -> DataLoader[Batch]:
-    """Batches in the sampler's order. Workers live across epochs; each holds one CPU thread.
+    *,
+    batches: Sequence[Sequence[int]] | None = None,
+    collate: Callable[[Any], Any] = collate,
+) -> DataLoader[Any]:
+    """Batches in the sampler's order, or of the rows that `batches` lists.
 
-    forkserver: no inherited locks of Ray, CUDA or OpenCV, and modules are imported only once.
+    Workers live across epochs; each holds one CPU thread. forkserver: no inherited locks of Ray,
+    CUDA or OpenCV, and modules are imported only once.
     """
     context = None
     if workers:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["data.loader"])
+        context.set_forkserver_preload(["data.loader", "data.whole_image"])
+    order: dict[str, Any] = {"batch_size": batch_size, "sampler": sampler}
     return DataLoader(
         dataset,
-        batch_size=batch_size,
-        sampler=sampler,
+        **(order if batches is None else {"batch_sampler": batches}),
         num_workers=workers,
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),

@@ -52,6 +52,27 @@ def page_of_people(
     return _lay_out(corner, tiles, columns, tile)
 
 
+def page_of_pictures(
+    pictures: Iterable[tuple[np.ndarray, str]], *, columns: int = 3, side: int = 420
+) -> np.ndarray:
+    """One page of pictures with titles, each within a square of `side` pixels."""
+    tiles = []
+    for image, title in pictures:
+        height, width = image.shape[:2]
+        scale = side / max(height, width)
+        kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        small = cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=kind)
+        tile = np.full((side, side, 3), 30, np.uint8)
+        tile[: small.shape[0], : small.shape[1]] = small
+        _write(tile, title, (5, 14), 0.42, (255, 255, 255))
+        tiles.append(tile)
+    if not tiles:
+        raise ValueError("a page needs at least one picture")
+    tiles += [np.full_like(tiles[0], 30)] * (-len(tiles) % columns)
+    rows = [np.hstack(tiles[n : n + columns]) for n in range(0, len(tiles), columns)]
+    return np.vstack(rows)
+
+
 def write_picture(path: Path, image: np.ndarray) -> None:
     """Writes RGB as png or jpg, by the name's ending. Raises ValueError where it cannot."""
     if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):

@@ -1,4 +1,4 @@
-"""A network and batches of crops in, poses in image pixels out; their scores and OKS-NMS."""
+"""A network and batches in, poses in image pixels out; scores and OKS-NMS of those from crops."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data.evaluators.oks import oks_nms
-from data.sample import Batch, Decoded, Pose
+from data.evaluators.nms import oks_nms
+from data.sample import Batch, Decoded, Pose, WholeBatch
 from data.skeletons import Skeleton
 from data.transforms import box_to_view
 from pipelines.detections import Boxes
@@ -26,14 +26,16 @@ PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Predictions:
-    """One pose per crop, in image pixels: sample_id [N], keypoints_image [N, K, 2], scores [N, K].
+    """Poses in image pixels: sample_id [N], keypoints_image [N, K, 2], scores [N, K].
 
-    The order is that of the batches.
+    In the order of the batches; crops have one pose each, whole images any number of them.
+    pose_scores [N]: as the codec scores whole poses, NaN where it does not (crops).
     """
 
     sample_id: np.ndarray
     keypoints_image: np.ndarray
     scores: np.ndarray
+    pose_scores: np.ndarray
 
 
 def normalise(images: Tensor) -> Tensor:
@@ -54,31 +56,29 @@ def predict(
     network: nn.Module,
     codec: Any,
     skeleton: Skeleton,
-    batches: Iterable[Batch],
-    input_size: tuple[int, int],
+    batches: Iterable[Batch] | Iterable[WholeBatch],
     device: torch.device | str,
     *,
     flip_test: bool,
     precision: str = "fp32",
 ) -> Predictions:
-    """Poses of all crops; with `flip_test` fields are merged with those of the mirrored crop."""
+    """Poses of all crops or images; `flip_test`: fields are merged with those of the mirrored."""
     modes = (flip_test,)
-    return _predict(network, codec, skeleton, batches, input_size, device, modes, precision)[0]
+    return _predict(network, codec, skeleton, batches, device, modes, precision)[0]
 
 
 def predict_both(
     network: nn.Module,
     codec: Any,
     skeleton: Skeleton,
-    batches: Iterable[Batch],
-    input_size: tuple[int, int],
+    batches: Iterable[Batch] | Iterable[WholeBatch],
     device: torch.device | str,
     *,
     precision: str = "fp32",
 ) -> tuple[Predictions, Predictions]:
-    """(without flip test, with flip test) from one pass over the crops and one over mirrored."""
+    """(without flip test, with flip test) from one pass over all and one over all mirrored."""
     modes = (False, True)
-    both = _predict(network, codec, skeleton, batches, input_size, device, modes, precision)
+    both = _predict(network, codec, skeleton, batches, device, modes, precision)
     return both[0], both[1]
 
 
@@ -87,8 +87,7 @@ def _predict(
     network: nn.Module,
     codec: Any,
     skeleton: Skeleton,
-    batches: Iterable[Batch],
-    input_size: tuple[int, int],
+    batches: Iterable[Batch] | Iterable[WholeBatch],
     device: torch.device | str,
     modes: tuple[bool, ...],
     precision: str,
@@ -99,15 +98,16 @@ def _predict(
     parts: list[list[Predictions]] = [[] for _ in modes]
     for batch in batches:
         images = normalise(batch.images.to(device, non_blocking=True))
+        size = images.shape[3], images.shape[2]  # whole images have one each
         plain = _paint(network, images, precision)
         for part, flip in zip(parts, modes, strict=True):
             stages = plain
             if flip:
                 mirrored = _paint(network, images.flip(3), precision)
                 stages = codec.merge(plain, codec.mirror(mirrored, skeleton))
-            part.append(_to_image(codec.decode(stages, input_size), batch))
+            part.append(_to_image(codec.decode(stages, size), batch))
     network.train(was_training)
-    return [_join(part, len(skeleton.keypoints)) for part in parts]
+    return [join(part, len(skeleton.keypoints)) for part in parts]
 
 
 def _paint(network: nn.Module, images: Tensor, precision: str) -> list[dict[str, Tensor]]:
@@ -117,23 +117,29 @@ def _paint(network: nn.Module, images: Tensor, precision: str) -> list[dict[str,
     return [{name: field.float() for name, field in stage.items()} for stage in stages]
 
 
-def _to_image(decoded: Decoded, batch: Batch) -> Predictions:
+def _to_image(decoded: Decoded, batch: Batch | WholeBatch) -> Predictions:
     """Input pixels -> image pixels, by each crop's own affine."""
     rows = decoded.batch_index.cpu()
     matrix = batch.to_image[rows].double()  # [N, 2, 3]
     points = decoded.keypoints_input.cpu().double()  # [N, K, 2]
     keypoints_image = points @ matrix[:, :, :2].mT + matrix[:, None, :, 2]
     scores = decoded.scores.cpu().float()
-    return Predictions(batch.sample_id[rows].numpy(), keypoints_image.numpy(), scores.numpy())
+    whole = decoded.pose_scores
+    pose_scores = torch.full((len(rows),), torch.nan) if whole is None else whole.cpu().float()
+    return Predictions(
+        batch.sample_id[rows].numpy(), keypoints_image.numpy(), scores.numpy(), pose_scores.numpy()
+    )
 
 
-def _join(parts: list[Predictions], keypoints: int) -> Predictions:
+def join(parts: Sequence[Predictions], keypoints: int) -> Predictions:
+    """All parts as one; without any, no poses of so many keypoints."""
     if not parts:
-        nothing = np.zeros((0, keypoints))
+        shape = (0, keypoints)
+        nothing = np.zeros(0, np.float32)
         return Predictions(
-            np.zeros(0, np.int64), np.zeros((0, keypoints, 2)), nothing.astype(np.float32)
+            np.zeros(0, np.int64), np.zeros((*shape, 2)), np.zeros(shape, np.float32), nothing
         )
-    columns = ("sample_id", "keypoints_image", "scores")
+    columns = ("sample_id", "keypoints_image", "scores", "pose_scores")
     return Predictions(*(np.concatenate([getattr(p, c) for p in parts]) for c in columns))
 
 

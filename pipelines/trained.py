@@ -81,7 +81,7 @@ def read_poses(
     boxes = boxes.of_images(files.keys())
     network = trained.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     codec, skeleton, size = trained.codec, trained.skeleton, trained.input_size
-    given = (network, codec, skeleton, crops(trained, boxes, files), size, trained.device)
+    given = (network, codec, skeleton, crops(trained, boxes, files), trained.device)
     found = predict_both(*given) if both else (predict(*given, flip_test=True),)
     settings = (size, codec.aligned, trained.recipe.evaluation, skeleton.sigmas)
     return [poses_by_image(predictions, boxes, *settings) for predictions in found]

@@ -6,8 +6,8 @@ network in the same company, and the metric is that of one process to the last d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,33 +15,41 @@ import numpy as np
 from torch import nn
 
 from data import DATASETS, EVALUATORS
-from data.images import read_image
 from data.loader import BoxDataset, build_loader, shard
-from data.sample import Batch, Pose
+from data.sample import Batch, Pose, WholeBatch
 from data.skeletons import Skeleton
 from pipelines.check import build_codec
 from pipelines.detections import Boxes, image_files, truth_boxes
-from pipelines.pictures import page_of_people, write_picture
-from pipelines.predictor import Predictions, poses_by_image, predict
+from pipelines.predictor import Predictions, join, poses_by_image, predict
+from pipelines.whole_images import (
+    image_sizes,
+    people_by_image,
+    same_size_batches,
+    whole_batches,
+)
 
 if TYPE_CHECKING:
     from pipelines.ranks import Rank
     from pipelines.worker import Job
 
 LARGEST_BATCH = 32
-PICTURED = 15  # persons on a page: one large, the others around it
+LARGEST_WHOLE_BATCH = 8
+Truth = dict[int, list[Pose]]  # image id -> its people
 
 
 @dataclass(frozen=True)
 class Validation:
-    """The split's people by their true boxes (protocol `@gt`), this rank's share of them.
+    """What a split is predicted from: true boxes (protocol `gt`), or whole images (`image`).
 
+    `paths` [M] of every box's or whole image's file; `batches`: this rank's share of them;
     `truth` is filled on rank 0 only.
     """
 
-    boxes: Boxes
+    protocol: str
+    boxes: Boxes | None
+    image_ids: Sequence[int]
     paths: list[Path]
-    batches: Iterable[Batch]
+    batches: Iterable[Batch] | Iterable[WholeBatch]
     truth: dict[int, list[Pose]]
     codec: Any
     skeleton: Skeleton
@@ -49,79 +57,74 @@ class Validation:
 
 def build_validation(job: Job, rank: Rank) -> Validation:
     """Raises ValueError where the split has no people."""
-    recipe, split = job.recipe, job.recipe.evaluation.split
-    codec, module = build_codec(recipe), DATASETS[recipe.dataset]
+    split, codec = job.recipe.evaluation.split, build_codec(job.recipe)
+    module = DATASETS[job.recipe.dataset]
     boxes = truth_boxes(job.prepared, split, codec.aligned)
     if not len(boxes):
         raise ValueError(f"{job.prepared / split}: no person to validate on")
-    files = image_files(job.prepared, job.raw, split)
-    paths = [files[int(image_id)] for image_id in boxes.image_id]
-    size = min(LARGEST_BATCH, job.max_batch_per_worker)
-    batches = [range(n, min(n + size, len(boxes))) for n in range(0, len(boxes), size)]
-    mine = [row for n in shard(len(batches), rank.rank, rank.world_size) for row in batches[n]]
-    dataset = BoxDataset(paths, boxes.box_image, job.input_size, codec.aligned)
-    workers = min(job.loader_workers, 2, len(mine) // (4 * size))  # a few batches are worth none
-    loader = build_loader(dataset, mine, size, workers)
     truth = module.truth(job.raw, split) if rank.is_main else {}
-    return Validation(boxes, paths, loader, truth, codec, module.SKELETON)
+    files = image_files(job.prepared, job.raw, split)
+    feed = _images if codec.whole_image else _crops
+    return feed(job, rank, codec, boxes, files, truth)
+
+
+def _crops(
+    job: Job, rank: Rank, codec: Any, boxes: Boxes, files: Mapping[int, Path], truth: Truth
+) -> Validation:
+    ids = [int(image_id) for image_id in boxes.image_id]
+    paths = [files[image_id] for image_id in ids]
+    size = min(LARGEST_BATCH, job.max_batch_per_worker)
+    batches = [list(range(n, min(n + size, len(ids)))) for n in range(0, len(ids), size)]
+    mine = [batches[n] for n in shard(len(batches), rank.rank, rank.world_size)]
+    dataset = BoxDataset(paths, boxes.box_image, job.input_size, codec.aligned)
+    loader = build_loader(dataset, batches=mine, workers=_workers(job, len(mine)))
+    skeleton = DATASETS[job.recipe.dataset].SKELETON
+    return Validation("gt", boxes, ids, paths, loader, truth, codec, skeleton)
+
+
+def _images(
+    job: Job, rank: Rank, codec: Any, _: Boxes, files: Mapping[int, Path], truth: Truth
+) -> Validation:
+    sizes = image_sizes(job.prepared, job.recipe.evaluation.split)
+    ids, paths = list(files), list(files.values())
+    most = min(LARGEST_WHOLE_BATCH, job.max_batch_per_worker)
+    batches = same_size_batches([sizes[image_id] for image_id in ids], most)
+    mine = [batches[n] for n in shard(len(batches), rank.rank, rank.world_size)]
+    loader = whole_batches(job.recipe, codec, paths, mine, _workers(job, len(mine)))
+    skeleton = DATASETS[job.recipe.dataset].SKELETON
+    return Validation("image", None, ids, paths, loader, truth, codec, skeleton)
+
+
+def _workers(job: Job, batches: int) -> int:
+    """Loader processes: a few batches are worth none."""
+    return min(job.loader_workers, 2, batches // 4)
 
 
 def validate(
     network: nn.Module, on: Validation, job: Job, rank: Rank
 ) -> tuple[dict[str, float], Predictions]:
-    """({"AP@gt": ...} on every rank, all predictions in the order of the boxes)."""
+    """({"AP@gt": ...} on every rank, all predictions in the order of boxes or images)."""
     flip = job.recipe.evaluation.flip_test
-    given = (on.codec, on.skeleton, on.batches, job.input_size, rank.device)
-    found = _join(rank.gather(predict(network, *given, flip_test=flip)))
+    mine = predict(network, on.codec, on.skeleton, on.batches, rank.device, flip_test=flip)
+    found = _in_order(join(rank.gather(mine), len(on.skeleton.keypoints)))
     metrics = score(found, on, job) if rank.is_main else {}
     return rank.from_main(metrics), found
 
 
-def _join(parts: list[Predictions]) -> Predictions:
-    rows = np.concatenate([part.sample_id for part in parts])
-    order = np.argsort(rows, kind="stable")
-    return Predictions(
-        rows[order],
-        np.concatenate([part.keypoints_image for part in parts])[order],
-        np.concatenate([part.scores for part in parts])[order],
-    )
+def _in_order(found: Predictions) -> Predictions:
+    order = np.argsort(found.sample_id, kind="stable")
+    return Predictions(*(getattr(found, f.name)[order] for f in fields(Predictions)))
 
 
 def score(found: Predictions, on: Validation, job: Job) -> dict[str, float]:
     """The evaluator's result over all images of the split, under names that say the protocol."""
     settings, sigmas = job.recipe.evaluation, on.skeleton.sigmas
-    given = (on.boxes, job.input_size, on.codec.aligned, settings, sigmas)
-    poses = poses_by_image(found, *given)
+    if on.boxes is None:
+        poses = people_by_image(found, on.image_ids)
+    else:
+        given = (on.boxes, job.input_size, on.codec.aligned, settings, sigmas)
+        poses = poses_by_image(found, *given)
     evaluator = EVALUATORS[settings.evaluator](on.skeleton)
     for image_id, people in on.truth.items():
         evaluator.add(image_id, poses.get(image_id, []), people)
-    return {f"{name}@gt": float(value) for name, value in evaluator.result().items()}
-
-
-def draw_predictions(path: Path, found: Predictions, on: Validation, threshold: float) -> None:
-    """A page of persons spread over the split, with what the network says of them."""
-    people = []
-    chosen = np.linspace(0, len(found.sample_id) - 1, min(PICTURED, len(found.sample_id)))
-    for n in np.unique(chosen.astype(int)):
-        row = int(found.sample_id[n])
-        image = read_image(str(on.paths[row]))
-        seen = np.where(found.scores[n] > threshold, 2, 0)
-        x, y, width, height = (float(v) for v in on.boxes.box_image[row])
-        pose = Pose(found.keypoints_image[n], seen, (x, y, width, height))
-        people.append((image, pose, f"{found.scores[n].mean():.2f}"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_picture(path, page_of_people(people, on.skeleton))
-
-
-def draw_batch(path: Path, batch: Batch, skeleton: Skeleton) -> None:
-    """A page of training samples as the network sees them, with the keypoints it is to find."""
-    people = []
-    for n in range(min(PICTURED, len(batch.images))):
-        image = batch.images[n].cpu().numpy()
-        height, width = image.shape[:2]
-        keypoints = batch.keypoints_input[n].cpu().double().numpy()
-        view = (width * 0.1, height * 0.1, width * 0.8, height * 0.8)  # the page pads boxes by 1.25
-        pose = Pose(keypoints, batch.visibility[n].cpu().numpy(), view)
-        people.append((image, pose, f"sample {int(batch.sample_id[n])}"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_picture(path, page_of_people(people, skeleton))
+    return {f"{name}@{on.protocol}": float(value) for name, value in evaluator.result().items()}

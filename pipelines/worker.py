@@ -23,13 +23,8 @@ from pipelines.parts import Feed, Parts, build, build_feed
 from pipelines.progress import Clock, Pace, ProgressLine
 from pipelines.ranks import Rank
 from pipelines.step import learn
-from pipelines.validation import (
-    Validation,
-    build_validation,
-    draw_batch,
-    draw_predictions,
-    validate,
-)
+from pipelines.training_pictures import draw_batch, draw_predictions
+from pipelines.validation import Validation, build_validation, validate
 
 __all__ = ["Job", "Rank", "Report", "Silent", "TrainingStopped", "TrainingSummary", "train"]
 

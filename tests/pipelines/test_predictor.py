@@ -74,7 +74,7 @@ def test_normalise_is_to_tensor_and_imagenet_normalisation() -> None:
 
 def test_poses_arrive_in_image_pixels(case: tuple) -> None:
     painter, codec, batch, keypoints_image = case
-    found = predict(painter, codec, COCO, [batch], SIZE, "cpu", flip_test=False)
+    found = predict(painter, codec, COCO, [batch], "cpu", flip_test=False)
     assert np.abs(found.keypoints_image - keypoints_image).max() < 0.6
     assert found.keypoints_image.dtype == np.float64
     assert found.sample_id.tolist() == [7, 8] and found.scores.shape == (2, K)
@@ -83,20 +83,20 @@ def test_poses_arrive_in_image_pixels(case: tuple) -> None:
 
 def test_flip_test_of_a_mirror_symmetric_network_changes_nothing(case: tuple) -> None:
     painter, codec, batch, _ = case
-    plain, flipped = predict_both(painter, codec, COCO, [batch], SIZE, "cpu")
+    plain, flipped = predict_both(painter, codec, COCO, [batch], "cpu")
     assert painter.calls == 2, "once plain, once mirrored, for both answers"
     np.testing.assert_allclose(flipped.keypoints_image, plain.keypoints_image, atol=1e-3)
-    again = predict(painter, codec, COCO, [batch], SIZE, "cpu", flip_test=True)
+    again = predict(painter, codec, COCO, [batch], "cpu", flip_test=True)
     np.testing.assert_array_equal(again.keypoints_image, flipped.keypoints_image)
 
 
 def test_batches_are_joined_in_order_and_the_mode_comes_back(case: tuple) -> None:
     painter, codec, batch, _ = case
     painter.train()
-    found = predict(painter, codec, COCO, [batch, batch], SIZE, "cpu", flip_test=False)
+    found = predict(painter, codec, COCO, [batch, batch], "cpu", flip_test=False)
     assert found.sample_id.tolist() == [7, 8, 7, 8]
     assert painter.training
-    nothing = predict(painter, codec, COCO, [], SIZE, "cpu", flip_test=True)
+    nothing = predict(painter, codec, COCO, [], "cpu", flip_test=True)
     assert nothing.keypoints_image.shape == (0, K, 2)
 
 
@@ -120,13 +120,13 @@ def test_mixed_precision_decodes_in_float32() -> None:
 
     identity = torch.eye(2, 3, dtype=torch.float64)[None]
     batch = batch_of(torch.zeros(1, K, 2), identity)
-    predict(Small(), Watched(), COCO, [batch], SIZE, "cpu", flip_test=False, precision="bf16")
+    predict(Small(), Watched(), COCO, [batch], "cpu", flip_test=False, precision="bf16")
     assert seen == [torch.bfloat16, torch.float32]
 
 
 def test_person_score_is_box_score_times_mean_of_sure_keypoints() -> None:
     scores = np.array([[0.1, 0.19, 0.5, 0.9], [0.1, 0.0, 0.15, 0.19]], dtype=np.float32)
-    found = Predictions(np.array([0, 1]), np.zeros((2, 4, 2)), scores)
+    found = Predictions(np.array([0, 1]), np.zeros((2, 4, 2)), scores, np.full(2, np.nan))
     boxes = np.array([[1.0, 2, 3, 4], [5, 6, 7, 8]])
     poses = to_poses(found, boxes, np.array([0.5, 1.0]), np.array([10.0, 20.0]), threshold=0.2)
     assert poses[0].score == pytest.approx(0.5 * np.mean([0.5, 0.9]), abs=1e-6)
@@ -147,7 +147,9 @@ def test_near_duplicates_go_the_better_one_stays() -> None:
 
 def test_suppression_stays_within_one_image() -> None:
     grid = np.stack([np.arange(K) * 10.0, np.arange(K) * 5.0], axis=1)
-    found = Predictions(np.arange(3), np.stack([grid] * 3), np.full((3, K), 0.8, np.float32))
+    found = Predictions(
+        np.arange(3), np.stack([grid] * 3), np.full((3, K), 0.8, np.float32), np.full(3, np.nan)
+    )
     box = np.tile([0.0, 0.0, 160.0, 80.0], (3, 1))
     boxes = Boxes(np.array([4, 9, 4]), box, np.array([0.3, 0.2, 0.7]))
     settings = Evaluation(evaluator="oks")

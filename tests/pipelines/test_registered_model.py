@@ -76,7 +76,7 @@ def expected(name: str, image: np.ndarray, boxes: list[list[float]]) -> np.ndarr
         torch.from_numpy(np.stack([invert(matrix) for matrix in matrices])),
     )
     found = predict(
-        trained.network.cpu(), trained.codec, trained.skeleton, [batch], SIZE, "cpu", flip_test=True
+        trained.network.cpu(), trained.codec, trained.skeleton, [batch], "cpu", flip_test=True
     )
     return np.concatenate([found.keypoints_image, found.scores[..., None]], axis=2)
 
