@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STAGES = {"fetch", "prepare", "train", "evaluate", "compare", "promote"}
 RAY = {"train", "submit", "cluster"}
 MLFLOW = {"tracking", "registered_model"}  # the second travels with the registered model
-EVALUATION_SHARED = {"matches"}
+EVALUATION_SHARED = {"matches", "nms", "oks_matching", "people", "referee"}
 MODELS_SHARED = {"__init__", "layers", "heads", "losses", "cost", "weights"}
 
 

@@ -97,10 +97,19 @@ class OksMatches:
         With all weights 1 this is pycocotools' AP to the last bit, with whole weights that of the
         images repeated: precision only peaks at hits, so the curve is read there alone.
         """
+        ap = self.precision(weights).reshape(len(weights), -1).mean(axis=1)
+        return np.where(weights @ self.positives.astype(np.int64) > 0, ap, np.nan)
+
+    def precision(self, weights: np.ndarray) -> np.ndarray:
+        """Interpolated precision [R, T, 101] at COCO's recalls, images counted as `resampled`."""
         positives = (weights @ self.positives.astype(np.int64)).astype(np.float64)
         read = [precision_at_recalls(curve, weights, positives) for curve in curves(self)]
-        ap = np.stack(read, axis=1).reshape(len(weights), -1).mean(axis=1)
-        return np.where(positives > 0, ap, np.nan)
+        return np.stack(read, axis=1)
+
+    def recall(self) -> np.ndarray:
+        """The share of people that is found in the end, per threshold [T]."""
+        found = np.count_nonzero(self.hit & ~self.ignored, axis=1)
+        return found.astype(np.float64) / max(1, int(self.positives.sum()))
 
 
 def curves(matches: OksMatches) -> Iterator[Curve]:

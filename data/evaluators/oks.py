@@ -1,32 +1,44 @@
-"""COCO keypoint AP and AR by pycocotools, from poses in memory; OKS-NMS."""
+"""COCO keypoint AP and AR, from poses in memory, equal to pycocotools' on any input.
+
+The matching is our own (data/evaluators/oks_matching.py); pycocotools is the referee in the tests
+and an engine for whoever doubts.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
 import numpy as np
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from data.evaluators.matches import OksMatches
+from data.evaluators.oks_matching import Range, match
+from data.evaluators.people import best_found, true_people
+from data.evaluators.referee import referee, referee_matches
 from data.sample import Pose
 from data.skeletons import Skeleton
 
 NAMES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
-CATEGORY = 1
+AREAS: dict[str, Range] = {"all": (0, 1e5**2), "M": (32**2, 96**2), "L": (96**2, 1e5**2)}
+MOST = 20  # predictions that count in one image
+HALF, THREE_QUARTERS = 0, 5  # of the thresholds
+Poses = Mapping[int, Sequence[Pose]]
 
 
 class OksEvaluator:
     """Collects poses per image; every image added counts, one without people too."""
 
-    def __init__(self, skeleton: Skeleton) -> None:
-        self.skeleton = skeleton
+    main: ClassVar[str] = "AP"
+
+    def __init__(
+        self, skeleton: Skeleton, engine: Literal["numpy", "pycocotools"] = "numpy"
+    ) -> None:
+        if engine not in ("numpy", "pycocotools"):
+            raise ValueError(f"engine: given {engine!r}, accepted: numpy, pycocotools")
+        self.skeleton, self.engine = skeleton, engine
         self._truth: dict[int, list[Pose]] = {}
         self._predicted: dict[int, list[Pose]] = {}
-        self._done: COCOeval | None = None
+        self._done: tuple[dict[str, float], OksMatches] | None = None
 
     def add(self, image_id: int, predicted: Sequence[Pose], truth: Sequence[Pose]) -> None:
         """One image: truth is all its annotations, crowds and people without keypoints too."""
@@ -37,115 +49,65 @@ class OksEvaluator:
 
     def result(self) -> dict[str, float]:
         """The ten COCO numbers as fractions; -1 where there is nothing to find."""
-        evaluation = self._evaluation()
-        return {name: float(v) for name, v in zip(NAMES, evaluation.stats, strict=True)}
+        return dict(self._evaluated()[0])
 
     def matches(self) -> OksMatches:
-        evaluation = self._evaluation()
-        images = list(evaluation.params.imgIds)
-        found = evaluation.evalImgs[: len(images)]  # the first area range is "all"
-        thresholds = len(evaluation.params.iouThrs)
-        of = [[] if e is None else e["dtScores"] for e in found]
-        return OksMatches(
-            image_ids=np.array(images, dtype=np.int64),
-            positives=np.array([0 if e is None else _positives(e) for e in found], dtype=np.int64),
-            image_index=np.repeat(np.arange(len(of)), [len(s) for s in of]).astype(np.int64),
-            scores=np.array([score for s in of for score in s], dtype=np.float64),
-            hit=_columns(found, "dtMatches", thresholds) > 0,
-            ignored=_columns(found, "dtIgnore", thresholds) > 0,
-        )
+        return self._evaluated()[1]
 
-    def _evaluation(self) -> COCOeval:
+    def _evaluated(self) -> tuple[dict[str, float], OksMatches]:
         if self._done is None:
-            with contextlib.redirect_stdout(io.StringIO()):
-                self._done = self._evaluate()
+            run = by_pycocotools if self.engine == "pycocotools" else by_numpy
+            self._done = run(self._truth, self._predicted, self.skeleton.sigmas)
         return self._done
 
-    def _evaluate(self) -> COCOeval:
-        images = [{"id": image_id} for image_id in self._truth]
-        truth = _dataset(images, self._truth, _annotation)
-        predicted = _dataset(images, self._predicted, _detection)
-        evaluation = COCOeval(truth, predicted, "keypoints")
-        evaluation.params.kpt_oks_sigmas = np.array(self.skeleton.sigmas)
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-        return evaluation
+
+def by_numpy(
+    truth: Poses, predicted: Poses, sigmas: Sequence[float]
+) -> tuple[dict[str, float], OksMatches]:
+    """The ten numbers, and what was matched among people of all areas."""
+    found = oks_matches(truth, predicted, sigmas, AREAS)
+    numbers = {area: coco_numbers(matches) for area, matches in found.items()}
+    ap, recall = numbers["all"][:3], numbers["all"][3:]
+    (apm, *_), (apl, *_) = numbers["M"], numbers["L"]
+    values = (*ap, apm, apl, *recall, numbers["M"][3], numbers["L"][3])
+    return dict(zip(NAMES, values, strict=True)), found["all"]
 
 
-def _positives(found: dict[str, Any]) -> int:
-    return int(np.count_nonzero(np.asarray(found["gtIgnore"]) == 0))
+def by_pycocotools(
+    truth: Poses, predicted: Poses, sigmas: Sequence[float]
+) -> tuple[dict[str, float], OksMatches]:
+    done = referee(truth, predicted, sigmas)
+    values = (float(value) for value in done.stats)
+    return dict(zip(NAMES, values, strict=True)), referee_matches(done)
 
 
-def _columns(found: Sequence[Any], key: str, thresholds: int) -> np.ndarray:
-    columns = [np.asarray(e[key]).reshape(thresholds, -1) for e in found if e is not None]
-    return np.concatenate([np.zeros((thresholds, 0)), *columns], axis=1)
-
-
-def _dataset(images: list[dict[str, Any]], poses: dict[int, list[Pose]], row: Any) -> COCO:
-    """A COCO object in memory; ids count from 1 (0 means unmatched in COCOeval)."""
-    coco = COCO()
-    every = ((image_id, pose) for image_id, of_image in poses.items() for pose in of_image)
-    rows = [{"id": number, "image_id": i, "category_id": CATEGORY, **row(pose)}
-            for number, (i, pose) in enumerate(every, start=1)]  # fmt: skip
-    coco.dataset = {"images": images, "annotations": rows, "categories": [{"id": CATEGORY}]}
-    coco.createIndex()
-    return coco
-
-
-def _annotation(pose: Pose) -> dict[str, Any]:
+def oks_matches(
+    truth: Poses,
+    predicted: Poses,
+    sigmas: Sequence[float],
+    areas: Mapping[str, Range],
+    most: int = MOST,
+) -> dict[str, OksMatches]:
+    """Per area range: who was found by what; images in the order of their ids."""
+    image_ids = sorted(truth)
+    people = true_people([truth[i] for i in image_ids], len(sigmas))
+    by_image = [predicted.get(i, ()) for i in image_ids]
+    found = best_found(image_ids, by_image, len(sigmas), most)
+    made = match(people, found, len(image_ids), sigmas, list(areas.values()))
+    ids = np.array(image_ids, dtype=np.int64)
     return {
-        "keypoints": _flat(pose.keypoints_image, pose.visibility),
-        "num_keypoints": int(np.count_nonzero(pose.visibility > 0)),
-        "bbox": list(pose.box_image),
-        "area": float(pose.area),
-        "iscrowd": int(pose.is_crowd),
+        area: OksMatches(ids, positives, found.image_index, found.score, hit, ignored)
+        for area, positives, hit, ignored in zip(
+            areas, made.positives, made.hit, made.ignored, strict=True
+        )
     }
 
 
-def _detection(pose: Pose) -> dict[str, Any]:
-    """As COCO.loadRes makes it of a results file: area and box span the keypoints."""
-    low, high = pose.keypoints_image.min(axis=0), pose.keypoints_image.max(axis=0)
-    width, height = (high - low).tolist()
-    return {
-        "keypoints": _flat(pose.keypoints_image, np.ones(len(pose.keypoints_image))),
-        "score": float(pose.score),
-        "bbox": [float(low[0]), float(low[1]), width, height],
-        "area": width * height,
-        "iscrowd": 0,
-    }
-
-
-def _flat(points: np.ndarray, third: np.ndarray) -> list[float]:
-    flat: list[float] = np.column_stack([points, third]).astype(np.float64).ravel().tolist()
-    return flat
-
-
-def oks_nms(
-    keypoints: np.ndarray,
-    scores: np.ndarray,
-    areas: np.ndarray,
-    sigmas: Sequence[float] | np.ndarray,
-    threshold: float,
-) -> list[int]:
-    """Rows kept, best first: each drops those after it whose OKS with it is above `threshold`.
-
-    keypoints [N, K, 2], scores [N], areas [N]. As the official code: all keypoints count, the
-    area is the mean of both, of equal scores the later goes first.
-    """
-    order = np.argsort(scores, kind="stable")[::-1]
-    points = np.asarray(keypoints, dtype=np.float64)[order]
-    area = np.asarray(areas, dtype=np.float64)[order]
-    variance = (2 * np.asarray(sigmas, dtype=np.float64)) ** 2
-    alive = np.ones(len(order), dtype=bool)
-    kept = []
-    for row in range(len(order)):
-        if not alive[row]:
-            continue
-        kept.append(int(order[row]))
-        after = slice(row + 1, None)
-        squared = ((points[after] - points[row]) ** 2).sum(-1)  # [M, K]
-        mean_area = (area[after] + area[row]) / 2 + np.spacing(1)
-        oks = np.exp(-squared / variance / mean_area[:, None] / 2).mean(-1)
-        alive[after] &= oks <= threshold
-    return kept
+def coco_numbers(matches: OksMatches) -> tuple[float, ...]:
+    """AP, AP50, AP75, AR, AR50, AR75; -1 where there is nobody to find."""
+    if not matches.positives.any():
+        return (-1.0,) * 6
+    precision = matches.precision(np.ones((1, len(matches.image_ids)), np.int32))[0]  # [T, 101]
+    recall = matches.recall()
+    at = (slice(None), HALF, THREE_QUARTERS)
+    return tuple(float(np.mean(of[t].ravel())) for of in (precision, recall) for t in at)

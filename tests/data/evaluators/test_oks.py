@@ -17,9 +17,11 @@ from pycocotools.cocoeval import COCOeval
 from data import EVALUATORS
 from data.evaluators import load_matches
 from data.evaluators.matches import OksMatches
-from data.evaluators.oks import NAMES, OksEvaluator, oks_nms
+from data.evaluators.nms import oks_nms
+from data.evaluators.oks import NAMES, OksEvaluator
 from data.sample import Pose
 from data.skeletons import COCO, SKELETONS, Skeleton
+from tests.data.evaluators.worlds import world
 
 Truth = dict[int, list[Pose]]
 
@@ -99,6 +101,37 @@ def test_ten_numbers_equal_those_of_files(tmp_path: Path, seed: int) -> None:
     expected = reference(*as_files(truth, predicted), tmp_path)
     assert evaluated(truth, predicted).result() == pytest.approx(expected, abs=1e-12)
     assert 0 < expected["AP"] < 1
+
+
+@pytest.mark.parametrize("start", range(0, 120, 10))
+def test_numbers_and_matches_are_the_referees_own_on_any_input(start: int) -> None:
+    kinds = set()
+    for seed in range(start, start + 10):
+        skeleton, truth, predicted = world(seed)
+        ours, referee = OksEvaluator(skeleton), OksEvaluator(skeleton, engine="pycocotools")
+        for image in truth:
+            ours.add(image, predicted[image], truth[image])
+            referee.add(image, predicted[image], truth[image])
+        assert ours.result() == referee.result(), seed  # to the last bit, so to 1e-12 as well
+        theirs = vars(referee.matches())
+        for name, values in vars(ours.matches()).items():
+            np.testing.assert_array_equal(values, theirs[name], f"{seed}: {name}")
+        kinds |= {len(p) > 20 for p in predicted.values()} | {skeleton.name}
+    assert {True, False} <= kinds
+
+
+def test_other_engines_poses_and_numbers_are_named() -> None:
+    with pytest.raises(ValueError, match="accepted: numpy, pycocotools"):
+        OksEvaluator(COCO, engine="numba")  # type: ignore[arg-type]
+    truth, predicted = drawn(images=2)
+    other = evaluated(truth, predicted)
+    other.add(7, [Pose(np.zeros((14, 2)), np.ones(14))], [])
+    with pytest.raises(ValueError, match="given poses of 14 keypoints, accepted: 17"):
+        other.result()
+    broken = evaluated(truth, predicted)
+    broken.add(7, [Pose(np.full((17, 2), np.nan), np.ones(17))], [])
+    with pytest.raises(ValueError, match=r"image 7: .* not finite"):
+        broken.result()
 
 
 def test_real_coco_equals_plain_pycocotools(tmp_path: Path) -> None:
@@ -186,7 +219,9 @@ def test_matches_hold_what_ap_needs_and_survive_the_disk(tmp_path: Path) -> None
 def test_what_holds_no_matches_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
     (tmp_path / "broken.npz").write_bytes(b"nothing")
-    for name in ("other.npz", "broken.npz", "missing.npz"):
+    np.savez(tmp_path / "kind.npz", kind="strange")
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "other.npz").read_bytes()[:100])
+    for name in ("other.npz", "broken.npz", "missing.npz", "kind.npz", "cut.npz"):
         with pytest.raises(ValueError, match=name):
             load_matches(tmp_path / name)
 
