@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data.evaluators.nms import oks_nms
+from data.evaluators.nms import oks_nms, oks_nms_of_images
 from data.sample import Batch, Decoded, Pose, WholeBatch
 from data.skeletons import Skeleton
 from data.transforms import box_to_view
@@ -212,8 +212,10 @@ def poses_by_image(
     boxes_image = boxes.box_image[rows]
     areas = view_areas(boxes_image, input_size, aligned)
     threshold = evaluation.keypoint_threshold
-    groups: ByImage = {}
     poses = to_poses(predictions, boxes_image, boxes.score[rows], areas, threshold)
-    for image_id, pose in zip(boxes.image_id[rows], poses, strict=True):
-        groups.setdefault(int(image_id), []).append(pose)
-    return {i: suppress(group, sigmas, evaluation.nms_threshold) for i, group in groups.items()}
+    image_ids, scores = boxes.image_id[rows], np.array([pose.score for pose in poses])
+    given = (predictions.keypoints_image, scores, areas, sigmas, evaluation.nms_threshold)
+    groups: ByImage = {int(image_id): [] for image_id in image_ids}
+    for row in oks_nms_of_images(image_ids, *given):
+        groups[int(image_ids[row])].append(poses[row])
+    return groups
