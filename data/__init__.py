@@ -3,9 +3,10 @@
 from typing import Any
 
 from data.codecs.heatmap import HeatmapCodec
-from data.datasets import coco, stick_figures
+from data.datasets import coco, mpii, stick_figures
 from data.evaluators.oks import OksEvaluator
+from data.evaluators.pckh import PckhEvaluator
 
-DATASETS: dict[str, Any] = {"coco": coco, "stick_figures": stick_figures}
+DATASETS: dict[str, Any] = {"coco": coco, "stick_figures": stick_figures, "mpii": mpii}
 CODECS: dict[str, type] = {"heatmap": HeatmapCodec}
-EVALUATORS: dict[str, type] = {"oks": OksEvaluator}
+EVALUATORS: dict[str, type] = {"oks": OksEvaluator, "pckh": PckhEvaluator}

@@ -38,7 +38,8 @@ class Pose:
 
     keypoints_image [K, 2] float64; visibility [K] int64 (0 absent, 1 occluded, 2 visible);
     box_image (x, y, w, h); area in pixels^2 (COCO's segment area: what OKS divides by);
-    score and keypoint_scores [K] only mean something on a predicted pose.
+    score and keypoint_scores [K] only mean something on a predicted pose; head_size in pixels (0:
+    unknown) on a true one, where the data set has it (MPII: 0.6 x the head box's diagonal).
     """
 
     keypoints_image: np.ndarray
@@ -49,6 +50,7 @@ class Pose:
     id: int = 0
     score: float = 1.0
     keypoint_scores: np.ndarray | None = None
+    head_size: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,19 @@ class Rejected:
     id: str
     image_id: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of a data set below its root, as its official release has them.
+
+    needed: of each tuple one file has to be there; optional: patterns; told: all of it in words.
+    """
+
+    told: str
+    folders: tuple[str, ...]
+    needed: tuple[tuple[str, ...], ...]
+    optional: tuple[str, ...] = ()
 
 
 Reject = Callable[[Rejected], None]

@@ -99,7 +99,10 @@ def read_truth(path: Path) -> dict[str, Any]:
 def _check_kind(path: Path, content: object) -> None:
     accepted = f"accepted: an object with lists {', '.join(_KEYS)} (COCO's person_keypoints json)"
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: given a json {type(content).__name__}; {accepted}")
+        first = content[0] if isinstance(content, list) and content else None
+        mpii = isinstance(first, dict) and "joints" in first
+        hint = "; it looks like MPII's: is the data set `mpii`?" if mpii else ""
+        raise ValueError(f"{path}: given a json {type(content).__name__}; {accepted}{hint}")
     for key in _KEYS:
         rows = content.get(key)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from data.evaluators.matches import Matches, OksMatches, load_arrays
+from data.evaluators.pckh import PckhMatches
 
-MATCHES: dict[str, Any] = {kind.kind: kind for kind in (OksMatches,)}
+MATCHES: dict[str, Any] = {kind.kind: kind for kind in (OksMatches, PckhMatches)}
 
 
 def load_matches(path: Path) -> Matches:

@@ -1,0 +1,162 @@
+"""PCKh as MPII's evaluation in HRNet's code counts it (lib/dataset/mpii.py, `evaluate`).
+
+A keypoint is found where it lies within a share of the head size of the true one. The mean leaves
+out pelvis and thorax and weighs each keypoint by how often it is labelled. HRNet's and
+SimpleBaseline's "Mean@0.1" reads the threshold 0.11: it stands here as PCKh@0.11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from data.evaluators.matches import save_arrays
+from data.mpii_mat import gt_valid
+from data.sample import Pose
+from data.skeletons import MPII, Skeleton
+
+THRESHOLDS = (0.5, 0.1, 0.11)  # of the head size
+LEFT_OUT = ("pelvis", "thorax")
+GROUPS = {
+    "Head": ("top_head",),
+    "Sho": ("left_shoulder", "right_shoulder"),
+    "Elb": ("left_elbow", "right_elbow"),
+    "Wri": ("left_wrist", "right_wrist"),
+    "Hip": ("left_hip", "right_hip"),
+    "Knee": ("left_knee", "right_knee"),
+    "Ank": ("left_ankle", "right_ankle"),
+}
+MEANS = tuple(f"PCKh@{threshold:g}" for threshold in THRESHOLDS)
+COUNTED = np.array([name not in LEFT_OUT for name in MPII.keypoints])
+
+
+@dataclass(frozen=True)
+class PckhMatches:
+    """Per image which keypoints were to be found and which were, all its people together.
+
+    image_ids [I]; labelled [I, 16] how many people have the keypoint; found [T, I, 16] how many of
+    these were within each of the THRESHOLDS.
+    """
+
+    kind: ClassVar[str] = "pckh"
+    image_ids: np.ndarray
+    labelled: np.ndarray
+    found: np.ndarray
+
+    @property
+    def positives(self) -> np.ndarray:
+        """Keypoints that count, per image [I]."""
+        return np.asarray(self.labelled[:, COUNTED].sum(axis=1), dtype=np.int64)
+
+    def save(self, path: Path) -> None:
+        save_arrays(path, self)
+
+    def resampled(self, weights: np.ndarray) -> np.ndarray:
+        """PCKh@0.5 [R] of the images counted `weights` [R, I] times each; NaN: nothing to find."""
+        found = weights @ self.found[0][:, COUNTED].sum(axis=1)
+        wanted = weights @ self.positives
+        return np.where(wanted > 0, found / np.maximum(wanted, 1), np.nan)
+
+
+class PckhEvaluator:
+    """Collects poses per image; predictions answer to true people by `Pose.id`, one each.
+
+    MPII tells where each person is: there is nothing to suppress, and who has no prediction (his
+    image could not be read) is not found.
+    """
+
+    main: ClassVar[str] = "PCKh@0.5"
+    names: ClassVar[tuple[str, ...]] = (*MEANS, *GROUPS)
+    skeletons: ClassVar[tuple[str, ...]] = ("mpii",)
+    by_person: ClassVar[bool] = True
+
+    def __init__(self, skeleton: Skeleton = MPII) -> None:
+        if skeleton.keypoints != MPII.keypoints:
+            raise ValueError(f"PCKh: given skeleton {skeleton.name}, accepted: mpii, whose head "
+                             "boxes it divides by; evaluate others by oks")  # fmt: skip
+        self._images: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def add(self, image_id: int, predicted: Sequence[Pose], truth: Sequence[Pose]) -> None:
+        """One image. Raises ValueError for predictions of nobody, or people without head size."""
+        if image_id in self._images:
+            raise ValueError(f"image {image_id} is added twice; give all its poses at once")
+        by_id = {pose.id: pose for pose in predicted}
+        if len(by_id) != len(predicted) or set(by_id) - {pose.id for pose in truth}:
+            raise ValueError(
+                f"image {image_id}: predictions of people {[pose.id for pose in predicted]}, "
+                f"accepted: at most one of each of {[pose.id for pose in truth]} (PCKh takes "
+                "top-down predictions from the true boxes)"
+            )
+        labelled = np.zeros(len(MPII.keypoints), np.int64)
+        found = np.zeros((len(THRESHOLDS), len(labelled)), np.int64)
+        for pose in truth:
+            seen = pose.visibility > 0
+            labelled += seen
+            if pose.id in by_id:
+                error = scaled_error(image_id, by_id[pose.id].keypoints_image, pose)
+                found += [seen & (error <= threshold) for threshold in THRESHOLDS]
+        self._images[image_id] = labelled, found
+
+    def result(self) -> dict[str, float]:
+        """Fractions; -1 where nothing of a kind is labelled."""
+        return numbers(self.matches())
+
+    def matches(self) -> PckhMatches:
+        ids = sorted(self._images)
+        empty = np.zeros((0, len(MPII.keypoints)), np.int64)
+        found = [self._images[i][1] for i in ids]
+        return PckhMatches(
+            np.array(ids, dtype=np.int64),
+            np.stack([self._images[i][0] for i in ids]) if ids else empty,
+            np.stack(found, axis=1) if ids else np.stack([empty] * len(THRESHOLDS)),
+        )
+
+
+def scaled_error(image_id: int, points: np.ndarray, pose: Pose) -> np.ndarray:
+    """Distances [16] to a true pose in head sizes, both moved to MPII's pixels, from 1."""
+    if points.shape != pose.keypoints_image.shape or not np.isfinite(points).all():
+        raise ValueError(f"image {image_id}: a predicted pose of shape {list(points.shape)} or not "
+                         "finite, accepted: 16 points of numbers")  # fmt: skip
+    if pose.head_size <= 0:
+        raise ValueError(
+            f"image {image_id}: person {pose.id} has no head box, by which PCKh divides; evaluate "
+            "on MPII's `val`, whose gt_valid.mat has them (the json of `train` has none)"
+        )
+    distance = np.linalg.norm((points + 1.0) - (pose.keypoints_image + 1.0), axis=1)
+    return np.asarray(distance / pose.head_size)
+
+
+def numbers(matches: PckhMatches) -> dict[str, float]:
+    labelled, found = matches.labelled.sum(axis=0), matches.found.sum(axis=1)
+    shares = found / np.maximum(labelled, 1)  # [T, 16]
+    counts = labelled * COUNTED
+    total = counts.sum()
+    means = [float((row * counts).sum() / total) if total else -1.0 for row in shares]
+    groups = {}
+    for name, keypoints in GROUPS.items():
+        at = [MPII.keypoints.index(keypoint) for keypoint in keypoints]
+        some = bool(labelled[at].all())
+        groups[name] = float(shares[0][at].mean()) if some else -1.0
+    return dict(zip(MEANS, means, strict=True)) | groups
+
+
+def pckh_of_array(predictions: np.ndarray, gt_valid_mat: Path) -> dict[str, float]:
+    """PCKh of published predictions [N, 16, 2], from 0, in the order of gt_valid.mat.
+
+    HRNet's pred.mat counts from 1: give `pred["preds"] - 1`. Raises ValueError where N differs.
+    """
+    positions, labelled, heads = gt_valid(gt_valid_mat)
+    if predictions.shape != positions.shape:
+        raise ValueError(f"predictions: given {list(predictions.shape)}, accepted: "
+                         f"{list(positions.shape)}, the people of {gt_valid_mat}")  # fmt: skip
+    sizes = 0.6 * np.linalg.norm(heads[:, 2:] - heads[:, :2], axis=1)
+    evaluator = PckhEvaluator(MPII)
+    for n in range(len(positions)):
+        true = Pose(positions[n] - 1.0, labelled[n].astype(np.int64), id=n,
+                    head_size=float(sizes[n]))  # fmt: skip
+        evaluator.add(n, [Pose(predictions[n].astype(np.float64), true.visibility, id=n)], [true])
+    return evaluator.result()

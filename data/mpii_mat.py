@@ -1,0 +1,130 @@
+"""MPII's Matlab files: the official release as one row per person, and gt_valid.mat.
+
+In the release any field may be absent or empty, one of a kind is no list, and flags are text in
+places; a row here has the keys of HRNet's json, and those that only the release knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+KEYPOINTS = 16
+RECTANGLES = 1000  # more than any image has: ids are RECTANGLES x image + rectangle
+OCCLUDED, VISIBLE = 1, 2
+
+
+def mat_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Everybody in training images: {id, image, center, scale, joints, joints_vis (1-based)},
+
+    visibility (0, 1, 2), head_box [x1, y1, x2, y2] or None, single (far enough from others).
+    Rectangles with neither keypoints nor a place are nobody. ValueError where it is no release.
+    """
+    release = load_mat(path, "MPII's official release").get("RELEASE")
+    images = _list(getattr(release, "annolist", None))
+    training = [_number(flag) == 1 for flag in _list(getattr(release, "img_train", None))]
+    if release is None or not images or len(training) != len(images):
+        raise ValueError(f"{path}: no RELEASE with annolist and img_train; accepted: MPII's "
+                         "official mpii_human_pose_v1_u12_1.mat")  # fmt: skip
+    singles = _singles(release, len(images))
+    for number, (image, wanted, single) in enumerate(zip(images, training, singles, strict=True)):
+        if not wanted:
+            continue
+        name = getattr(getattr(image, "image", None), "name", None)
+        for place, rectangle in enumerate(_list(getattr(image, "annorect", None))):
+            row = _row(rectangle)
+            if row["joints_vis"].any() or row["center"] is not None:
+                alone = single is None or place + 1 in single
+                yield {"id": RECTANGLES * number + place, "image": name, "single": alone, **row}
+
+
+def load_mat(path: Path, accepted: str) -> dict[str, Any]:
+    """Variables of a Matlab file, one of a kind unwrapped. Raises ValueError that names it."""
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; accepted: {accepted}")
+    try:
+        return dict(loadmat(path, struct_as_record=False, squeeze_me=True))
+    except (MatReadError, ValueError, TypeError, NotImplementedError, OSError) as error:
+        raise ValueError(f"{path}: not readable ({error}); accepted: {accepted}") from error
+
+
+def gt_valid(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(positions [N, 16, 2], labelled [N, 16], head boxes [N, 4] x1 y1 x2 y2), 1-based."""
+    accepted = "MPII's gt_valid.mat, which comes with HRNet's json"
+    found = load_mat(path, accepted)
+    try:
+        given = {name: np.asarray(found[name], dtype=np.float64)
+                 for name in ("pos_gt_src", "jnt_missing", "headboxes_src")}  # fmt: skip
+        positions = given["pos_gt_src"].reshape(KEYPOINTS, 2, -1)
+        missing = given["jnt_missing"].reshape(KEYPOINTS, -1)
+        heads = given["headboxes_src"].reshape(2, 2, -1)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: lacks or has another {error}; accepted: {accepted}") from error
+    if not positions.shape[-1] == missing.shape[-1] == heads.shape[-1]:
+        raise ValueError(f"{path}: arrays of other lengths; accepted: {accepted}")
+    people = heads.shape[-1]
+    return positions.transpose(2, 0, 1), 1 - missing.T, heads.reshape(4, people).T
+
+
+def _row(rectangle: Any) -> dict[str, Any]:
+    joints, visibility = _keypoints(getattr(rectangle, "annopoints", None))
+    place = getattr(rectangle, "objpos", None)
+    center = [_number(getattr(place, axis, None)) for axis in ("x", "y")]
+    scale = _number(getattr(rectangle, "scale", None))
+    head = [_number(getattr(rectangle, side, None)) for side in ("x1", "y1", "x2", "y2")]
+    return {
+        "center": center if np.isfinite(center).all() else None,
+        "scale": scale if np.isfinite(scale) else None,
+        "joints": joints,
+        "joints_vis": (visibility > 0).astype(np.int64),
+        "visibility": visibility,
+        "head_box": head if np.isfinite(head).all() else None,
+    }
+
+
+def _keypoints(annopoints: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Positions [16, 2] (NaN where a point's are no numbers) and visibility [16]."""
+    joints, visibility = np.zeros((KEYPOINTS, 2)), np.zeros(KEYPOINTS, np.int64)
+    for point in _list(getattr(annopoints, "point", None)):
+        which = _number(getattr(point, "id", None))
+        if which not in range(KEYPOINTS):
+            continue
+        k = int(which)
+        joints[k] = [_number(getattr(point, axis, None)) for axis in ("x", "y")]
+        hidden = _number(getattr(point, "is_visible", None)) == 0
+        visibility[k] = OCCLUDED if hidden else VISIBLE
+    return joints, visibility
+
+
+def _singles(release: Any, images: int) -> list[set[int] | None]:
+    """Per image the numbers (from 1) of people far enough from others; None: nothing is said."""
+    given = getattr(release, "single_person", None)
+    if given is None:
+        return [None] * images
+    each = [given] if images == 1 else _list(given)
+    each += [None] * (images - len(each))
+    return [
+        None if one is None else {int(n) for n in map(_number, _list(one)) if np.isfinite(n)}
+        for one in each
+    ]
+
+
+def _list(value: Any) -> list[Any]:
+    """Matlab's lists: nothing, one of a kind, or an array."""
+    if value is None:
+        return []
+    return list(np.atleast_1d(np.asarray(value, dtype=object)).ravel())
+
+
+def _number(value: Any) -> float:
+    """A number, also where it is text; NaN where there is none."""
+    try:
+        return float(np.asarray(value, dtype=np.float64).reshape(()))
+    except (TypeError, ValueError):
+        return float("nan")
