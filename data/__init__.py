@@ -3,10 +3,11 @@
 from typing import Any
 
 from data.codecs.heatmap import HeatmapCodec
+from data.codecs.part_affinity_fields import PartAffinityFields
 from data.datasets import coco, mpii, stick_figures
 from data.evaluators.oks import OksEvaluator
 from data.evaluators.pckh import PckhEvaluator
 
 DATASETS: dict[str, Any] = {"coco": coco, "stick_figures": stick_figures, "mpii": mpii}
-CODECS: dict[str, type] = {"heatmap": HeatmapCodec}
+CODECS: dict[str, type] = {"heatmap": HeatmapCodec, "part_affinity_fields": PartAffinityFields}
 EVALUATORS: dict[str, type] = {"oks": OksEvaluator, "pckh": PckhEvaluator}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from models.hrnet import HRNet
-from models.losses import KeypointMSE
+from models.losses import KeypointMSE, MaskedSSE
 from models.simple_baseline import SimpleBaseline
 
 ARCHITECTURES: dict[str, Any] = {
@@ -19,4 +19,5 @@ ARCHITECTURES: dict[str, Any] = {
 
 LOSSES: dict[str, Any] = {
     "keypoint_mse": KeypointMSE,
+    "masked_sse": MaskedSSE,
 }

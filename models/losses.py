@@ -15,7 +15,18 @@ class KeypointMSE:
     keypoint has no label. Masked cells count in the mean as 0, as in HRNet and SimpleBaseline
     (arXiv:1902.09212, section 3), so that the losses of equal parts of a batch average to the
     whole. Computed in float32 under any autocast.
+
+    top_k: of each sample only the so many keypoints of the largest loss count, the mean is over
+    them; those without a label lose 0. OHKM: Chen et al., Cascaded Pyramid Network, CVPR 2018,
+    section 3.2.
     """
+
+    top_k: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.top_k is not None and (not isinstance(self.top_k, int) or self.top_k < 1):
+            raise ValueError(f"keypoint_mse: top_k: given {self.top_k!r}, accepted: a whole "
+                             "number from 1, or null")  # fmt: skip
 
     def __call__(self, predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         if predicted.shape != target.shape:
@@ -24,4 +35,30 @@ class KeypointMSE:
                 f"{tuple(target.shape)} must have one shape"
             )
         difference = predicted.float() - target.float()
-        return 0.5 * (weight.float() * difference * difference).mean()
+        squares = weight.float() * difference * difference
+        if self.top_k is None:
+            return 0.5 * squares.mean()
+        of_keypoints = squares.mean(dim=(2, 3))  # [B, K]
+        if self.top_k > of_keypoints.shape[1]:
+            raise ValueError(f"keypoint_mse: top_k: given {self.top_k}, accepted: 1 to "
+                             f"{of_keypoints.shape[1]}, the number of keypoints")  # fmt: skip
+        return 0.5 * of_keypoints.topk(self.top_k, dim=1).values.mean()
+
+
+@dataclass(frozen=True)
+class MaskedSSE:
+    """Half the sum of squared errors of a whole field, over the number of images.
+
+    predicted, target [B, C, h, w]; weight broadcasts to them, [B, 1, h, w] as a rule, 0 over
+    crowds, and multiplies the error before it is squared. As Lightweight OpenPose trains
+    (arXiv:1811.12004) after OpenPose (arXiv:1611.08050, equation 5). In float32 under any autocast.
+    """
+
+    def __call__(self, predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        if predicted.shape != target.shape:
+            raise ValueError(
+                f"masked_sse: predicted {tuple(predicted.shape)} and target "
+                f"{tuple(target.shape)} must have one shape"
+            )
+        error = (predicted.float() - target.float()) * weight.float()
+        return 0.5 * (error * error).sum() / predicted.shape[0]

@@ -17,7 +17,16 @@ def plain_keypoint_mse(predicted: Tensor, target: Tensor, weight: Tensor) -> Ten
     return total / predicted.shape[1]
 
 
-PLAIN = {"keypoint_mse": plain_keypoint_mse}
+def plain_masked_sse(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    total = predicted.new_zeros(())
+    for n in range(predicted.shape[0]):
+        for c in range(predicted.shape[1]):
+            mask = weight[n, min(c, weight.shape[1] - 1)]
+            total = total + ((predicted[n, c] - target[n, c]) * mask).square().sum() / 2
+    return total / predicted.shape[0]
+
+
+PLAIN = {"keypoint_mse": plain_keypoint_mse, "masked_sse": plain_masked_sse}
 
 
 def draw() -> tuple[Tensor, Tensor, Tensor]:
@@ -57,6 +66,39 @@ def test_is_computed_in_float32(name: str, kind: torch.dtype) -> None:
         value = LOSSES[name]()(low, target, weight)
     assert value.dtype == torch.float32
     torch.testing.assert_close(value, PLAIN[name](low.float(), target, weight))
+
+
+@pytest.mark.parametrize("top_k", [1, 3, 5])
+def test_ohkm_equals_its_plain_loop(top_k: int) -> None:
+    predicted, target, weight = draw()
+    weight = weight * torch.rand(3, 5, 1, 1)
+    total = predicted.new_zeros(())
+    for n in range(3):
+        of_keypoints = [
+            0.5 * (weight[n, k] * (predicted[n, k] - target[n, k]) ** 2).mean() for k in range(5)
+        ]
+        total = total + sum(sorted(of_keypoints, key=float, reverse=True)[:top_k])
+    plain = total / (3 * top_k)
+    value = LOSSES["keypoint_mse"](top_k=top_k)(predicted, target, weight)
+    torch.testing.assert_close(value, plain)
+    given, expected = (torch.autograd.grad(v, predicted)[0] for v in (value, plain))
+    torch.testing.assert_close(given, expected)
+    chosen = given.flatten(2).any(-1).sum(1)
+    assert (chosen <= top_k).all()
+
+
+def test_ohkm_over_all_keypoints_is_the_plain_loss() -> None:
+    predicted, target, weight = draw()
+    every = LOSSES["keypoint_mse"](top_k=5)(predicted, target, weight)
+    torch.testing.assert_close(every, LOSSES["keypoint_mse"]()(predicted, target, weight))
+
+
+def test_ohkm_of_more_keypoints_than_there_are_is_refused() -> None:
+    with pytest.raises(ValueError, match="top_k: given 6, accepted: 1 to 5"):
+        LOSSES["keypoint_mse"](top_k=6)(*draw())
+    for wrong in (0, 2.5):
+        with pytest.raises(ValueError, match="a whole number from 1"):
+            LOSSES["keypoint_mse"](top_k=wrong)
 
 
 def test_shapes_must_agree() -> None:

@@ -1,0 +1,270 @@
+"""Part affinity fields: heatmaps of keypoints, unit vectors along limbs; people by their limbs.
+
+Cao et al., Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields, CVPR 2017
+(arXiv:1611.08050); settings of Lightweight OpenPose (Osokin 2018, arXiv:1811.12004). Cells are
+aligned by their middles in heatmaps and vectors alike (the latter's code shifts vectors by 3.5 of
+8 pixels, within the limbs' thickness), so that mirroring needs no shift.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar, Literal, NamedTuple, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from data.codecs.limb_drawing import draw_heatmaps, draw_limbs
+from data.codecs.limb_grouping import People, Rules, group
+from data.codecs.limb_peaks import Peaks, bordered, enlarged_peaks, refined_peaks
+from data.resize import Resize
+from data.sample import Decoded, Fields, Outputs, Targets, WholeBatch
+from data.skeletons import COCO, OPENPOSE18, Skeleton
+
+Matching = Literal["greedy", "hungarian"]
+Resolution = Literal["exact", "fast"]
+KEYPOINTS, LIMBS = len(OPENPOSE18.keypoints), len(OPENPOSE18.limbs)
+TO_COCO = [OPENPOSE18.keypoints.index(name) for name in COCO.keypoints]
+SHOULDERS = [COCO.keypoints.index(f"{side}_shoulder") for side in ("left", "right")]
+NECK = OPENPOSE18.keypoints.index("neck")
+# from the neck outwards; shoulder to ear closes loops
+ASSEMBLY = (6, 10, 7, 8, 11, 12, 0, 1, 2, 3, 4, 5, 14, 15, 17, 16, 18, 9, 13)
+LOOPS = 2
+
+
+class Prepared(NamedTuple):
+    """What grouping needs of a batch, on the host: peaks or heatmaps, and vectors with a border.
+
+    pafs float32 [B, 38, h + 4, w + 4]; heatmaps the same with 18 channels where they are searched
+    enlarged, else cells [B, 18, P, 2] and heights [B, 18, P] of the peaks; scale: input pixels
+    per cell along x and y.
+    """
+
+    pafs: np.ndarray
+    scale: tuple[float, float]
+    heatmaps: np.ndarray | None = None
+    cells: np.ndarray | None = None
+    heights: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class PartAffinityFields:
+    """sigma in input pixels; thickness in cells; shift: pixels added to what is found.
+
+    A peak is above peak_threshold and peak_distance pixels from others; of a channel the highest
+    max_peaks count. A pair of peaks is a limb where more than min_share of limb_samples points
+    between them have a vector along it above limb_threshold; its score is their mean. matching:
+    best first, or the greatest sum (the paper's text). Who has fewer than min_parts keypoints, or
+    a lower mean score than min_score, is nobody. resolution "exact": as on all fields enlarged
+    bicubically to the input; "fast": peaks refined on the small maps, vectors bilinear.
+    """
+
+    sigma: float = 7.0
+    thickness: float = 1.0
+    peak_threshold: float = 0.1
+    peak_distance: float = 6.0
+    max_peaks: int = 128
+    limb_threshold: float = 0.05
+    limb_samples: int = 10
+    min_share: float = 0.8
+    matching: Matching = "greedy"
+    resolution: Resolution = "exact"
+    min_parts: int = 3
+    min_score: float = 0.2
+    shift: float = 0.5
+
+    whole_image: ClassVar[bool] = True
+    aligned: ClassVar[bool] = False
+    resize: ClassVar[Resize] = Resize("height", multiple=8, fill=128)
+
+    def __post_init__(self) -> None:
+        positive = ("sigma", "thickness", "peak_threshold", "peak_distance", "max_peaks")
+        least = dict.fromkeys(positive, 0.0) | {"limb_samples": 1, "limb_threshold": -1e-9}
+        for name, low in least.items():
+            if not low < getattr(self, name) < math.inf:
+                raise ValueError(f"part_affinity_fields: {name}: given {getattr(self, name)}, "
+                                 f"accepted: above {max(low, 0):g}")  # fmt: skip
+        if not 0 <= self.min_share < 1:
+            raise ValueError(f"part_affinity_fields: min_share: given {self.min_share}, accepted: "
+                             "from 0, below 1")  # fmt: skip
+        for name, kind in (("matching", Matching), ("resolution", Resolution)):
+            if getattr(self, name) not in get_args(kind):
+                raise ValueError(f"part_affinity_fields: {name}: given {getattr(self, name)!r}, "
+                                 f"accepted: {', '.join(get_args(kind))}")  # fmt: skip
+
+    def channels(self, skeleton: Skeleton) -> dict[str, int]:
+        """Raises ValueError for other keypoints than COCO's, from which its own 18 are made."""
+        if skeleton.keypoints != COCO.keypoints:
+            raise ValueError(
+                f"part_affinity_fields: skeleton: given {skeleton.name} "
+                f"({len(skeleton.keypoints)} keypoints), accepted: the 17 keypoints of coco, from "
+                "which the 18 of openpose18 are made; take a COCO data set or another codec"
+            )
+        return {"heatmaps": KEYPOINTS + 1, "pafs": 2 * LIMBS}
+
+    def encode(
+        self, batch: WholeBatch, outputs: Outputs, input_size: tuple[int, int]
+    ) -> list[Targets]:
+        """Per stage heatmaps [B, 19, h, w] and pafs [B, 38, h, w], each with keep [B, 1, h, w].
+
+        Bounds: see limb_drawing; stages of one stride share their targets.
+        """
+        points, labelled = with_neck(batch.keypoints_input, batch.visibility)
+        strides = {output.stride for stage in outputs for output in stage.values()}
+        drawn = {s: self._draw(points, labelled, batch.keep, s, input_size) for s in strides}
+        return [{name: drawn[o.stride][name] for name, o in stage.items()} for stage in outputs]
+
+    def _draw(
+        self, points: Tensor, labelled: Tensor, keep: Tensor, stride: int, size: tuple[int, int]
+    ) -> Targets:
+        cells, field = (points + 0.5) / stride - 0.5, (size[0] // stride, size[1] // stride)
+        heatmaps = draw_heatmaps(cells, labelled, self.sigma / stride, field)
+        first, second = (list(ends) for ends in zip(*OPENPOSE18.limb_indices, strict=True))
+        both = labelled[..., first] & labelled[..., second]
+        pafs = draw_limbs(cells[:, :, first], cells[:, :, second], both, self.thickness, field)
+        weight = _sampled(keep, field).to(heatmaps.dtype)
+        return {"heatmaps": (heatmaps, weight), "pafs": (pafs, weight)}
+
+    def decode(self, stages: list[Fields], input_size: tuple[int, int]) -> Decoded:
+        """COCO's 17 keypoints of everyone that the last stage shows, best limbs first.
+
+        Bounds: see `enlarged_peaks` and `group`; at most 17 max_peaks people of an image.
+        """
+        prepared = self.prepare(stages, input_size)
+        images = range(len(prepared.pafs))
+        several = len(images) > 1
+        run: Callable[..., object] = _pool().map if several else map
+        people: list[People] = list(run(lambda n: self.people(prepared, n), images))  # type: ignore[call-overload]
+        return self._decoded(people, stages[-1]["pafs"].device)
+
+    def prepare(self, stages: list[Fields], input_size: tuple[int, int]) -> Prepared:
+        """The device's part: what `people` needs of the last stage, as one copy to the host."""
+        heatmaps, pafs = stages[-1]["heatmaps"][:, :KEYPOINTS], stages[-1]["pafs"]
+        scale = input_size[0] / pafs.shape[3], input_size[1] / pafs.shape[2]
+        if self.resolution == "exact":
+            if scale[0] != scale[1] or scale[0] != int(scale[0]):
+                raise ValueError(
+                    f"part_affinity_fields: fields of {pafs.shape[3]} x {pafs.shape[2]} cells for "
+                    f"an input of {input_size[0]} x {input_size[1]}: accepted for resolution "
+                    "exact: the same whole number of pixels per cell along both; or take fast"
+                )
+            return Prepared(bordered(pafs), scale, heatmaps=bordered(heatmaps))
+        cells, heights = refined_peaks(heatmaps, self.peak_threshold, self.max_peaks)
+        found = int((heights > 0).sum(2).max()) if heights.numel() else 0
+        cells, heights = cells[:, :, :found].double(), heights[:, :, :found].double()
+        return Prepared(
+            bordered(pafs), scale, cells=cells.cpu().numpy(), heights=heights.cpu().numpy()
+        )
+
+    def people(self, prepared: Prepared, image: int) -> People:
+        """The host's part, one image; may run beside others and beside the device's work."""
+        enlarged = prepared.heatmaps is not None
+        if prepared.heatmaps is not None:
+            given = self.peak_threshold, self.peak_distance, self.max_peaks
+            peaks = enlarged_peaks(prepared.heatmaps[image], round(prepared.scale[0]), *given)
+        else:
+            assert prepared.cells is not None and prepared.heights is not None
+            peaks = self._apart(prepared.cells[image], prepared.heights[image], prepared.scale)
+        limbs, order = np.array(OPENPOSE18.limb_indices), np.array(ASSEMBLY)
+        last = prepared.scale, enlarged, self._rules()
+        return group(peaks, prepared.pafs[image], limbs, order, LOOPS, *last)
+
+    def _apart(self, cells: np.ndarray, heights: np.ndarray, scale: tuple[float, float]) -> Peaks:
+        """Cells [K, P, 2], highest first -> peaks that are peak_distance apart in input pixels."""
+        points = (cells + 0.5) * scale - 0.5
+        apart = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1)  # [K, P, P]
+        near = (apart < self.peak_distance) & (heights > 0)[:, None]
+        kept = (heights > 0) & ~np.tril(near, -1).any(2)
+        first = np.concatenate([[0], np.cumsum(kept.sum(1))])
+        return Peaks(points[kept], heights[kept], first.astype(np.int64))
+
+    def _rules(self) -> Rules:
+        samples = self.limb_samples
+        enough = (n for n in range(1, samples + 1) if n / samples > self.min_share)
+        return Rules(
+            self.limb_threshold, samples, next(enough), self.matching == "hungarian",
+            self.min_parts, self.min_score,
+        )  # fmt: skip
+
+    def _decoded(self, people: list[People], device: torch.device) -> Decoded:
+        counts = [len(found.total) for found in people]
+        points = np.concatenate([found.points for found in people])[:, TO_COCO]
+        scores = np.concatenate([found.scores for found in people])[:, TO_COCO]
+        points = np.where(scores[..., None] > 0, points + self.shift, 0.0)
+        parts = np.concatenate([found.parts for found in people])
+        total = np.concatenate([found.total for found in people]) * np.maximum(parts - 1, 0)
+        rows = np.repeat(np.arange(len(people)), counts)
+        floats = (torch.from_numpy(a).float().to(device) for a in (points, scores, total))
+        keypoints_input, keypoint_scores, pose_scores = floats
+        index = torch.from_numpy(rows).to(device)
+        return Decoded(keypoints_input, keypoint_scores, index, pose_scores)
+
+    def mirror(self, stages: list[Fields], skeleton: Skeleton) -> list[Fields]:
+        """Fields of a mirrored image -> fields of the image itself."""
+        self.channels(skeleton)  # refuses others
+        order = [*OPENPOSE18.mirror, KEYPOINTS]
+        swapped = [(OPENPOSE18.mirror[a], OPENPOSE18.mirror[b]) for a, b in OPENPOSE18.limb_indices]
+        limbs = [OPENPOSE18.limb_indices.index(limb) for limb in swapped]
+        channels = [2 * limb + axis for limb in limbs for axis in (0, 1)]
+        return [
+            {
+                "heatmaps": stage["heatmaps"].flip(-1)[:, order],
+                "pafs": stage["pafs"].flip(-1)[:, channels]
+                * stage["pafs"].new_tensor([-1.0, 1.0]).repeat(LIMBS)[:, None, None],
+            }
+            for stage in stages
+        ]
+
+    def merge(self, stages_a: list[Fields], stages_b: list[Fields]) -> list[Fields]:
+        """The mean of both, field by field; those of b take the size of a's."""
+        pairs = zip(stages_a, stages_b, strict=True)
+        return [
+            {name: (a[name] + _resized(b[name], a[name])) * 0.5 for name in a} for a, b in pairs
+        ]
+
+    def paint(self, targets: list[Targets]) -> list[Fields]:
+        """What an ideal network would paint."""
+        return [{name: target for name, (target, _) in stage.items()} for stage in targets]
+
+
+def with_neck(points: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor]:
+    """COCO's [B, N, 17, 2], [B, N, 17] -> openpose18's points [B, N, 18, 2], labelled [B, N, 18].
+
+    The neck lies in the middle of the shoulders and is labelled where both are.
+    """
+    if points.shape[2] != len(COCO.keypoints):
+        raise ValueError(f"part_affinity_fields: encode: given {points.shape[2]} keypoints of a "
+                         "person, accepted: the 17 of coco")  # fmt: skip
+    labelled = (visibility > 0) & torch.isfinite(points).all(-1)
+    points = torch.cat([points, points[:, :, SHOULDERS].mean(2, keepdim=True)], 2)
+    labelled = torch.cat([labelled, labelled[:, :, SHOULDERS].all(2, keepdim=True)], 2)
+    own = [*COCO.keypoints, "neck"]
+    order = [own.index(name) for name in OPENPOSE18.keypoints]
+    return points[:, :, order], labelled[:, :, order]
+
+
+def _sampled(keep: Tensor, size: tuple[int, int]) -> Tensor:
+    """[B, H / 2, W / 2] -> [B, 1, h, w]: its value at the middle of each cell."""
+    rows, columns = (
+        ((torch.arange(n, device=keep.device) + 0.5) * (of / n)).long().clamp_max(of - 1)
+        for n, of in zip(size[::-1], keep.shape[1:], strict=True)
+    )
+    return keep[:, rows][:, :, columns][:, None]
+
+
+def _resized(field: Tensor, like: Tensor) -> Tensor:
+    if field.shape[2:] == like.shape[2:]:
+        return field
+    return F.interpolate(field, size=like.shape[2:], mode="bicubic", align_corners=False)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="limbs")
