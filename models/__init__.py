@@ -8,13 +8,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from models.ca_hrnet import CAHRNet
 from models.hrnet import HRNet
+from models.hsrnet import HSRNet
 from models.losses import KeypointMSE, MaskedSSE
+from models.pose_renet import PoseReNet
 from models.simple_baseline import SimpleBaseline
 
 ARCHITECTURES: dict[str, Any] = {
+    "ca_hrnet": CAHRNet,
     "hrnet": HRNet,
+    "hsrnet": HSRNet,
     "simple_baseline": SimpleBaseline,
+}
+
+REFINEMENTS: dict[str, Any] = {  # REFINEMENTS[name](network, **options) is a network too
+    "pose_renet": PoseReNet,
 }
 
 LOSSES: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -46,10 +46,49 @@ class Bottleneck(nn.Module):
         return self.relu(self.bn3(self.conv3(y)) + self.downsample(x))
 
 
-def bottlenecks(inputs: int, planes: int, count: int, stride: int = 1) -> nn.Sequential:
+def bottlenecks(
+    inputs: int,
+    planes: int,
+    count: int,
+    stride: int = 1,
+    block: Callable[[int, int, int], nn.Module] = Bottleneck,
+) -> nn.Sequential:
     """`count` bottlenecks, the first with `stride`: one `layerN` of a ResNet."""
-    first = Bottleneck(inputs, planes, stride)
-    return nn.Sequential(first, *(Bottleneck(4 * planes, planes) for _ in range(count - 1)))
+    first = block(inputs, planes, stride)
+    return nn.Sequential(first, *(block(4 * planes, planes, 1) for _ in range(count - 1)))
+
+
+class ResNetTrunk(nn.Module):
+    """A ResNet's stem and its first layers, torchvision's names: images -> [B, C, h, w] of each.
+
+    Layer i has `layers[i]` bottlenecks of `width` * 2**i planes, so 4 * `width` * 2**i channels,
+    at stride 4 * 2**i, sides rounded up.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[int],
+        width: int,
+        block: Callable[[int, int, int], nn.Module] = Bottleneck,
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        inputs, self.names = width, [f"layer{i + 1}" for i in range(len(layers))]
+        for i, (name, count) in enumerate(zip(self.names, layers, strict=True)):
+            planes, stride = width * 2**i, 1 if i == 0 else 2
+            self.add_module(name, bottlenecks(inputs, planes, count, stride, block))
+            inputs = 4 * planes
+
+    def pyramid(self, images: Tensor) -> list[Tensor]:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        levels = []
+        for name in self.names:
+            x = getattr(self, name)(x)
+            levels.append(x)
+        return levels
 
 
 def conv_bn_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from models.layers import (
     Fields,
     Output,
-    bottlenecks,
+    ResNetTrunk,
     check_channels,
     check_counts,
     check_input,
@@ -62,7 +62,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-class SimpleBaseline(nn.Module):
+class SimpleBaseline(ResNetTrunk):
     """Images [B, 3, H, W], normalised, H and W multiples of 32 -> fields at stride 4.
 
     `layers`: bottlenecks of layer1 to layer4; `width`: channels of the stem, doubled by each
@@ -83,15 +83,14 @@ class SimpleBaseline(nn.Module):
         deconv_kernel: int = 4,
         init: str = "small_normal",
     ) -> None:
-        super().__init__()
         check_channels(channels)
         check_counts("layers", layers, 4)
         check_counts("width, deconv_width", (width, deconv_width), 2)
         if deconv_kernel not in DECONV_PADDING:
             raise ValueError(f"deconv_kernel: given {deconv_kernel!r}, accepted: 2, 3, 4")
+        super().__init__(layers, width)
         self.outputs = [{name: Output(count, 4) for name, count in channels.items()}]
         self.channels = dict(channels)
-        self._build_trunk(layers, width)
         self.deconv_layers = nn.Sequential(
             *deconvolution(32 * width, deconv_width, deconv_kernel),
             *deconvolution(deconv_width, deconv_width, deconv_kernel),
@@ -100,20 +99,7 @@ class SimpleBaseline(nn.Module):
         self.final_layer = nn.Conv2d(deconv_width, sum(channels.values()), 1)
         initialise(self, init)
 
-    def _build_trunk(self, layers: Sequence[int], width: int) -> None:
-        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, 2, 1)
-        self.layer1 = bottlenecks(width, width, layers[0])
-        self.layer2 = bottlenecks(4 * width, 2 * width, layers[1], 2)
-        self.layer3 = bottlenecks(8 * width, 4 * width, layers[2], 2)
-        self.layer4 = bottlenecks(16 * width, 8 * width, layers[3], 2)
-
     def forward(self, images: Tensor) -> list[Fields]:
         check_input(images, self.stride_divisor)
-        x = self.relu(self.bn1(self.conv1(images)))
-        x = self.maxpool(x)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        x = self.deconv_layers(x)
+        x = self.deconv_layers(self.pyramid(images)[-1])
         return [split_fields(self.final_layer(x), self.channels)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from data import CODECS, DATASETS, EVALUATORS
-from models import ARCHITECTURES, LOSSES
+from models import ARCHITECTURES, LOSSES, REFINEMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = {"fetch", "prepare", "train", "evaluate", "compare", "promote"}
@@ -125,7 +125,8 @@ def test_every_plug_is_on_its_menu() -> None:
         parts |= {f"data.codecs.{name}" for name in CODEC_SHARED}
         assert files - parts == on_menu
     papers = {p.stem for p in (ROOT / "models").glob("*.py")} - MODELS_SHARED
-    assert papers == {kind.__module__.split(".")[1] for kind in ARCHITECTURES.values()}
+    networks = (ARCHITECTURES | REFINEMENTS).values()
+    assert papers == {kind.__module__.split(".")[1] for kind in networks}
     assert all(kind.__module__ == "models.losses" for kind in LOSSES.values())
 
 

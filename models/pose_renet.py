@@ -1,0 +1,156 @@
+"""PoseReNet: a small plug-in that refines the heatmaps of any network.
+
+Xiang, Chen, Zhou: An Efficient Method for Boosting Human Pose Estimation.
+
+  images  base, any network      gate: mean of each map, 1x1, ReLU, 1x1, sigmoid, times the map
+  3 ----> stages, the last ---+--------------------------------------------------.
+          paints heatmaps K   |  lift: 4x4 transposed s2, BN, ReLU, 1x1, 3x3, sigmoid
+          at stride s         +-------------------+-----------> 2x2 mean --------+-> aggregate
+                              |                   `-> out2, K maps, stride s/2   |      |
+                              |  keep: 3x3, BN, ReLU, 3x3                        |      `-> out, K
+                              `--------------------------------------------------'          maps,
+          all convolutions K -> K, with a bias unless BN follows                            stride s
+
+  options                        params at K = 17, 16  exact MMACs, HR MMACs at 64x48 heatmaps
+  aggregation mean (decided)     13,447, 11,920         66, 108
+  aggregation conv               14,331, 12,704         68, 111
+  depthwise lift                  6,647                 22, 25
+
+  COCO val AP, all with DARK, without -> with (protocol in doubt: the rows without are of detected
+  boxes, those with look like annotated ones): SimpleBaseline-R50 62.6 -> 63.1, -R101 63.2 -> 63.9,
+  HRNet-W32 70.7 -> 71.8, -W48 71.9 -> 73.5, each at 128x96; HRNet-W32 75.6 -> 76.2 at 256x192.
+
+Stages: those of the base, out2 (twice the resolution, only supervises), out (what is decoded).
+Decided where the paper is silent: the mean of the three branches; the ReLU in the gate; out2
+starts at sigmoid(-4), an almost empty heatmap; the base's own heatmaps stay supervised.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.layers import Fields, Output
+
+START_BIAS = -4.0  # sigmoid 0.018: out2 starts as a heatmap with nothing on it
+BRANCHES = 3
+AGGREGATIONS = ("mean", "conv")
+
+
+class Gate(nn.Module):
+    """[B, K, h, w] x sigmoid of what the means of all maps say about each."""
+
+    def __init__(self, keypoints: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(keypoints, keypoints, 1)
+        self.conv2 = nn.Conv2d(keypoints, keypoints, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        means = x.mean((2, 3), keepdim=True)
+        return x * self.conv2(self.conv1(means).relu()).sigmoid()
+
+
+def lift(keypoints: int, depthwise: bool) -> nn.Sequential:
+    """[B, K, h, w] -> [B, K, 2h, 2w], heatmaps before the sigmoid."""
+    groups = keypoints if depthwise else 1
+    last = nn.Conv2d(keypoints, keypoints, 3, padding=1, groups=groups)
+    if last.bias is not None:
+        nn.init.constant_(last.bias, START_BIAS)
+    return nn.Sequential(
+        nn.ConvTranspose2d(keypoints, keypoints, 4, 2, 1, groups=groups, bias=False),
+        nn.BatchNorm2d(keypoints),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(keypoints, keypoints, 1),
+        last,
+    )
+
+
+def keep(keypoints: int) -> nn.Sequential:
+    """[B, K, h, w] -> [B, K, h, w]."""
+    return nn.Sequential(
+        nn.Conv2d(keypoints, keypoints, 3, padding=1, bias=False),
+        nn.BatchNorm2d(keypoints),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(keypoints, keypoints, 3, padding=1),
+    )
+
+
+def mean_of_branches(keypoints: int) -> nn.Conv2d:
+    """1x1 [B, 3K, h, w] -> [B, K, h, w] that starts as the mean of the three branches."""
+    aggregate = nn.Conv2d(BRANCHES * keypoints, keypoints, 1)
+    if not aggregate.weight.is_meta:
+        with torch.no_grad():
+            eye = torch.eye(keypoints, device=aggregate.weight.device) / BRANCHES
+            aggregate.weight.copy_(eye.repeat(1, BRANCHES)[:, :, None, None])
+            assert aggregate.bias is not None
+            aggregate.bias.zero_()
+    return aggregate
+
+
+class PoseReNet(nn.Module):
+    """Images as `base` takes them -> [*stages of `base`, out2 at half its stride, out].
+
+    base: a built network whose last stage paints `heatmaps` at an even stride; other fields of
+    that stage are handed on to the last stage as they are. aggregation: "mean" or "conv";
+    depthwise: the spatial convolutions of the lift each on their own map. Raises ValueError for
+    any other base or option.
+    """
+
+    VARIANTS: ClassVar[dict[str, dict[str, Any]]] = {
+        "mean": {},
+        "conv": {"aggregation": "conv"},
+        "depthwise": {"depthwise": True},
+    }
+
+    def __init__(self, base: nn.Module, aggregation: str = "mean", depthwise: bool = False) -> None:
+        super().__init__()
+        painted = check_base(base)
+        if aggregation not in AGGREGATIONS:
+            raise ValueError(
+                f"aggregation: given {aggregation!r}, accepted: {', '.join(AGGREGATIONS)}"
+            )
+        keypoints, stride = painted["heatmaps"]
+        self.base = base
+        self.stride_divisor: int = base.stride_divisor  # type: ignore[assignment]
+        own = ("gate", "lift", "keep", "aggregate")
+        self.HEADS = (*(f"base.{head}" for head in base.HEADS), *own)  # type: ignore[union-attr]
+        twice = {"heatmaps": Output(keypoints, stride // 2)}
+        self.outputs = [*base.outputs, twice, dict(painted)]  # type: ignore[misc]
+        self.gate = Gate(keypoints)
+        self.lift = lift(keypoints, depthwise)
+        self.keep = keep(keypoints)
+        self.aggregate = mean_of_branches(keypoints) if aggregation == "conv" else None
+
+    def forward(self, images: Tensor) -> list[Fields]:
+        stages = self.base(images)
+        x = stages[-1]["heatmaps"]
+        out2 = self.lift(x).sigmoid()
+        branches = [self.gate(x), functional.avg_pool2d(out2, 2), self.keep(x)]
+        if self.aggregate is None:
+            out = (branches[0] + branches[1] + branches[2]) / BRANCHES
+        else:
+            out = self.aggregate(torch.cat(branches, dim=1))
+        return [*stages, {"heatmaps": out2}, {**stages[-1], "heatmaps": out}]
+
+
+def check_base(base: nn.Module) -> dict[str, Output]:
+    """What the last stage of `base` paints, or ValueError where it cannot be refined."""
+    name = type(base).__name__
+    outputs: Any = getattr(base, "outputs", None)
+    if not outputs:
+        raise ValueError(f"base: given {name} without `outputs`, accepted: a built architecture")
+    painted: dict[str, Output] = outputs[-1]
+    if "heatmaps" not in painted:
+        raise ValueError(
+            f"base: the last stage of {name} paints {', '.join(painted) or 'nothing'}, accepted: "
+            f"one that paints heatmaps; choose a codec that writes them, or leave `refine` out"
+        )
+    if painted["heatmaps"].stride % 2:
+        raise ValueError(
+            f"base: {name} paints heatmaps at stride {painted['heatmaps'].stride}, accepted: an "
+            f"even stride, since they are also painted at twice their resolution"
+        )
+    return painted
