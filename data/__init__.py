@@ -10,4 +10,4 @@ from data.evaluators.pckh import PckhEvaluator
 
 DATASETS: dict[str, Any] = {"coco": coco, "stick_figures": stick_figures, "mpii": mpii}
 CODECS: dict[str, type] = {"heatmap": HeatmapCodec, "part_affinity_fields": PartAffinityFields}
-EVALUATORS: dict[str, type] = {"oks": OksEvaluator, "pckh": PckhEvaluator}
+EVALUATORS: dict[str, Any] = {"oks": OksEvaluator, "pckh": PckhEvaluator}

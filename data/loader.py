@@ -81,7 +81,7 @@ class TopDownDataset(Dataset[Item]):
         columns = self._columns
         keypoints_image = columns["keypoints_image"][row].reshape(-1, 2).astype(np.float64)
         visibility = columns["visibility"][row].astype(np.int64)
-        view = self._view(columns["box_image"][row])
+        view = self._view(columns["box_image"][row], columns["border"][row])
         if self.augmentation is not None:
             rng = sample_generator(self.seed, epoch, int(columns["person_id"][row]))
             view = self._draw(rng, view, keypoints_image, visibility)
@@ -101,8 +101,8 @@ class TopDownDataset(Dataset[Item]):
         """The image file of a person."""
         return f"{self.raw}/{self._columns['path'][int(self._columns['image_row'][row])]}"
 
-    def _view(self, box_image: np.ndarray) -> View:
-        more = 1.0 if self.aligned else 0.0  # DARK's code counts both border pixels of a true box
+    def _view(self, box_image: np.ndarray, border: int) -> View:
+        more = float(border) if self.aligned else 0.0  # DARK's code: both border pixels count
         x, y, width, height = box_image.tolist()
         return box_to_view((x, y, width + more, height + more), self.input_size, self.aligned)
 
@@ -116,7 +116,10 @@ class TopDownDataset(Dataset[Item]):
     @cached_property
     def _columns(self) -> dict[str, Any]:
         names = ("person_id", "image_row", "box_image", "keypoints_image", "visibility")
-        return {name: self.persons[name] for name in names} | {"path": self.images["path"]}
+        columns = {name: self.persons[name] for name in names} | {"path": self.images["path"]}
+        bordered = "border" in self.persons.names  # else the boxes are COCO's
+        border = self.persons["border"] if bordered else np.ones(len(self.persons), np.int8)
+        return columns | {"border": border}
 
     @cached_property
     def _read(self) -> RowReader:
@@ -269,6 +272,7 @@ def build_loader(
         multiprocessing_context=context,
         persistent_workers=workers > 0,
         worker_init_fn=_start_worker if workers else None,
+        generator=torch.Generator(),  # its seeds for workers, unused here, cost us no random number
     )
 
 

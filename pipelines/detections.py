@@ -22,13 +22,15 @@ RESULTS_FORMAT = "github.com/cocodataset, 'results format': image_id, category_i
 class Boxes:
     """People as boxes: image_id int64 [N], box_image float64 [N, 4] (x, y, w, h), score [N].
 
-    `empty` counts boxes of a file that were left out because width or height is not above 0.
+    `empty` counts boxes of a file that were left out because width or height is not above 0;
+    person_id [N] says whose true boxes these are, None: a detector's.
     """
 
     image_id: np.ndarray
     box_image: np.ndarray
     score: np.ndarray
     empty: int = 0
+    person_id: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.image_id)
@@ -36,18 +38,27 @@ class Boxes:
     def of_images(self, wanted: Collection[int]) -> Boxes:
         """Those of the wanted images, in the same order."""
         rows = np.isin(self.image_id, np.fromiter(wanted, np.int64, len(wanted)))
-        return Boxes(self.image_id[rows], self.box_image[rows], self.score[rows], self.empty)
+        columns = (self.image_id[rows], self.box_image[rows], self.score[rows])
+        people = None if self.person_id is None else self.person_id[rows]
+        return Boxes(*columns, self.empty, people)
 
 
 def truth_boxes(prepared: Path, split: str, aligned: bool = False) -> Boxes:
     """Boxes of the split's people with keypoints, score 1: the `gt` protocol.
 
-    aligned (`codec.aligned`): DARK's code counts both border pixels of a true box, in training too.
+    aligned (`codec.aligned`): DARK's code counts both border pixels of COCO's true boxes, in
+    training too (not where the table's `border` is 0).
     """
     persons = Table(prepared / split / "persons.arrow")
     boxes = np.array(persons["box_image"], dtype=np.float64)
-    boxes[:, 2:] += 1.0 if aligned else 0.0
-    return Boxes(np.asarray(persons["image_id"], dtype=np.int64), boxes, np.ones(len(boxes)))
+    if aligned:
+        boxes[:, 2:] += persons["border"][:, None] if "border" in persons.names else 1.0
+    return Boxes(
+        np.asarray(persons["image_id"], dtype=np.int64),
+        boxes,
+        np.ones(len(boxes)),
+        person_id=np.asarray(persons["person_id"], dtype=np.int64),
+    )
 
 
 def image_files(prepared: Path, raw: Path, split: str) -> dict[int, Path]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from data import EVALUATORS
 from data.evaluators.nms import oks_nms, oks_nms_of_images
 from data.sample import Batch, Decoded, Pose, WholeBatch
 from data.skeletons import Skeleton
@@ -207,7 +208,11 @@ def poses_by_image(
     evaluation: Evaluation,
     sigmas: Sequence[float],
 ) -> ByImage:
-    """What evaluation scores: `sample_id` are rows of `boxes`; images without boxes are absent."""
+    """What evaluation scores: `sample_id` are rows of `boxes`; images without boxes are absent.
+
+    An evaluator that knows who each pose is of (`by_person`) gets all of them, under the persons'
+    ids; for others those too like a better one are left out.
+    """
     rows = predictions.sample_id
     boxes_image = boxes.box_image[rows]
     areas = view_areas(boxes_image, input_size, aligned)
@@ -216,6 +221,13 @@ def poses_by_image(
     image_ids, scores = boxes.image_id[rows], np.array([pose.score for pose in poses])
     given = (predictions.keypoints_image, scores, areas, sigmas, evaluation.nms_threshold)
     groups: ByImage = {int(image_id): [] for image_id in image_ids}
+    if EVALUATORS[evaluation.evaluator].by_person:
+        assert boxes.person_id is not None, "check_recipe: such an evaluator goes by true boxes"
+        for image_id, person, pose in zip(
+            image_ids, boxes.person_id[rows], poses, strict=True
+        ):
+            groups[int(image_id)].append(replace(pose, id=int(person)))
+        return groups
     for row in oks_nms_of_images(image_ids, *given):
         groups[int(image_ids[row])].append(poses[row])
     return groups

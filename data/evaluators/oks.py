@@ -29,6 +29,9 @@ class OksEvaluator:
     """Collects poses per image; every image added counts, one without people too."""
 
     main: ClassVar[str] = "AP"
+    names: ClassVar[tuple[str, ...]] = NAMES
+    skeletons: ClassVar[tuple[str, ...]] = ("coco",)  # whose data sets are scored so
+    by_person: ClassVar[bool] = False  # predictions have to be matched
 
     def __init__(
         self, skeleton: Skeleton, engine: Literal["numpy", "pycocotools"] = "numpy"
