@@ -11,6 +11,7 @@ from pipelines.results import (
     PROTOCOLS,
     Result,
     images_of,
+    in_doubt,
     printed_cost,
     published_under,
 )
@@ -26,6 +27,11 @@ output, as HRNet's code does; G divides by 1e9, Gi by 2^30. Rows marked *quoted*
 numbers; nothing of them ran here.
 """
 
+DOUBT = """## Protocol in doubt
+
+These papers' numbers look like those of another protocol than the papers name, so they stand beside
+both of ours and are compared with neither."""
+
 
 def report(
     results: Sequence[Result], quoted: Mapping[str, Sequence[Published]], absent: Sequence[str]
@@ -34,7 +40,9 @@ def report(
     parts = [INTRODUCTION, main_table(results, quoted)]
     if notes := remarks(results, absent):
         parts.append("\n".join(notes))
-    parts += ["## Pictures", *pictures(), "## All numbers", number_table(results, quoted)]
+    if doubts := doubt_table(results, quoted):
+        parts += [DOUBT, doubts]
+    parts += ["## Pictures", *pictures(), "## All numbers", *number_tables(results, quoted)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -127,19 +135,55 @@ def pictures() -> list[str]:
     return [f"![{title}](pictures/{name}.png)" for name, title in titles.items()]
 
 
-def number_table(results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]) -> str:
-    """The ten COCO numbers: measured, without flip test, and as published, with their sources."""
-    rows: list[list[str]] = []
+def doubt_table(results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]) -> str:
+    """Published rows in doubt beside ours under each protocol; "" where there are none."""
+    rows = []
+    for name, published, metrics in everything(results, quoted):
+        ours = [percent(metrics.get(f"AP@{protocol}")) for protocol in PROTOCOLS]
+        for row in in_doubt(published):
+            printed = ", ".join(
+                f"{key} {percent(value)}" for key, value in row.metrics.items() if key[:3] == "AP@"
+            )
+            rows.append([name, *ours, printed or NONE, row.source, row.note or NONE])
+    measured = [f"ours, AP@{protocol}" for protocol in PROTOCOLS]
+    return table(["recipe", *measured, "as printed", "source", "why"], rows) if rows else ""
+
+
+def everything(
+    results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]
+) -> list[tuple[str, Sequence[Published], Mapping[str, float]]]:
+    """(recipe, what papers print of it, what was measured) of all recipes."""
+    ours = [(r.name, list(r.recipe.published), r.metrics) for r in results]
+    return [*ours, *((name, published, {}) for name, published in quoted.items())]
+
+
+def number_tables(
+    results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]
+) -> list[str]:
+    """Per protocol the ten COCO numbers: measured, with and without flip test, and published."""
+    protocols = dict.fromkeys(PROTOCOLS)
+    for _, published, _ in everything(results, quoted):
+        protocols |= dict.fromkeys(
+            key.rpartition("@")[2] for row in published for key in row.metrics
+        )
+    made = []
+    for protocol in protocols:
+        rows = measured_rows(results, protocol)
+        for name, published, _ in everything(results, quoted):
+            rows += published_rows(name, published, protocol)
+        head = ["recipe", "source", *(f"{key}@{protocol}" for key in NUMBERS)]
+        made += [table(head, rows)] if rows else []
+    return made
+
+
+def measured_rows(results: Sequence[Result], protocol: str) -> list[list[str]]:
+    rows = []
     for result in results:
-        for protocol in PROTOCOLS:
-            if f"AP@{protocol}" in result.metrics:
-                rows.append([result.name, protocol, "measured", *ten(result.metrics, protocol)])
-                other, numbers = other_numbers(result)
-                rows.append([result.name, protocol, f"measured, {other}", *ten(numbers, protocol)])
-        rows += published_rows(result.name, result.recipe.published)
-    for name, published in quoted.items():
-        rows += published_rows(name, published)
-    return table(["recipe", "boxes", "source", *NUMBERS], rows)
+        if f"AP@{protocol}" in result.metrics:
+            rows.append([result.name, "measured", *ten(result.metrics, protocol)])
+            other, numbers = other_numbers(result)
+            rows.append([result.name, f"measured, {other}", *ten(numbers, protocol)])
+    return rows
 
 
 def other_numbers(result: Result) -> tuple[str, Mapping[str, float]]:
@@ -149,11 +193,12 @@ def other_numbers(result: Result) -> tuple[str, Mapping[str, float]]:
     return "flip test", result.metrics["flip"]
 
 
-def published_rows(name: str, published: Sequence[Published]) -> list[list[str]]:
+def published_rows(name: str, published: Sequence[Published], protocol: str) -> list[list[str]]:
     rows = []
     for row in published:
-        for protocol in dict.fromkeys(key.partition("@")[2] for key in row.metrics):
-            rows.append([name, protocol, f"quoted: {row.source}", *ten(row.metrics, protocol)])
+        if any(f"{key}@{protocol}" in row.metrics for key in NUMBERS):
+            doubt = ", protocol in doubt" if row.protocol_doubtful else ""
+            rows.append([name, f"quoted{doubt}: {row.source}", *ten(row.metrics, protocol)])
     return rows
 
 

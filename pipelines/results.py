@@ -89,8 +89,14 @@ def images_of(result: Result) -> int:
 
 
 def published_under(rows: Sequence[Published], protocol: str) -> Published | None:
-    """The first published row with an AP of this protocol; never one of another."""
-    return next((row for row in rows if f"AP@{protocol}" in row.metrics), None)
+    """The first row with an AP of this protocol; never one of another, nor one in doubt."""
+    sure = (row for row in rows if not row.protocol_doubtful)
+    return next((row for row in sure if f"AP@{protocol}" in row.metrics), None)
+
+
+def in_doubt(rows: Sequence[Published]) -> list[Published]:
+    """Rows that may be of another protocol than the paper says: shown beside both of ours."""
+    return [row for row in rows if row.protocol_doubtful]
 
 
 def printed_cost(rows: Sequence[Published]) -> Published | None:

@@ -115,8 +115,27 @@ def test_ten_numbers_with_and_without_flip_test(home: Path) -> None:
     fill(home, "ours", 0.75, 5000, ("gt",))
     compare.main()
     report = (home / "reports" / "comparison.md").read_text().split("## All numbers")[1]
-    assert cells(report, "ours | gt | measured |")[3:] == ["75.0"] * 10
-    assert cells(report, "ours | gt | measured, no flip test")[3:] == ["74.0"] * 10
+    assert cells(report, "ours | measured |")[2:] == ["75.0"] * 10
+    assert cells(report, "ours | measured, no flip test")[2:] == ["74.0"] * 10
+    assert "| AP@gt | AP50@gt | AP75@gt |" in report, "the protocol stands in the number's name"
+    assert "| AP@det | AP50@det |" in report and "| AP@test-dev | AP50@test-dev |" in report
+
+
+def test_a_protocol_in_doubt_stands_beside_both_of_ours(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubtful = Published("paper C", {"AP@det": 0.765}, note="the columns are those of true boxes",
+                         protocol_doubtful=True)  # fmt: skip
+    monkeypatch.setitem(RECIPES, "ours", make_recipe([doubtful]))
+    fill(home, "ours", 0.75, 5000, ("gt", "det"))
+    compare.main()
+    main, _, rest = (home / "reports" / "comparison.md").read_text().partition("## Protocol in d")
+    assert cells(main, "ours ")[2:4] == ["75.0 / –", "75.0 / –"], "no number of that row here"
+    assert cells(rest, "ours ") == ["ours", "75.0", "75.0", "AP@det 76.5", "paper C",
+                                    "the columns are those of true boxes"]  # fmt: skip
+    assert "quoted, protocol in doubt: paper C" in rest
+    numbers = json.loads((home / "reports" / "comparison.json").read_text())
+    assert numbers["ours"]["published"] == {}
 
 
 def test_numbers_over_other_images_are_marked(home: Path) -> None:
