@@ -64,13 +64,19 @@ def page_of_pictures(
         small = cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=kind)
         tile = np.full((side, side, 3), 30, np.uint8)
         tile[: small.shape[0], : small.shape[1]] = small
-        _write(tile, title, (5, 14), 0.42, (255, 255, 255))
-        tiles.append(tile)
+        tiles.append(titled(tile, title))
     if not tiles:
         raise ValueError("a page needs at least one picture")
     tiles += [np.full_like(tiles[0], 30)] * (-len(tiles) % columns)
     rows = [np.hstack(tiles[n : n + columns]) for n in range(0, len(tiles), columns)]
     return np.vstack(rows)
+
+
+def titled(image: np.ndarray, title: str) -> np.ndarray:
+    """A copy of the picture with a line of text in its upper left corner."""
+    canvas = np.ascontiguousarray(image).copy()
+    _write(canvas, title, (5, 14), 0.42, (255, 255, 255))
+    return canvas
 
 
 def write_picture(path: Path, image: np.ndarray) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from data.images import read_image
-from data.sample import Batch, Pose, WholeBatch
+from data.sample import Batch, Fields, Pose, WholeBatch
 from data.skeletons import Skeleton
+from pipelines.field_pictures import fields_page
 from pipelines.pictures import draw_poses, page_of_people, page_of_pictures, write_picture
-from pipelines.predictor import Predictions
+from pipelines.predictor import Predictions, normalise
 from pipelines.validation import Validation
 from pipelines.whole_images import people_by_image
 
 PICTURED = 15  # persons on a page: one large, the others around it
 WHOLE_PICTURED = 6  # images on a page
+FIELDS_PICTURED = 2  # images with their fields
 SHADE = 0.35  # of what no loss counts
 
 
@@ -49,6 +55,30 @@ def _people_of_images(found: Predictions, on: Validation, _: float) -> np.ndarra
         image = draw_poses(read_image(str(on.paths[row])), people, on.skeleton)
         drawn.append((image, f"{len(people)} people"))
     return page_of_pictures(drawn)
+
+
+@torch.inference_mode()
+def draw_fields(
+    path: Path, network: nn.Module, codec: Any, batch: Batch | WholeBatch, device: torch.device
+) -> None:
+    """Pages of what the codec writes of a batch's first images beside what the network paints."""
+    few = type(batch)(*(tensor[:FIELDS_PICTURED].to(device) for tensor in batch))
+    size = few.images.shape[2], few.images.shape[1]
+    written = codec.paint(codec.encode(few, network.outputs, size))
+    was_training = network.training
+    painted = network.eval()(normalise(few.images))
+    network.train(was_training)
+    pages = [
+        fields_page(few.images[n].cpu().numpy(), _of(written, n), _of(painted, n))
+        for n in range(len(few.images))
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_picture(path, np.hstack(pages))
+
+
+def _of(stages: Sequence[Fields], n: int) -> list[dict[str, np.ndarray]]:
+    """The fields of one image, as arrays."""
+    return [{k: f[n].float().cpu().numpy() for k, f in stage.items()} for stage in stages]
 
 
 def draw_batch(path: Path, batch: Batch | WholeBatch, skeleton: Skeleton) -> None:

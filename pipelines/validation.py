@@ -21,6 +21,7 @@ from data.skeletons import Skeleton
 from pipelines.check import build_codec
 from pipelines.detections import Boxes, image_files, truth_boxes
 from pipelines.predictor import Predictions, join, poses_by_image, predict
+from pipelines.samples import samples_of
 from pipelines.whole_images import (
     image_sizes,
     people_by_image,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 LARGEST_BATCH = 32
 LARGEST_WHOLE_BATCH = 8
+SAMPLES = 2
 Truth = dict[int, list[Pose]]  # image id -> its people
 
 
@@ -50,7 +52,8 @@ class Validation:
     image_ids: Sequence[int]
     paths: list[Path]
     batches: Iterable[Batch] | Iterable[WholeBatch]
-    truth: dict[int, list[Pose]]
+    truth: Truth
+    sample: Batch | WholeBatch  # some of the split, with what is to be found in them
     codec: Any
     skeleton: Skeleton
 
@@ -64,35 +67,38 @@ def build_validation(job: Job, rank: Rank) -> Validation:
         raise ValueError(f"{job.prepared / split}: no person to validate on")
     truth = module.truth(job.raw, split) if rank.is_main else {}
     files = image_files(job.prepared, job.raw, split)
-    feed = _images if codec.whole_image else _crops
-    return feed(job, rank, codec, boxes, files, truth)
+    samples = samples_of(job.recipe, codec, job.prepared, job.raw, split, augmented=False)
+    some = samples.first(min(SAMPLES, len(samples)))
+    if codec.whole_image:
+        given = _images(job, rank, codec, files)
+        return Validation("image", None, *given, truth, some, codec, module.SKELETON)
+    crops = _crops(job, rank, codec, boxes, files)
+    return Validation("gt", boxes, *crops, truth, some, codec, module.SKELETON)
 
 
 def _crops(
-    job: Job, rank: Rank, codec: Any, boxes: Boxes, files: Mapping[int, Path], truth: Truth
-) -> Validation:
+    job: Job, rank: Rank, codec: Any, boxes: Boxes, files: Mapping[int, Path]
+) -> tuple[list[int], list[Path], Iterable[Batch]]:
+    """Image id and file of every box, this rank's batches."""
     ids = [int(image_id) for image_id in boxes.image_id]
     paths = [files[image_id] for image_id in ids]
     size = min(LARGEST_BATCH, job.max_batch_per_worker)
     batches = [list(range(n, min(n + size, len(ids)))) for n in range(0, len(ids), size)]
     mine = [batches[n] for n in shard(len(batches), rank.rank, rank.world_size)]
     dataset = BoxDataset(paths, boxes.box_image, job.input_size, codec.aligned)
-    loader = build_loader(dataset, batches=mine, workers=_workers(job, len(mine)))
-    skeleton = DATASETS[job.recipe.dataset].SKELETON
-    return Validation("gt", boxes, ids, paths, loader, truth, codec, skeleton)
+    return ids, paths, build_loader(dataset, batches=mine, workers=_workers(job, len(mine)))
 
 
 def _images(
-    job: Job, rank: Rank, codec: Any, _: Boxes, files: Mapping[int, Path], truth: Truth
-) -> Validation:
+    job: Job, rank: Rank, codec: Any, files: Mapping[int, Path]
+) -> tuple[list[int], list[Path], Iterable[WholeBatch]]:
+    """Id and file of every image, this rank's batches."""
     sizes = image_sizes(job.prepared, job.recipe.evaluation.split)
     ids, paths = list(files), list(files.values())
     most = min(LARGEST_WHOLE_BATCH, job.max_batch_per_worker)
     batches = same_size_batches([sizes[image_id] for image_id in ids], most)
     mine = [batches[n] for n in shard(len(batches), rank.rank, rank.world_size)]
-    loader = whole_batches(job.recipe, codec, paths, mine, _workers(job, len(mine)))
-    skeleton = DATASETS[job.recipe.dataset].SKELETON
-    return Validation("image", None, ids, paths, loader, truth, codec, skeleton)
+    return ids, paths, whole_batches(job.recipe, codec, paths, mine, _workers(job, len(mine)))
 
 
 def _workers(job: Job, batches: int) -> int:

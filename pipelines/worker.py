@@ -23,7 +23,7 @@ from pipelines.parts import Feed, Parts, build, build_feed
 from pipelines.progress import Clock, Pace, ProgressLine
 from pipelines.ranks import Rank
 from pipelines.step import learn
-from pipelines.training_pictures import draw_batch, draw_predictions
+from pipelines.training_pictures import draw_batch, draw_fields, draw_predictions
 from pipelines.validation import Validation, build_validation, validate
 
 __all__ = ["Job", "Rank", "Report", "Silent", "TrainingStopped", "TrainingSummary", "train"]
@@ -118,8 +118,8 @@ def run_epoch(
     training = job.recipe.training
     feed.sampler.set_epoch(at.epoch)
     feed.sampler.set_position(at.step)
-    batches = iter(feed.loader)  # draws random numbers, so before the state is set
     _set_random(job, rank, at)
+    batches = iter(feed.loader)
     pace, rate = Pace(), 0.0
     while at.step < feed.steps:
         with pace.waiting():
@@ -167,7 +167,7 @@ def _count_non_finite(
 ) -> None:
     """Writes down whose loss was not finite; stops all ranks once there were too many."""
     at.skipped += 1
-    mine = [int(feed.person_ids[row]) for batch in micro for row in batch.sample_id.tolist()]
+    mine = [int(feed.ids[row]) for batch in micro for row in batch.sample_id.tolist()]
     ranks = rank.gather({"loss": str(float(sums[:-1].sum())), "sample_ids": mine})
     place = {"epoch": at.epoch + 1, "step": at.step}
     if rank.is_main:
@@ -216,6 +216,9 @@ def judged(
         path = job.run_folder / "pictures" / f"epoch_{at.epoch:04d}.jpg"
         draw_predictions(path, found, judge, settings.keypoint_threshold)
         report.picture(path, "predictions")
+        path = job.run_folder / "pictures" / f"fields_{at.epoch:04d}.jpg"
+        draw_fields(path, parts.best, parts.codec, judge.sample, rank.device)
+        report.picture(path, "fields")
     return metrics
 
 
