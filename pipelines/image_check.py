@@ -21,7 +21,7 @@ _AT_ONCE = 64
 
 
 class Told(NamedTuple):
-    """An image as the data set tells it."""
+    """An image as the data set tells it; width and height 0 where it tells none."""
 
     path: str
     width: int
@@ -29,10 +29,12 @@ class Told(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """fault: why the file cannot be used, or None; crc32 of its bytes."""
+    """fault: why the file cannot be used, or None; crc32 of its bytes; its size in pixels."""
 
     fault: str | None
     crc32: int
+    width: int = 0
+    height: int = 0
 
 
 def check_images(images: Sequence[Told], name: str) -> list[Seen]:
@@ -54,10 +56,7 @@ def check_image(told: Told) -> Seen:
         return Seen("image missing", 0)
     except OSError as error:
         return Seen(f"image unreadable: {error.strerror}", 0)
-    return Seen(_fault(content, told), zlib.crc32(content))
-
-
-def _fault(content: bytes, told: Told) -> str | None:
+    crc32 = zlib.crc32(content)
     try:
         with warnings.catch_warnings(), Image.open(BytesIO(content)) as image:
             warnings.simplefilter("ignore")
@@ -65,10 +64,12 @@ def _fault(content: bytes, told: Told) -> str | None:
             image.draft("RGB", (size[0] // 8, size[1] // 8))
             image.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return "image unreadable: " + ("truncated" if "truncated" in str(error) else "corrupt")
-    if size != (told.width, told.height):
-        return "image size differs from the json"
-    return None
+        why = "truncated" if "truncated" in str(error) else "corrupt"
+        return Seen(f"image unreadable: {why}", crc32)
+    known = told.width > 0 or told.height > 0
+    if known and size != (told.width, told.height):
+        return Seen("image size differs from the json", crc32)
+    return Seen(None, crc32, *size)
 
 
 def _answers(images: Sequence[Told]) -> Iterator[Seen]:

@@ -19,6 +19,7 @@ from data.skeletons import COCO
 
 SKELETON = COCO
 SPLITS = ("train", "val")
+CLIP_BOXES = True  # to the image, as the official loaders do
 _KEYS = ("images", "annotations", "categories")
 
 

@@ -18,7 +18,9 @@ from data.table import Table
 from pipelines import fetch, image_check, places
 from pipelines import prepare as stage
 from pipelines.image_check import Told, check_image, check_images
-from pipelines.prepare import clip_box, prepare, run_lengths
+from pipelines.prepare import prepare
+from pipelines.splits import clip_box
+from pipelines.tables import run_lengths
 
 REAL = os.environ.get("LIMBER_REAL_DATA")
 
