@@ -3,8 +3,8 @@
     python -m pipelines.fetch DATASET
     python -m pipelines.fetch --weights RECIPE
 
-A data set appears whole or not at all, in COCO's official layout, with manifest.json beside it:
-{file: bytes}, and the sha256 of every json.
+A data set appears whole or not at all, in its official layout, with manifest.json beside it:
+{file: bytes}, and the sha256 of every json and mat.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 from data import DATASETS
 from data.datasets import stick_figures
+from data.sample import Layout
 from pipelines import places
 from pipelines.download import bring, extract, list_s3
 from pipelines.folders import file_digest, whole_folder
@@ -25,17 +26,15 @@ from pipelines.recipe import load_params, load_recipe, recipe_names
 from pipelines.tally import Tally
 
 USAGE = "usage: python -m pipelines.fetch DATASET | --weights RECIPE"
-JSONS = tuple(f"annotations/person_keypoints_{split}2017.json" for split in ("train", "val"))
-FOLDERS = ("train2017", "val2017")
 DETECTIONS = "person_detection_results"
-LAYOUT = f"{', '.join(JSONS)}, {', '.join(f'{name}/' for name in FOLDERS)}"
-# zip below the base address -> size and digest of COCO's own
+# COCO's zips below the base address -> size and digest of its own
 ZIPS: dict[str, tuple[int, str]] = {
     "annotations/annotations_trainval2017.zip": (252907541, "md5:f4bbac642086de4f52a3fdda2de5fa2c"),
     "zips/val2017.zip": (815585330, "md5:442b8da7639aecaf257c1dceb8ba8c80"),
     "zips/train2017.zip": (19336861798, "md5:cced6f7f71b7629ddf16f17bbcfab6b2"),
 }
 OFFICIAL = "images.cocodataset.org"
+LABELS = (".json", ".mat")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -70,7 +69,7 @@ def fetch(dataset: str, settings: Mapping[str, Any]) -> None:
         if dataset == "stick_figures":
             _draw(folder, settings)
         else:
-            _bring_coco(dataset, settings.get("source"), folder, target)
+            _bring(dataset, settings.get("source"), folder, target)
         _bring_detections(settings.get("detections"), folder)
         manifest = json.dumps(_manifest(folder), indent=1)
         (folder / "manifest.json").write_text(manifest)
@@ -119,43 +118,51 @@ def _draw(folder: Path, settings: Mapping[str, Any]) -> None:
         tally.close()
 
 
-def _bring_coco(dataset: str, source: object, folder: Path, target: Path) -> None:
-    where = f"params.yaml: datasets.{dataset}.source"
+def _bring(dataset: str, source: object, folder: Path, target: Path) -> None:
+    where, module = f"params.yaml: datasets.{dataset}.source", DATASETS[dataset]
+    layout: Layout = module.LAYOUT
+    zips = dataset == "coco"
+    more = ", or https://... with the official zips" if zips else ""
     if not isinstance(source, str) or not source:
         raise ValueError(
-            f"{where}: given {source!r}; accepted: a folder of COCO's official layout ({LAYOUT}), "
-            "s3://bucket/prefix with the same layout, or https://... with the official zips; set "
-            "it there, or use a demo recipe, which needs none"
+            f"{where}: given {source!r}; accepted: a folder of {layout.told}, s3://bucket/prefix "
+            f"with the same layout{more}; set it there, or use a demo recipe, which needs none"
         )
     downloads = target.with_name(".downloads") / dataset
     if source.startswith("s3://"):
-        _from_s3(source.rstrip("/"), folder, downloads)
-    elif source.startswith(("https://", "http://")):
+        _from_s3(source.rstrip("/"), layout, list(ZIPS) if zips else [], folder, downloads)
+    elif source.startswith(("https://", "http://")) and zips:
         _from_zips(source.rstrip("/"), list(ZIPS), folder, downloads)
     elif "://" in source:
-        raise ValueError(f"{where}: given {source}; accepted: a folder, s3://, https://")
+        raise ValueError(f"{where}: given {source}; accepted: a folder, s3://bucket/prefix{more}")
     else:
-        _link_folder((places.home() / Path(source).expanduser()).resolve(), folder, where)
-    _check_layout(folder, source, where)
-    for split in DATASETS[dataset].SPLITS:
-        DATASETS[dataset].read_truth(DATASETS[dataset].truth_file(folder, split))
+        _link_folder((places.home() / Path(source).expanduser()).resolve(), layout, folder, where)
+    _check_layout(layout, folder, source, where)
+    for split in module.SPLITS:
+        module.read_truth(module.truth_file(folder, split))
 
 
-def _link_folder(source: Path, folder: Path, where: str) -> None:
-    """Links, never copies: each image folder, each json."""
+def _link_folder(source: Path, layout: Layout, folder: Path, where: str) -> None:
+    """Links, never copies: each image folder, each file of labels."""
     if not source.is_dir():
         raise ValueError(
-            f"{where}: {source}: no such folder; accepted: a folder of COCO's official layout "
-            f"({LAYOUT}), s3://bucket/prefix or https://..."
+            f"{where}: {source}: no such folder; accepted: a folder of {layout.told}, "
+            "s3://bucket/prefix or https://..."
         )
-    for name in FOLDERS:
+    for name in layout.folders:
         if (source / name).is_dir():
             (folder / name).symlink_to(source / name)
-    for path in (*(source / name for name in JSONS), *(source / DETECTIONS).glob("*.json")):
+    patterns = (*_either(layout), *layout.optional)
+    for path in dict.fromkeys(path for each in patterns for path in source.glob(each)):
         if path.is_file():
             link = folder / path.relative_to(source)
             link.parent.mkdir(exist_ok=True)
             link.symlink_to(path)
+
+
+def _either(layout: Layout) -> list[str]:
+    """All files that a data set may need."""
+    return list(dict.fromkeys(name for names in layout.needed for name in names))
 
 
 def _from_zips(base: str, names: Sequence[str], folder: Path, downloads: Path) -> None:
@@ -170,16 +177,17 @@ def _from_zips(base: str, names: Sequence[str], folder: Path, downloads: Path) -
         (downloads / PurePosixPath(name).name).unlink()
 
 
-def _from_s3(source: str, folder: Path, downloads: Path) -> None:
+def _from_s3(
+    source: str, layout: Layout, zips: Sequence[str], folder: Path, downloads: Path
+) -> None:
     """Zips where the prefix has them, else the layout file by file; what came once is kept."""
     listed = list_s3(source)
-    zips = [name for name in ZIPS if name in listed]
-    if zips:
-        _from_zips(source, zips, folder, downloads)
-    elif not all(name in listed for name in JSONS):
-        raise ValueError(f"{source}: neither {LAYOUT} nor {', '.join(ZIPS)} below it")
-    tops = ("annotations", DETECTIONS, *FOLDERS)
-    wanted = {k: n for k, n in listed.items() if _belongs(k, tops) and not k.endswith(".zip")}
+    if zipped := [name for name in zips if name in listed]:
+        _from_zips(source, zipped, folder, downloads)
+    elif not all(any(name in listed for name in names) for names in layout.needed):
+        either = f" nor {', '.join(zips)}" if zips else ""
+        raise ValueError(f"{source}: neither {layout.told}{either} below it")
+    wanted = {k: n for k, n in listed.items() if _belongs(k, layout) and not k.endswith(".zip")}
     tally = Tally(source, len(wanted), "files")
 
     def get(item: tuple[str, int]) -> None:
@@ -198,10 +206,11 @@ def _from_s3(source: str, folder: Path, downloads: Path) -> None:
         (downloads / name).rename(folder / name)
 
 
-def _belongs(key: str, tops: Sequence[str]) -> bool:
-    parts = PurePosixPath(key).parts
-    right_json = parts[0] != "annotations" or key in JSONS
-    return len(parts) > 1 and parts[0] in tops and ".." not in parts and right_json
+def _belongs(key: str, layout: Layout) -> bool:
+    path = PurePosixPath(key)
+    in_folder = len(path.parts) > 1 and path.parts[0] in layout.folders
+    named = key in _either(layout) or any(path.match(each) for each in layout.optional)
+    return (in_folder or named) and ".." not in path.parts
 
 
 def _bring_detections(source: object, folder: Path) -> None:
@@ -210,21 +219,22 @@ def _bring_detections(source: object, folder: Path) -> None:
         bring(_from_home(source), folder / DETECTIONS / PurePosixPath(source).name)
 
 
-def _check_layout(folder: Path, source: str, where: str) -> None:
-    missing = [name for name in (*JSONS, *FOLDERS) if not (folder / name).exists()]
+def _check_layout(layout: Layout, folder: Path, source: str, where: str) -> None:
+    needed = (*layout.needed, *((name,) for name in layout.folders))
+    missing = [names for names in needed if not any((folder / name).exists() for name in names)]
     if missing:
         raise ValueError(
-            f"{where}: {source}: no {missing[0]}; accepted: COCO's official layout ({LAYOUT}, "
-            f"optionally {DETECTIONS}/*.json); add it or correct the source in params.yaml"
+            f"{where}: {source}: no {' or '.join(missing[0])}; accepted: {layout.told}; add it or "
+            "correct the source in params.yaml"
         )
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    """Sorted {file: bytes}, links followed, and the sha256 of every json."""
+    """Sorted {file: bytes}, links followed, and the sha256 of all labels."""
     files = sorted(p for top in folder.iterdir() for p in (_below(top) if top.is_dir() else [top]))
     sizes = {str(path.relative_to(folder)): path.stat().st_size for path in files}
-    jsons = {name: file_digest(folder / name) for name in sizes if name.endswith(".json")}
-    return {"files": sizes, "sha256": jsons}
+    labels = {name: file_digest(folder / name) for name in sizes if name.endswith(LABELS)}
+    return {"files": sizes, "sha256": labels}
 
 
 def _below(folder: Path) -> list[Path]:

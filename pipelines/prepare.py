@@ -99,8 +99,12 @@ def _refuse_bad(listed: Path, target: Path, splits: Sequence[Split], limit: floa
 def summarise(folder: Path, dataset: str, splits: Sequence[Split]) -> dict[str, Any]:
     module, raw = DATASETS[dataset], places.raw(dataset)
     truth = {split.name: module.truth_file(raw, split.name) for split in splits}
-    all_of = getattr(module, "truth_files", lambda *_: [])
-    more = {f"{s.name} {p.name}": p for s in splits for p in all_of(raw, s.name)[1:]}
+    more = {
+        f"{split.name} {path.name}": path
+        for split in splits
+        if hasattr(module, "truth_files")
+        for path in module.truth_files(raw, split.name)[1:]
+    }
     return {
         "dataset": dataset,
         "skeleton": module.SKELETON.name,

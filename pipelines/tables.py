@@ -32,6 +32,7 @@ def write_split(folder: Path, split: Split, skeleton: Skeleton) -> None:
     )
     count, rows = len(skeleton.keypoints), [row for row, _, _ in split.people]
     poses = [pose for _, pose, _ in split.people]
+    border = {} if split.clip else {"border": np.zeros(len(rows), np.int8)}
     write_table(
         folder / "persons.arrow",
         {
@@ -45,7 +46,7 @@ def write_split(folder: Path, split: Split, skeleton: Skeleton) -> None:
             ),
             "visibility": np.array([pose.visibility for pose in poses], np.int8),
         }
-        | ({} if split.clip else {"border": np.zeros(len(rows), np.int8)}),
+        | border,
     )
     _write_ignore(folder / "ignore.arrow", split)
 

@@ -14,12 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from data.sample import Pose, Reject, Rejected, Sample
+from data.sample import Layout, Pose, Reject, Rejected, Sample
 from data.skeletons import COCO
 
 SKELETON = COCO
 SPLITS = ("train", "val")
 CLIP_BOXES = True  # to the image, as the official loaders do
+LAYOUT = Layout(
+    told="COCO's official layout (annotations/person_keypoints_{train,val}2017.json, train2017/, "
+    "val2017/, optionally person_detection_results/*.json)",
+    folders=("train2017", "val2017"),
+    needed=(
+        ("annotations/person_keypoints_train2017.json",),
+        ("annotations/person_keypoints_val2017.json",),
+    ),
+    optional=("person_detection_results/*.json",),
+)
 _KEYS = ("images", "annotations", "categories")
 
 

@@ -28,7 +28,8 @@ SPLITS = ("train", "val")
 CLIP_BOXES = False  # centre and scale are the annotators' own: the view may leave the image
 MAT = "mpii_human_pose_v1_u12_1.mat"
 LAYOUT = Layout(
-    told=f"annot/train.json, annot/valid.json, annot/gt_valid.mat (or {MAT}), images/",
+    told="MPII as HRNet's tools (annot/{train,valid}.json, annot/gt_valid.mat) or the official "
+    f"release ({MAT}) have it, and images/",
     folders=("images",),
     needed=(("annot/train.json", MAT), ("annot/valid.json", MAT), ("annot/gt_valid.mat", MAT)),
     optional=("annot/trainval.json", "annot/*_images.txt"),

@@ -19,6 +19,8 @@ from moto.server import ThreadedMotoServer
 from data.datasets import coco, stick_figures
 from pipelines import fetch, places, recipe
 
+JSONS = [name for names in coco.LAYOUT.needed for name in names]
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -45,7 +47,7 @@ def bytes_below(folder: Path) -> dict[str, bytes]:
 def test_a_folder_is_linked_not_copied(source: Path) -> None:
     fetch.fetch("coco", {"source": str(source)})
     raw = places.raw("coco")
-    assert (raw / "train2017").is_symlink() and (raw / fetch.JSONS[0]).is_symlink()
+    assert (raw / "train2017").is_symlink() and (raw / JSONS[0]).is_symlink()
     assert coco.detections_file(raw, "val") and coco.detections_file(raw, "train") is None
     manifest = json.loads((raw / "manifest.json").read_text())
     given = bytes_below(source)
@@ -79,7 +81,7 @@ def test_a_source_that_is_none_is_named(settings: dict[str, Any], says: str) -> 
     assert not list(places.raw("coco").parent.iterdir())
 
 
-@pytest.mark.parametrize("lost", [*fetch.JSONS, *fetch.FOLDERS])
+@pytest.mark.parametrize("lost", [*JSONS, *coco.LAYOUT.folders])
 def test_a_missing_split_is_named_and_the_former_data_stay(source: Path, lost: str) -> None:
     fetch.fetch("coco", {"source": str(source)})
     (source / lost).rename(source / "elsewhere")
@@ -90,7 +92,7 @@ def test_a_missing_split_is_named_and_the_former_data_stay(source: Path, lost: s
 
 
 def test_a_truncated_json_is_refused_at_once(source: Path) -> None:
-    path = source / fetch.JSONS[1]
+    path = source / JSONS[1]
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match=r"person_keypoints_val2017.json: truncated"):
         fetch.fetch("coco", {"source": str(source)})
