@@ -18,7 +18,15 @@ from typing import Any
 from pipelines import places, plots
 from pipelines.recipe import load_params, recipe_names
 from pipelines.report import report
-from pipelines.results import NUMBERS, PROTOCOLS, Result, published_under, quoted_rows, read_result
+from pipelines.results import (
+    NUMBERS,
+    PROTOCOLS,
+    Curve,
+    Result,
+    published_under,
+    quoted_rows,
+    read_result,
+)
 
 PICTURES = 4  # images side by side, per data set
 
@@ -76,7 +84,7 @@ def numbers_of(result: Result) -> dict[str, Any]:
 
 def write_pictures(folder: Path, results: Sequence[Result]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    plots.learning_curves(folder / "learning_curves.png", {r.name: r.history for r in results})
+    plots.learning_curves(folder / "learning_curves.png", curves(results))
     plots.ap_against_cost(folder / "ap_against_gflops.png", points(results))
     blocks: dict[str, dict[str, dict[str, Path]]] = {}
     for result in results:
@@ -105,19 +113,29 @@ def points(results: Sequence[Result]) -> list[plots.Point]:
     return found
 
 
+def curves(results: Sequence[Result]) -> dict[str, Curve]:
+    """Per recipe, under its name and that of the number that it monitors: epoch, loss, value."""
+    found = {}
+    for result in results:
+        history, monitor = result.history, result.recipe.evaluation.monitor
+        none = [math.nan] * len(history.get("epoch", ()))
+        found[f"{result.name}: {monitor}"] = {
+            "epoch": history.get("epoch", ()),
+            "loss": history.get("loss", none),
+            "value": history.get(monitor, none),
+        }
+    return found
+
+
 def write_curves(path: Path, results: Sequence[Result]) -> None:
-    """All histories in one table, for `dvc plots`."""
-    columns = ["recipe", *dict.fromkeys(column for r in results for column in r.history)]
+    """All curves in one long table, for `dvc plots` (pipelines/learning_curves.json draws it)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(columns)
-        for result in results:
-            rows = zip(*result.history.values(), strict=True)
-            for row in rows:
-                values = dict(zip(result.history, row, strict=True))
-                cells = [values.get(column, math.nan) for column in columns[1:]]
-                writer.writerow([result.name, *("" if math.isnan(c) else f"{c:g}" for c in cells)])
+        writer.writerow(["curve", "epoch", "loss", "value"])
+        for name, curve in curves(results).items():
+            for row in zip(*curve.values(), strict=True):
+                writer.writerow([name, *("" if math.isnan(cell) else f"{cell:g}" for cell in row)])
 
 
 def write(path: Path, text: str) -> None:

@@ -39,19 +39,22 @@ def colours(recipes: Sequence[str]) -> dict[str, str]:
 
 
 def learning_curves(path: Path, curves: Mapping[str, Curve]) -> None:
-    """Training loss and validation AP over epochs, all recipes in one picture."""
+    """Training loss and the monitored number over epochs, all recipes in one picture.
+
+    curves: {name: {epoch, loss, value}}, one value per epoch, NaN where there is none.
+    """
     figure = Figure(figsize=(10, 4), dpi=110, layout="constrained")
-    loss, ap = figure.subplots(1, 2)
+    loss, value = figure.subplots(1, 2)
     for name, colour in colours(list(curves)).items():
         _curve(loss, curves[name], "loss", name, colour)
-        _curve(ap, curves[name], "AP@gt", name, colour)
+        _curve(value, curves[name], "value", name, colour)
     loss.set(title="Training loss", xlabel="epoch", yscale="log")
-    ap.set(title="Validation AP, ground-truth boxes", xlabel="epoch", ylim=(0, 1))
-    for axes in (loss, ap):
+    value.set(title="Validation: what each recipe monitors", xlabel="epoch", ylim=(0, 1))
+    for axes in (loss, value):
         axes.grid(alpha=0.3)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if ap.get_legend_handles_labels()[1]:
-        ap.legend(fontsize=8)
+    if value.get_legend_handles_labels()[1]:
+        value.legend(fontsize=8)
     figure.savefig(path)
 
 

@@ -34,7 +34,7 @@ for out in outs[stage]:
     path = pathlib.Path(out)
     path.parent.mkdir(parents=True, exist_ok=True)
     number = zlib.crc32(seen.encode()) / 2**32 if stage != "weights" else 0
-    csv = f"recipe,epoch,AP@gt\\n{name},1,{number}\\n"
+    csv = f"curve,epoch,loss,value\\n{name}: AP@gt,1,0.5,{number}\\n"
     path.write_text(csv if path.suffix == ".csv" else json.dumps({"AP@gt": number}))
 with open("ran.txt", "a") as log:
     log.write(f"{stage}@{name}\\n" if name else f"{stage}\\n")
@@ -129,4 +129,6 @@ def test_an_experiment_sets_one_value_of_a_recipe_and_its_numbers_show(checkout:
     assert "results/demo_hrnet/metrics.json" in dvc(checkout, "metrics", "diff", "--json")
     assert "training.epochs" in dvc(checkout, "exp", "show", "--csv")
     dvc(checkout, "plots", "show", "-o", str(checkout / "plots"))
-    assert "Validation AP" in (checkout / "plots/index.html").read_text()
+    page = (checkout / "plots/index.html").read_text()
+    assert "Validation while training" in page
+    assert '"field": "curve"' in page, "a line per recipe"

@@ -156,8 +156,9 @@ def test_dvc_reads_numbers_and_curves(home: Path) -> None:
     assert "AP@det" not in numbers["ours"]["measured"]
     with (home / "reports" / "learning_curves.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [(r["recipe"], r["epoch"], r["AP@gt"]) for r in rows][:2] == [
-        ("ours", "1", ""), ("ours", "2", "0.3"),
+    assert [(r["curve"], r["epoch"], r["loss"], r["value"]) for r in rows] == [
+        ("ours: AP@gt", "1", "0.5", ""), ("ours: AP@gt", "2", "0.25", "0.3"),
+        ("plain: AP@gt", "1", "0.5", ""), ("plain: AP@gt", "2", "0.25", "0.3"),
     ]  # fmt: skip
 
 
