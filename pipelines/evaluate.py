@@ -168,7 +168,7 @@ def write_protocol(
     part: Path,
     trained: Trained,
     protocol: str,
-    boxes: Boxes,
+    boxes: Boxes | None,
     files: Mapping[int, Path],
     truth: Mapping[int, list[Pose]],
 ) -> tuple[dict[str, float], dict[str, float]]:
@@ -179,18 +179,25 @@ def write_protocol(
     evaluator = score(recipe, trained.skeleton, poses, truth)
     evaluator.matches().save(part / f"matches_{protocol}.npz")
     write_json(part / f"predictions_{protocol}.json", results_rows(poses), indent=None)
-    if protocol == "gt":
+    if protocol in ("gt", "image"):
         write_overlays(part / "overlays", trained, poses, files)
     numbers = named(evaluator.result(), protocol)
     print(f"{protocol}: {'  '.join(f'{k} {v:.3f}' for k, v in numbers.items())}")
     return numbers, named(score(recipe, trained.skeleton, others, truth).result(), protocol)
 
 
-def box_sets(trained: Trained, truth: Mapping[int, object]) -> dict[str, Boxes]:
-    """`gt`, and `det` where the data set comes with a detector's boxes for this split."""
+def box_sets(trained: Trained, truth: Mapping[int, object]) -> dict[str, Boxes | None]:
+    """`gt`, and `det` where the data set comes with a detector's boxes for this split.
+
+    Bottom-up networks see whole images, protocol `image`, and get no boxes.
+    """
     recipe = trained.recipe
+    if trained.codec.whole_image:
+        return {"image": None}
     module, split = DATASETS[recipe.dataset], recipe.evaluation.split
-    boxes = {"gt": truth_boxes(places.prepared(recipe.dataset), split, trained.codec.aligned)}
+    boxes: dict[str, Boxes | None] = {
+        "gt": truth_boxes(places.prepared(recipe.dataset), split, trained.codec.aligned)
+    }
     detections_file = getattr(module, "detections_file", None)
     path = detections_file(places.raw(recipe.dataset), split) if detections_file else None
     if path is not None:
@@ -208,12 +215,16 @@ def score(
     return evaluator
 
 
-def count_boxes(boxes: Boxes, truth: Mapping[int, object], files: Mapping[int, Path]) -> Any:
+def count_boxes(
+    boxes: Boxes | None, truth: Mapping[int, object], files: Mapping[int, Path]
+) -> dict[str, int]:
     """How many images were scored, and on how many of them nothing could be found."""
+    counts = {"images": len(truth), "unreadable_images": len(set(truth) - set(files))}
+    if boxes is None:
+        return {**counts, "images_without_boxes": 0}
     return {
-        "images": len(truth),
+        **counts,
         "images_without_boxes": len(set(truth) - {int(i) for i in boxes.image_id}),
-        "unreadable_images": len(set(truth) - set(files)),
         "boxes": len(boxes),
         "empty_boxes_left_out": boxes.empty,
     }

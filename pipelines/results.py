@@ -13,7 +13,11 @@ from typing import Any
 from pipelines import places
 from pipelines.recipe import Published, Recipe, load_recipe, read_yaml, recipe_path
 
-PROTOCOLS = {"gt": "ground-truth boxes", "det": "a detector's boxes"}
+PROTOCOLS = {
+    "gt": "ground-truth boxes",
+    "det": "a detector's boxes",
+    "image": "whole images, no boxes",
+}
 NUMBERS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 COUNTS = {"exact_g": "exact G", "exact_gi": "exact Gi", "hr_g": "HR G", "hr_gi": "HR Gi"}
 PUBLISHED_IMAGES = {"coco": {"val": 5000}}  # what the papers' numbers are taken over
@@ -85,7 +89,7 @@ def number(text: str | None) -> float:
 
 
 def images_of(result: Result) -> int:
-    return int(result.about["counts"]["gt"]["images"])
+    return int(next(iter(result.about["counts"].values()))["images"])
 
 
 def published_under(rows: Sequence[Published], protocol: str) -> Published | None:

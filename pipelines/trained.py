@@ -15,15 +15,23 @@ from torch import nn
 
 from data import DATASETS
 from data.loader import BoxDataset, build_loader
-from data.sample import Batch
+from data.sample import Batch, WholeBatch
 from data.skeletons import Skeleton
 from models.weights import load_whole
+from pipelines import places
 from pipelines.check import build_architecture, build_codec
 from pipelines.detections import Boxes
 from pipelines.predictor import ByImage, poses_by_image, predict, predict_both
 from pipelines.recipe import Recipe, read_recipe
+from pipelines.whole_images import (
+    image_sizes,
+    people_by_image,
+    same_size_batches,
+    whole_batches,
+)
 
 BATCH = {"cuda": 128, "cpu": 32}
+WHOLE_BATCH = {"cuda": 16, "cpu": 4}
 
 
 @dataclass(frozen=True)
@@ -75,16 +83,33 @@ def check_same(path: Path, name: str, stored: Recipe, recipe: Recipe) -> None:
 
 
 def read_poses(
-    trained: Trained, boxes: Boxes, files: Mapping[int, Path], *, both: bool
+    trained: Trained, boxes: Boxes | None, files: Mapping[int, Path], *, both: bool
 ) -> list[ByImage]:
-    """Poses per image id after OKS-NMS: with flip test, and before it without, if `both`."""
-    boxes = boxes.of_images(files.keys())
+    """Poses per image id: with flip test, and before it without, if `both`.
+
+    From boxes, after OKS-NMS; without boxes (bottom-up) from whole images.
+    """
     network = trained.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     codec, skeleton, size = trained.codec, trained.skeleton, trained.input_size
-    given = (network, codec, skeleton, crops(trained, boxes, files), trained.device)
+    boxes = boxes.of_images(files.keys()) if boxes else None
+    batches = whole(trained, files) if boxes is None else crops(trained, boxes, files)
+    given = (network, codec, skeleton, batches, trained.device)
     found = predict_both(*given) if both else (predict(*given, flip_test=True),)
+    if boxes is None:
+        return [people_by_image(predictions, list(files)) for predictions in found]
     settings = (size, codec.aligned, trained.recipe.evaluation, skeleton.sigmas)
     return [poses_by_image(predictions, boxes, *settings) for predictions in found]
+
+
+def whole(trained: Trained, files: Mapping[int, Path]) -> Iterator[WholeBatch]:
+    """All images whole, those of one size together."""
+    recipe = trained.recipe
+    known = image_sizes(places.prepared(recipe.dataset), recipe.evaluation.split)
+    sizes = [known.get(image_id, (0, n)) for n, image_id in enumerate(files)]  # unknown: alone
+    batches = same_size_batches(sizes, WHOLE_BATCH[trained.device.type])
+    workers = min(8, threads()) if trained.device.type == "cuda" else 0
+    loader = whole_batches(recipe, trained.codec, list(files.values()), batches, workers)
+    return watched(loader, len(files))
 
 
 def crops(trained: Trained, boxes: Boxes, files: Mapping[int, Path]) -> Iterator[Batch]:
@@ -101,7 +126,7 @@ def threads() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def watched(batches: Iterable[Batch], total: int, every: float = 10.0) -> Iterator[Batch]:
+def watched(batches: Iterable[Any], total: int, every: float = 10.0) -> Iterator[Any]:
     """The batches, with a line of progress every so many seconds."""
     started = last = time.monotonic()
     done = 0
@@ -112,4 +137,4 @@ def watched(batches: Iterable[Batch], total: int, every: float = 10.0) -> Iterat
         if now - last > every:
             last, rate = now, done / (now - started)
             left = (total - done) / rate
-            print(f"  {done}/{total} boxes, {rate:.0f}/s, {left:.0f} s left", file=sys.stderr)
+            print(f"  {done}/{total}, {rate:.0f}/s, {left:.0f} s left", file=sys.stderr)
