@@ -14,7 +14,7 @@ from pycocotools import mask
 
 from data.sample import Pose
 from data.skeletons import Skeleton
-from data.table import write_table
+from data.table import Column, write_table
 from pipelines.splits import Split
 
 
@@ -32,22 +32,20 @@ def write_split(folder: Path, split: Split, skeleton: Skeleton) -> None:
     )
     count, rows = len(skeleton.keypoints), [row for row, _, _ in split.people]
     poses = [pose for _, pose, _ in split.people]
-    border = {} if split.clip else {"border": np.zeros(len(rows), np.int8)}
-    write_table(
-        folder / "persons.arrow",
-        {
-            "person_id": np.array([pose.id for pose in poses], np.int64),
-            "image_row": np.array(rows, np.int64),
-            "image_id": np.array([split.images[row].image_id for row in rows], np.int64),
-            "box_image": np.array([box for _, _, box in split.people], np.float32),
-            "area": np.array([pose.area for pose in poses], np.float32),
-            "keypoints_image": np.array([p.keypoints_image for p in poses], np.float32).reshape(
-                -1, 2 * count
-            ),
-            "visibility": np.array([pose.visibility for pose in poses], np.int8),
-        }
-        | border,
-    )
+    columns: dict[str, Column] = {
+        "person_id": np.array([pose.id for pose in poses], np.int64),
+        "image_row": np.array(rows, np.int64),
+        "image_id": np.array([split.images[row].image_id for row in rows], np.int64),
+        "box_image": np.array([box for _, _, box in split.people], np.float32),
+        "area": np.array([pose.area for pose in poses], np.float32),
+        "keypoints_image": np.array([p.keypoints_image for p in poses], np.float32).reshape(
+            -1, 2 * count
+        ),
+        "visibility": np.array([pose.visibility for pose in poses], np.int8),
+    }
+    if not split.clip:
+        columns["border"] = np.zeros(len(rows), np.int8)
+    write_table(folder / "persons.arrow", columns)
     _write_ignore(folder / "ignore.arrow", split)
 
 

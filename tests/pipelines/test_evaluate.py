@@ -45,6 +45,7 @@ def prepare(dataset: str, split: str) -> None:
     write_table(
         folder / "persons.arrow",
         {
+            "person_id": np.array([p.id for _, p in people], np.int64),
             "image_id": np.array([s.image_id for s, _ in people], np.int64),
             "box_image": np.array([p.box_image for _, p in people], np.float32),
         },
