@@ -16,11 +16,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pipelines.results import Curve
+from pipelines.results import PROTOCOLS, Curve
 
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444", "#8c6d31")
 TILE = (320, 230)  # of side by side: width, height in pixels
 HEADER = 26
+MARKERS = {"gt": "o", "det": "s", "image": "^"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Point:
     """One AP of one recipe: where it stands in the picture of AP against cost."""
 
     recipe: str
-    protocol: str  # gt, det
+    protocol: str  # gt, det, image
     gflops: float  # exact G
     ap: float
     published: bool
@@ -59,7 +60,7 @@ def learning_curves(path: Path, curves: Mapping[str, Curve]) -> None:
 
 
 def ap_against_cost(path: Path, points: Sequence[Point]) -> None:
-    """AP over exact GFLOPs: filled ours, hollow published; discs gt boxes, squares a detector's."""
+    """AP over exact GFLOPs: filled ours, hollow published; a marker per protocol."""
     figure = Figure(figsize=(10, 4.5), dpi=110, layout="constrained")
     axes = figure.subplots()
     of = colours(list(dict.fromkeys(point.recipe for point in points)))
@@ -71,7 +72,7 @@ def ap_against_cost(path: Path, points: Sequence[Point]) -> None:
             point.gflops,
             point.ap,
             s=60,
-            marker="o" if point.protocol == "gt" else "s",
+            marker=MARKERS[point.protocol],
             facecolors="none" if point.published else colour,
             edgecolors=colour,
             label=None if kind in shown else _kind(*kind),
@@ -105,8 +106,7 @@ def _curve(axes: Axes, curve: Curve, column: str, name: str, colour: str) -> Non
 
 
 def _kind(protocol: str, published: bool) -> str:
-    boxes = "ground-truth boxes" if protocol == "gt" else "detector's boxes"
-    return f"{'published' if published else 'measured'}, {boxes}"
+    return f"{'published' if published else 'measured'}, {PROTOCOLS[protocol]}"
 
 
 def _frame(axes: Axes, points: Sequence[Point]) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pipelines.recipe import Published
 from pipelines.results import (
     COUNTS,
+    FROM_BOXES,
+    FROM_IMAGES,
     NUMBERS,
     PROTOCOLS,
     Result,
@@ -19,12 +21,12 @@ from pipelines.results import (
 NONE = "–"
 INTRODUCTION = """# Comparison
 
-AP is COCO's, x 100, with flip test, measured / published. The two protocols are never mixed:
-`AP@gt` starts from ground-truth boxes, `AP@det` from a detector's. "–": not measured or not
-printed. GFLOPs are multiply-accumulates of one image, convolution and linear layers only, in the
-four counts that papers use: *exact* counts a transposed convolution by its input, *HR* by its
-output, as HRNet's code does; G divides by 1e9, Gi by 2^30. Rows marked *quoted* are papers'
-numbers; nothing of them ran here.
+AP is COCO's, x 100, with flip test, measured / published. Protocols are never mixed: `AP@gt`
+starts from ground-truth boxes, `AP@det` from a detector's, `AP@image` from whole images without
+boxes. "–": not measured or not printed. GFLOPs are multiply-accumulates of one image, convolution
+and linear layers only, in the four counts that papers use: *exact* counts a transposed convolution
+by its input, *HR* by its output, as HRNet's code does; G divides by 1e9, Gi by 2^30. Rows marked
+*quoted* are papers' numbers; nothing of them ran here.
 """
 
 DOUBT = """## Protocol in doubt
@@ -37,7 +39,7 @@ def report(
     results: Sequence[Result], quoted: Mapping[str, Sequence[Published]], absent: Sequence[str]
 ) -> str:
     """The whole text; `quoted` recipes are not evaluated here, `absent` ones should have been."""
-    parts = [INTRODUCTION, main_table(results, quoted)]
+    parts = [INTRODUCTION, *main_tables(results, quoted)]
     if notes := remarks(results, absent):
         parts.append("\n".join(notes))
     if doubts := doubt_table(results, quoted):
@@ -46,22 +48,42 @@ def report(
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def main_table(results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]) -> str:
-    head = ["recipe", "measured on", "AP@gt", "AP@det", "params (M)", *COUNTS.values(),
-            "GFLOPs printed", "samples/s", "hours", "data", "run"]  # fmt: skip
-    rows = [measured_row(result) for result in results]
-    rows += [quoted_row(name, published) for name, published in quoted.items() if published]
+def main_tables(results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]) -> list[str]:
+    """One table for networks that read boxes, one for those that read whole images."""
+    found = []
+    for protocols in (FROM_BOXES, FROM_IMAGES):
+        ours = [r for r in results if is_shown(r.metrics, protocols)]
+        theirs = {n: rows for n, rows in quoted.items()
+                  if any(is_shown(row.metrics, protocols) for row in rows)}  # fmt: skip
+        if ours or theirs:
+            found.append(main_table(ours, theirs, protocols))
+    return found
+
+
+def is_shown(metrics: Mapping[str, float], protocols: Sequence[str]) -> bool:
+    return any(f"AP@{protocol}" in metrics for protocol in protocols)
+
+
+def main_table(
+    results: Sequence[Result],
+    quoted: Mapping[str, Sequence[Published]],
+    protocols: Sequence[str],
+) -> str:
+    head = ["recipe", "measured on", *(f"AP@{protocol}" for protocol in protocols), "params (M)",
+            *COUNTS.values(), "GFLOPs printed", "samples/s", "hours", "data", "run"]  # fmt: skip
+    rows = [measured_row(result, protocols) for result in results]
+    rows += [quoted_row(name, published, protocols) for name, published in quoted.items()]
     return table(head, rows)
 
 
-def measured_row(result: Result) -> list[str]:
+def measured_row(result: Result, protocols: Sequence[str]) -> list[str]:
     mark = "" if result.comparable or not result.recipe.published else " †"
     cost, training, printed = result.cost, result.training, printed_cost(result.recipe.published)
     params = f"{cost['params'] / 1e6:.2f} / {plain(printed.params_m if printed else None, 1)}"
     return [
         f"{result.name}{mark}",
         f"{result.about['dataset']} {result.about['split']}, {images_of(result)} images",
-        *(ap_cell(result, protocol) for protocol in PROTOCOLS),
+        *(ap_cell(result, protocol) for protocol in protocols),
         params,
         *(f"{cost[count]:.3f}" for count in COUNTS),
         printed_gflops(printed),
@@ -72,10 +94,10 @@ def measured_row(result: Result) -> list[str]:
     ]
 
 
-def quoted_row(name: str, published: Sequence[Published]) -> list[str]:
+def quoted_row(name: str, published: Sequence[Published], protocols: Sequence[str]) -> list[str]:
     printed = printed_cost(published)
     cells = []
-    for protocol in PROTOCOLS:
+    for protocol in protocols:
         row = published_under(published, protocol)
         cells.append(f"{NONE} / {percent(row.metrics[f'AP@{protocol}'] if row else None)}")
     params = f"{NONE} / {plain(printed.params_m if printed else None, 1)}"
@@ -139,13 +161,13 @@ def doubt_table(results: Sequence[Result], quoted: Mapping[str, Sequence[Publish
     """Published rows in doubt beside ours under each protocol; "" where there are none."""
     rows = []
     for name, published, metrics in everything(results, quoted):
-        ours = [percent(metrics.get(f"AP@{protocol}")) for protocol in PROTOCOLS]
+        ours = [percent(metrics.get(f"AP@{protocol}")) for protocol in FROM_BOXES]
         for row in in_doubt(published):
             printed = ", ".join(
                 f"{key} {percent(value)}" for key, value in row.metrics.items() if key[:3] == "AP@"
             )
             rows.append([name, *ours, printed or NONE, row.source, row.note or NONE])
-    measured = [f"ours, AP@{protocol}" for protocol in PROTOCOLS]
+    measured = [f"ours, AP@{protocol}" for protocol in FROM_BOXES]
     return table(["recipe", *measured, "as printed", "source", "why"], rows) if rows else ""
 
 

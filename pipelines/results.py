@@ -18,6 +18,7 @@ PROTOCOLS = {
     "det": "a detector's boxes",
     "image": "whole images, no boxes",
 }
+FROM_BOXES, FROM_IMAGES = ("gt", "det"), ("image",)
 NUMBERS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 COUNTS = {"exact_g": "exact G", "exact_gi": "exact Gi", "hr_g": "HR G", "hr_gi": "HR Gi"}
 PUBLISHED_IMAGES = {"coco": {"val": 5000}}  # what the papers' numbers are taken over
