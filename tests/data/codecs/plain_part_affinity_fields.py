@@ -6,6 +6,7 @@ The slow side of the codec's tests, of one image at a time.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def find_peaks(heatmap: np.ndarray, threshold: float, distance: float, most: int
     around = np.zeros((height + 2, width + 2), np.float32)
     around[1:-1, 1:-1] = heatmap
     found = []
-    high = heatmap.T > np.float32(threshold)
+    high = np.float32(threshold) < heatmap.T
     for x, y in np.argwhere(high).tolist():
         value = around[y + 1, x + 1]
         others = (around[y, x + 1], around[y + 2, x + 1], around[y + 1, x], around[y + 1, x + 2])
@@ -94,18 +95,21 @@ def match(scores: dict[tuple[int, int], float]) -> list[tuple[int, int, float]]:
 
 
 def match_by_greatest_sum(scores: dict[tuple[int, int], float]) -> list[tuple[int, int, float]]:
-    """All ways tried, for few pairs."""
-    best: list[tuple[float, list]] = [(0.0, [])]
+    """All ways tried, first end by first end."""
+    firsts = sorted({i for i, _ in scores})
 
-    def visit(rest: list, taken: list, total: float) -> None:
-        if total > best[0][0]:
-            best[0] = total, taken
-        for n, ((i, j), score) in enumerate(rest):
-            left = [pair for pair in rest[n + 1 :] if pair[0][0] != i and pair[0][1] != j]
-            visit(left, [*taken, (i, j, score)], total + score)
+    @cache
+    def best(n: int, taken: frozenset[int]) -> tuple[float, tuple]:
+        if n == len(firsts):
+            return 0.0, ()
+        found = best(n + 1, taken)  # without this one
+        for j in sorted(j for i, j in scores if i == firsts[n] and j not in taken):
+            total, pairs = best(n + 1, taken | {j})
+            score = scores[firsts[n], j]
+            found = max(found, (total + score, ((firsts[n], j, score), *pairs)))
+        return found
 
-    visit(sorted(scores.items()), [], 0.0)
-    return best[0][1]
+    return list(best(0, frozenset())[1])
 
 
 def decode(heatmaps: np.ndarray, pafs: np.ndarray, ratio: int, codec, matching=match):  # type: ignore[no-untyped-def]

@@ -99,7 +99,7 @@ def test_exact_decoding_is_the_plain_algorithm(people: int, noise: float) -> Non
 
 
 def test_hungarian_decoding_is_the_plain_algorithm_with_the_greatest_sum() -> None:
-    stages = painted(crowd(2, 5, seed=5), noise=0.1)
+    stages = painted(crowd(2, 6, seed=5))
     assert check_equal(HUNGARIAN, stages, SIZE, plain.match_by_greatest_sum) > 3
 
 
