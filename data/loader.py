@@ -102,9 +102,10 @@ class TopDownDataset(Dataset[Item]):
         return f"{self.raw}/{self._columns['path'][int(self._columns['image_row'][row])]}"
 
     def _view(self, box_image: np.ndarray, border: int) -> View:
-        more = float(border) if self.aligned else 0.0  # DARK's code: both border pixels count
         x, y, width, height = box_image.tolist()
-        return box_to_view((x, y, width + more, height + more), self.input_size, self.aligned)
+        if self.aligned:
+            x, y, width, height = with_border((x, y, width, height), border)
+        return box_to_view((x, y, width, height), self.input_size, self.aligned)
 
     def _draw(
         self, rng: np.random.Generator, view: View, keypoints: np.ndarray, visibility: np.ndarray
@@ -128,6 +129,17 @@ class TopDownDataset(Dataset[Item]):
     @cached_property
     def _mirror(self) -> np.ndarray:
         return np.array(self.skeleton.mirror)
+
+
+def with_border(box: Any, border: Any) -> Any:
+    """A true box (x, y, w, h), or columns of many, as DARK's code (`codec.aligned`) takes it.
+
+    border 1 (COCO): both border pixels count. 0 (an annotator's centre and scale): the box is
+    moved by the half pixel that `box_to_view` moves aligned ones back, so its centre stays.
+    """
+    x, y, width, height = box
+    shift = (1 - border) / 2
+    return x + shift, y + shift, width + border, height + border
 
 
 class BoxDataset(Dataset[Item]):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from data.loader import with_border
 from data.sample import Pose
 from data.table import Table
 
@@ -46,13 +47,13 @@ class Boxes:
 def truth_boxes(prepared: Path, split: str, aligned: bool = False) -> Boxes:
     """Boxes of the split's people with keypoints, score 1: the `gt` protocol.
 
-    aligned (`codec.aligned`): DARK's code counts both border pixels of COCO's true boxes, in
-    training too (not where the table's `border` is 0).
+    aligned (`codec.aligned`): as DARK's code takes true boxes, in training too (`with_border`).
     """
     persons = Table(prepared / split / "persons.arrow")
     boxes = np.array(persons["box_image"], dtype=np.float64)
     if aligned:
-        boxes[:, 2:] += persons["border"][:, None] if "border" in persons.names else 1.0
+        border = persons["border"].astype(np.float64) if "border" in persons.names else 1.0
+        boxes = np.stack(with_border(boxes.T, border), axis=1)
     return Boxes(
         np.asarray(persons["image_id"], dtype=np.int64),
         boxes,
