@@ -39,6 +39,10 @@ class Matches(Protocol):
         """
         ...
 
+    def numbers(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """All numbers that follow from the matches [R] each, the main one first."""
+        ...
+
 
 Kind = TypeVar("Kind")
 
@@ -97,8 +101,17 @@ class OksMatches:
         With all weights 1 this is pycocotools' AP to the last bit, with whole weights that of the
         images repeated: precision only peaks at hits, so the curve is read there alone.
         """
-        ap = self.precision(weights).reshape(len(weights), -1).mean(axis=1)
-        return np.where(weights @ self.positives.astype(np.int64) > 0, ap, np.nan)
+        return _where_found(self, weights, _mean(self.precision(weights), slice(None)))
+
+    def numbers(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """AP, AP50, AP75, AR, AR50, AR75, counted as `resampled`; 0.5 and 0.75 by their place."""
+        precision, recall = self.precision(weights), self.recall(weights)[..., None]
+        places = {"": slice(None), "50": slice(0, 1), "75": slice(5, 6)}
+        return {
+            f"{name}{at}": _where_found(self, weights, _mean(values, rows))
+            for name, values in (("AP", precision), ("AR", recall))
+            for at, rows in places.items()
+        }
 
     def precision(self, weights: np.ndarray) -> np.ndarray:
         """Interpolated precision [R, T, 101] at COCO's recalls, images counted as `resampled`."""
@@ -106,10 +119,26 @@ class OksMatches:
         read = [precision_at_recalls(curve, weights, positives) for curve in curves(self)]
         return np.stack(read, axis=1)
 
-    def recall(self) -> np.ndarray:
-        """The share of people that is found in the end, per threshold [T]."""
-        found = np.count_nonzero(self.hit & ~self.ignored, axis=1)
-        return found.astype(np.float64) / max(1, int(self.positives.sum()))
+    @property
+    def found(self) -> np.ndarray:
+        """Hits that count [T, D]."""
+        return np.asarray(self.hit & ~self.ignored)
+
+    def recall(self, weights: np.ndarray) -> np.ndarray:
+        """The share of people that is found in the end [R, T], images counted as `resampled`."""
+        images = len(self.image_ids)
+        found = [np.bincount(self.image_index[row], minlength=images) for row in self.found]
+        people = np.maximum(weights @ self.positives.astype(np.int64), 1)
+        return np.asarray((weights @ np.stack(found, axis=1)) / people[:, None])
+
+
+def _mean(values: np.ndarray, rows: slice) -> np.ndarray:
+    """[R, T, ...] -> [R]: the mean of some thresholds, added in pycocotools' order."""
+    return np.asarray(values[:, rows].reshape(len(values), -1).mean(axis=1))
+
+
+def _where_found(matches: OksMatches, weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return np.where(weights @ matches.positives.astype(np.int64) > 0, values, np.nan)
 
 
 def curves(matches: OksMatches) -> Iterator[Curve]:

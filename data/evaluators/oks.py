@@ -21,7 +21,6 @@ from data.skeletons import Skeleton
 NAMES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 AREAS: dict[str, Range] = {"all": (0, 1e5**2), "M": (32**2, 96**2), "L": (96**2, 1e5**2)}
 MOST = 20  # predictions that count in one image
-HALF, THREE_QUARTERS = 0, 5  # of the thresholds
 Poses = Mapping[int, Sequence[Pose]]
 
 
@@ -110,7 +109,5 @@ def coco_numbers(matches: OksMatches) -> tuple[float, ...]:
     """AP, AP50, AP75, AR, AR50, AR75; -1 where there is nobody to find."""
     if not matches.positives.any():
         return (-1.0,) * 6
-    precision = matches.precision(np.ones((1, len(matches.image_ids)), np.int32))[0]  # [T, 101]
-    recall = matches.recall()
-    at = (slice(None), HALF, THREE_QUARTERS)
-    return tuple(float(np.mean(of[t].ravel())) for of in (precision, recall) for t in at)
+    once = np.ones((1, len(matches.image_ids)), np.int32)
+    return tuple(float(value[0]) for value in matches.numbers(once).values())

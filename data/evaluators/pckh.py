@@ -61,6 +61,13 @@ class PckhMatches:
         wanted = weights @ self.positives
         return np.where(wanted > 0, found / np.maximum(wanted, 1), np.nan)
 
+    def numbers(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """The mean at each of the THRESHOLDS, counted as `resampled`."""
+        wanted = weights @ self.positives
+        found = [weights @ of[:, COUNTED].sum(axis=1) for of in self.found]
+        shares = [np.where(wanted > 0, of / np.maximum(wanted, 1), np.nan) for of in found]
+        return dict(zip(MEANS, shares, strict=True))
+
 
 class PckhEvaluator:
     """Collects poses per image; predictions answer to true people by `Pose.id`, one each.
