@@ -1,8 +1,7 @@
 """Evaluated recipes side by side with what their papers print: a table, pictures, DVC metrics.
 
-    python -m pipelines.compare
-
-Reads results/ of the recipes that params.yaml runs; writes reports/.
+python -m pipelines.compare             the stage: recipes of params.yaml, into reports/
+python -m pipelines.compare A B         what recipe (or MLflow run) A gains on B, and how surely
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import places, plots
+from pipelines.difference import write_difference
 from pipelines.recipe import load_params, recipe_names
 from pipelines.report import report
 from pipelines.results import (
@@ -33,9 +33,9 @@ PICTURES = 4  # images side by side, per data set
 
 def main(argv: Sequence[str] = ()) -> int:
     try:
-        if argv:
-            raise ValueError(f"compare: given {' '.join(argv)!r}, accepted: no arguments")
-        print(f"compared: {compare()}")
+        if len(argv) not in (0, 2):
+            raise ValueError(f"compare: given {' '.join(argv)!r}, accepted: none, or two recipes")
+        print(f"compared: {write_difference(*argv) if argv else compare()}")
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -115,7 +115,7 @@ def points(results: Sequence[Result]) -> list[plots.Point]:
 
 def curves(results: Sequence[Result]) -> dict[str, Curve]:
     """Per recipe, under its name and that of the number that it monitors: epoch, loss, value."""
-    found = {}
+    found: dict[str, Curve] = {}
     for result in results:
         history, monitor = result.history, result.recipe.evaluation.monitor
         none = [math.nan] * len(history.get("epoch", ()))

@@ -70,6 +70,12 @@ class Registry:
         found = self.client.search_model_versions(f"tags.`{IDENTITY}` = '{identity}'")
         return self.version(found[0].name, str(found[0].version)) if found else None
 
+    def of_run(self, run_id: str) -> Version | None:
+        """The newest version that was made from this run."""
+        found = self.client.search_model_versions(f"run_id = '{run_id}'")
+        newest = max(found, key=lambda v: int(v.creation_timestamp), default=None)
+        return self.version(newest.name, str(newest.version)) if newest else None
+
     def add(
         self, slot: str, source: str, model_id: str | None, run_id: str, tags: dict[str, str]
     ) -> Version:

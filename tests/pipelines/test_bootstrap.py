@@ -11,7 +11,7 @@ from data.evaluators.matches import OksMatches
 from data.evaluators.oks import OksEvaluator
 from data.sample import Pose
 from data.skeletons import COCO
-from pipelines.bootstrap import draw_weights, paired_interval
+from pipelines.bootstrap import draw_weights, intervals, paired_interval, paired_intervals
 
 IMAGES = 40
 
@@ -104,3 +104,17 @@ def test_another_kind_of_matches_is_refused() -> None:
     one = evaluator(4.0).matches()
     with pytest.raises(ValueError, match="scored by other evaluators"):
         paired_interval(one, Others(**vars(one)), resamples=100, confidence=0.95, seed=1)
+
+
+def test_every_number_has_its_interval() -> None:
+    good, bad = evaluator(4.0), evaluator(9.0)
+    asked = {"resamples": 200, "confidence": 0.9, "seed": 1}
+    own = intervals(good.matches(), **asked)
+    for name, interval in own.items():
+        assert interval.difference == good.result()[name]
+        assert interval.low <= interval.difference <= interval.high
+    assert own["AP"].low < own["AP"].high
+    both = paired_intervals(good.matches(), bad.matches(), **asked)
+    assert list(both) == ["AP", "AP50", "AP75", "AR", "AR50", "AR75"]
+    assert both["AP"] == paired_interval(good.matches(), bad.matches(), **asked)
+    assert both["AR"].difference == good.result()["AR"] - bad.result()["AR"]
