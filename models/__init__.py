@@ -9,7 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from models.ca_hrnet import CAHRNet
+from models.cpn import CPN
+from models.hourglass import Hourglass
 from models.hrnet import HRNet
+from models.hsr_msnet import HSRMSNet
 from models.hsrnet import HSRNet
 from models.losses import KeypointMSE, MaskedSSE
 from models.pose_renet import PoseReNet
@@ -17,7 +20,10 @@ from models.simple_baseline import SimpleBaseline
 
 ARCHITECTURES: dict[str, Any] = {
     "ca_hrnet": CAHRNet,
+    "cpn": CPN,
+    "hourglass": Hourglass,
     "hrnet": HRNet,
+    "hsr_msnet": HSRMSNet,
     "hsrnet": HSRNet,
     "simple_baseline": SimpleBaseline,
 }

@@ -70,8 +70,9 @@ class DilatedBottleneck(nn.Module):
         return self.relu(self.bn3(self.conv3(y)) + self.extra_conv(x))
 
 
-def projection(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+def projection(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    narrow = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+    return nn.Sequential(narrow, nn.BatchNorm2d(outputs))
 
 
 def dilated_stage(
