@@ -186,6 +186,6 @@ def test_nothing_evaluated_is_an_error(home: Path, capsys: pytest.CaptureFixture
 def test_published_rows_of_the_recipes_say_their_protocol(name: str) -> None:
     content = recipe.read_yaml(recipe.recipe_path(name))
     for row in content.get("published", []):
-        assert {key.partition("@")[2] for key in row["metrics"]} <= {"gt", "det", "test-dev"}
+        assert {key.rpartition("@")[2] for key in row["metrics"]} <= {"gt", "det", "test-dev"}
         assert all(0 < value < 1 for value in row["metrics"].values())
         assert (row.get("gflops") is None) == (row.get("gflops_count") is None)

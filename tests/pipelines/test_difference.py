@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import compare, difference, places
+from pipelines import compare, difference, places, registry
 from tests.pipelines.results_on_disk import write_results
 
 RUN = "0123456789abcdef0123456789abcdef"
@@ -59,7 +59,13 @@ def test_a_run_is_found_by_its_id(home: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_run_that_nobody_knows_is_named(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home / 'mlflow.db'}")
+    class Empty:
+        uri = "sqlite:///none"
+
+        def of_run(self, run_id: str) -> None:
+            return None
+
+    monkeypatch.setattr(registry, "Registry", Empty)
     assert compare.main([RUN, "bad"]) == 2
     assert f"run {RUN}: no evaluation of it in results/" in capsys.readouterr().err
 

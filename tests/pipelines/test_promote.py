@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from pipelines import model_files, places, promote, tracking
 from pipelines.bootstrap import Interval
 from pipelines.decide import Bootstrap, Limits, Rule, Scored, decide, read_rules, why_not
+from pipelines.difference import registered
 from pipelines.registry import Registry, champion_checkpoint
 from tests.pipelines.results_on_disk import write_evaluation, write_results
 
@@ -150,6 +152,10 @@ def test_the_road_of_a_slot(
     run(monkeypatch, "first", "better")
     assert (places.reports() / "promotion.json").read_bytes() == before, "nothing new to decide"
     assert len(registry.client.search_model_versions(f"name = '{SLOT}'")) == 2
+    shutil.move(places.evaluated("first"), places.home() / "away")
+    first = registered(str(registry.version(SLOT, "1").run_id), places.home() / "got")
+    assert json.loads((first / "metrics.json").read_text())["AP@gt"] == 0.6, "a run by its id"
+    shutil.move(places.home() / "away", places.evaluated("first"))
 
     assert promote.main(["--rollback", SLOT]) == 0
     assert registry.aliases(SLOT)["champion"] == "1"
