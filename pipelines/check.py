@@ -5,22 +5,26 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from data import CODECS, DATASETS, EVALUATORS
-from data.transforms import check_photometric
-from models import ARCHITECTURES, LOSSES
+from data.transforms import Augmentation, check_photometric
+from models import ARCHITECTURES, LOSSES, REFINEMENTS
 
 if TYPE_CHECKING:
-    from pipelines.recipe import Recipe
+    from pipelines.recipe import FieldLoss, Recipe
+
+NOT_OPTIONS = ("self", "channels", "base")  # parameters of a plug that no recipe gives
 
 
 def check_recipe(recipe: Recipe, where: str) -> None:
     """ValueError naming file, place, what was given and what is accepted; builds no weights."""
     _on_menu(where, "dataset", recipe.dataset, DATASETS)
     _on_menu(where, "evaluation.evaluator", recipe.evaluation.evaluator, EVALUATORS)
+    _check_evaluation(recipe, where)
     _check_numbers(recipe, where)
     _check_fields(recipe, where)
     _plain(where, "augmentation.photometric", check_photometric, recipe.augmentation.photometric)
@@ -31,13 +35,75 @@ def build_codec(recipe: Recipe) -> Any:
 
 
 def build_architecture(recipe: Recipe) -> torch.nn.Module:
-    """The recipe's network, freshly initialised; its channels follow from codec and skeleton."""
+    """The recipe's network, freshly initialised; its channels follow from codec and skeleton.
+
+    With `refine` it is the plug-in, with the architecture in it as `base`.
+    """
     kind = ARCHITECTURES[recipe.architecture.name]
     options = {**kind.VARIANTS[recipe.architecture.variant], **recipe.architecture.options}
     network: torch.nn.Module = kind(
         build_codec(recipe).channels(DATASETS[recipe.dataset].SKELETON), **options
     )
+    if recipe.refine is not None:
+        network = REFINEMENTS[recipe.refine.name](network, **recipe.refine.options)
+    network.pixels = recipe.pixels  # type: ignore[assignment]
     return network
+
+
+def unrefined(recipe: Recipe, network: torch.nn.Module) -> torch.nn.Module:
+    """The recipe's architecture itself, which pretrained weights are of."""
+    base: torch.nn.Module = network if recipe.refine is None else network.base  # type: ignore[assignment]
+    return base
+
+
+def build_losses(recipe: Recipe, outputs: Any) -> dict[str, list[tuple[Any, float]]]:
+    """Per field the loss and its weight of each stage that paints it, in the stages' order."""
+    found = {}
+    for name, loss in recipe.losses.items():
+        stages = sum(name in stage for stage in outputs)
+        weights = loss.weight if isinstance(loss.weight, list) else [loss.weight] * stages
+        kinds = [LOSSES[loss.name](**loss.options_of(n, stages)) for n in range(stages)]
+        found[name] = list(zip(kinds, weights, strict=True))
+    return found
+
+
+def _check_evaluation(recipe: Recipe, where: str) -> None:
+    """The evaluator scores this data set's skeleton, this codec's poses, and has the monitor."""
+    settings, skeleton = recipe.evaluation, DATASETS[recipe.dataset].SKELETON.name
+    evaluator = EVALUATORS[settings.evaluator]
+    if skeleton not in evaluator.skeletons:
+        fitting = [name for name, kind in EVALUATORS.items() if skeleton in kind.skeletons]
+        raise ValueError(
+            f"{where}: evaluation.evaluator: given {settings.evaluator!r}, which scores "
+            f"{', '.join(evaluator.skeletons)}; accepted for {recipe.dataset} (skeleton "
+            f"{skeleton}): {', '.join(fitting)}"
+        )
+    name, _, protocol = settings.monitor.rpartition("@")
+    if name not in evaluator.names or not protocol:
+        close = difflib.get_close_matches(name or protocol, evaluator.names, n=1)
+        hint = f"; did you mean '{close[0]}@gt'?" if close else ""
+        raise ValueError(
+            f"{where}: evaluation.monitor: given {settings.monitor!r}, accepted: one of "
+            f"{', '.join(evaluator.names)}, then @ and the protocol, as @gt{hint}"
+        )
+    kind = CODECS.get(recipe.codec.name)
+    whole = getattr(kind, "whole_image", False)
+    if (protocol == "image") != whole:
+        raise ValueError(
+            f"{where}: evaluation.monitor: given {settings.monitor!r}, accepted with codec "
+            f"{recipe.codec.name!r}: {name}@{'image' if whole else 'gt'}"
+        )
+    if isinstance(recipe.augmentation, Augmentation) == whole:
+        raise ValueError(
+            f"{where}: augmentation: given one of "
+            f"{'crops' if whole else 'whole images'}, accepted with codec {recipe.codec.name!r}: "
+            f"{'one with `view: whole_image`' if whole else 'one without `view`'}"
+        )
+    if evaluator.by_person and getattr(kind, "whole_image", False):
+        raise ValueError(
+            f"{where}: evaluation.evaluator: {settings.evaluator} scores each person from its own "
+            f"box, codec {recipe.codec.name!r} reads whole images; accepted: a top-down codec"
+        )
 
 
 def _check_numbers(recipe: Recipe, where: str) -> None:
@@ -58,13 +124,14 @@ def _check_numbers(recipe: Recipe, where: str) -> None:
     fractions = {
         f"augmentation.{name}": getattr(augmentation, name)
         for name in ("rotation_probability", "flip_probability", "half_body_probability")
+        if hasattr(augmentation, name)
     } | {"evaluation.nms_threshold": recipe.evaluation.nms_threshold}
     if training.ema_decay is not None:
         fractions["training.ema_decay"] = training.ema_decay
     for path, value in fractions.items():
         if not 0 <= value <= 1:
             raise ValueError(f"{where}: {path}: given {value}, accepted: 0 to 1")
-    if not 0 <= augmentation.scale < 1:
+    if isinstance(augmentation, Augmentation) and not 0 <= augmentation.scale < 1:
         raise ValueError(f"{where}: augmentation.scale: given {augmentation.scale}, accepted: "
                          "0 up to, not including, 1")  # fmt: skip
     if recipe.schedule.milestones != sorted(set(recipe.schedule.milestones)):
@@ -83,24 +150,52 @@ def _check_fields(recipe: Recipe, where: str) -> None:
     _accepts(where, "codec.options", CODECS[recipe.codec.name], recipe.codec.options)
     _accepts(where, "architecture.options", kind, recipe.architecture.options)
     _plain(where, "codec.options", build_codec, recipe)
+    if recipe.refine is not None:
+        _on_menu(where, "refine", recipe.refine.name, REFINEMENTS)
+        _accepts(where, "refine.options", REFINEMENTS[recipe.refine.name], recipe.refine.options)
     with torch.device("meta"):
-        network = _plain(where, "architecture.options", build_architecture, recipe)
-    painted = {name for stage in network.outputs for name in stage}
+        plain = replace(recipe, refine=None)
+        network = _plain(where, "architecture.options", build_architecture, plain)
+        if recipe.refine is not None:
+            network = _plain(where, "refine", build_architecture, recipe)
+    _check_losses(recipe, where, network.outputs)
+    divisor = network.stride_divisor
+    size = recipe.input_size
+    if len(size) != 2 or any(side <= 0 or side % divisor for side in size):
+        raise ValueError(f"{where}: input_size: given {size}, accepted: [width, height], both "
+                         f"multiples of {divisor} for {recipe.architecture.name}")  # fmt: skip
+
+
+def _check_losses(recipe: Recipe, where: str, outputs: Any) -> None:
+    painted = {name for stage in outputs for name in stage}
     if painted != set(recipe.losses):
         raise ValueError(f"{where}: losses: given {sorted(recipe.losses)}, accepted: one for each "
                          f"field that the network paints: {sorted(painted)}")  # fmt: skip
     for name, loss in recipe.losses.items():
         _on_menu(where, f"losses.{name}.name", loss.name, LOSSES)
         _accepts(where, f"losses.{name}.options", LOSSES[loss.name], loss.options)
-        stages = sum(name in stage for stage in network.outputs)
-        if isinstance(loss.weight, list) and len(loss.weight) != stages:
-            raise ValueError(f"{where}: losses.{name}.weight: given {len(loss.weight)} numbers, "
-                             f"accepted: one, or {stages}, one per stage")  # fmt: skip
-    divisor = kind.stride_divisor
-    size = recipe.input_size
-    if len(size) != 2 or any(side <= 0 or side % divisor for side in size):
-        raise ValueError(f"{where}: input_size: given {size}, accepted: [width, height], both "
-                         f"multiples of {divisor} for {recipe.architecture.name}")  # fmt: skip
+        channels = [stage[name].channels for stage in outputs if name in stage]
+        _check_stages(where, f"losses.{name}", loss, channels)
+
+
+def _check_stages(where: str, path: str, loss: FieldLoss, channels: list[int]) -> None:
+    """`channels` of each stage that paints the loss's field."""
+    stages = len(channels)
+    if isinstance(loss.weight, list) and len(loss.weight) != stages:
+        raise ValueError(f"{where}: {path}.weight: given {len(loss.weight)} numbers, "
+                         f"accepted: one, or {stages}, one per stage")  # fmt: skip
+    accepted = [str(n) for n in range(-stages, stages)]
+    for stage, options in loss.stage_options.items():
+        if stage not in accepted:
+            raise ValueError(f"{where}: {path}.stage_options: given {stage!r}, accepted: one of "
+                             f"{', '.join(accepted)} (the field has {stages} stages)")  # fmt: skip
+        _accepts(where, f"{path}.stage_options.{stage}", LOSSES[loss.name], options)
+    for n in range(stages):
+        options = loss.options_of(n, stages)
+        _plain(where, f"{path}.options", lambda given: LOSSES[loss.name](**given), options)
+        if (options.get("top_k") or 0) > channels[n]:
+            raise ValueError(f"{where}: {path}: top_k: given {options['top_k']}, accepted: up to "
+                             f"{channels[n]}, the channels of stage {n}")  # fmt: skip
 
 
 def _on_menu(where: str, path: str, name: str, menu: Mapping[str, object]) -> None:
@@ -111,7 +206,7 @@ def _on_menu(where: str, path: str, name: str, menu: Mapping[str, object]) -> No
 
 
 def _accepts(where: str, path: str, kind: Any, options: Mapping[str, object]) -> None:
-    accepted = [p for p in inspect.signature(kind).parameters if p not in ("self", "channels")]
+    accepted = [p for p in inspect.signature(kind).parameters if p not in NOT_OPTIONS]
     for key in options:
         if key not in accepted:
             close = difflib.get_close_matches(key, accepted, n=1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from data.skeletons import Skeleton
-from pipelines.predictor import normalise
+from pipelines.predictor import fed
 
 CHECKED_BATCHES = (1, 2, 5)
 POINT_TOLERANCE = 1e-2  # input pixels
@@ -36,7 +36,7 @@ class PoseGraph(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 crops [B, H, W, 3] RGB -> keypoints_input [B, K, 2], scores [B, K]."""
-        pixels = normalise(images)
+        pixels = fed(self.network, images)
         stages = self.network(pixels)
         if self._flip_test:
             mirrored = self.network(pixels.flip(3))

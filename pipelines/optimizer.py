@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,14 +15,57 @@ if TYPE_CHECKING:
 
 
 def build_optimizer(settings: recipe.Optimizer, network: nn.Module) -> torch.optim.Optimizer:
-    """Adam, AdamW or SGD with momentum over all parameters that learn."""
-    learning = [p for p in network.parameters() if p.requires_grad]
+    """Adam, AdamW or SGD with momentum over all parameters that learn, in the recipe's groups.
+
+    Raises ValueError where a group of the recipe matches no parameter.
+    """
+    learning = parameter_groups(settings, network)
     common: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     if settings.name == "adam":
         return torch.optim.Adam(learning, **common)
     if settings.name == "adamw":
         return torch.optim.AdamW(learning, **common)
     return torch.optim.SGD(learning, momentum=settings.momentum, **common)
+
+
+def parameter_groups(settings: recipe.Optimizer, network: nn.Module) -> list[dict[str, Any]]:
+    """What torch's optimizers take: each parameter in the first group that it matches, or none."""
+    groups: list[dict[str, Any]] = [
+        {"params": [], "factor": group.learning_rate_factor}
+        | ({} if group.weight_decay is None else {"weight_decay": group.weight_decay})
+        for group in settings.groups
+    ]
+    rest: dict[str, Any] = {"params": [], "factor": 1.0}
+    for name, kind, parameter in _kinds(network):
+        found = (n for n, g in enumerate(settings.groups) if _belongs(name, kind, g))
+        place = next(found, None)
+        (rest if place is None else groups[place])["params"].append(parameter)
+    for n, group in enumerate(groups):
+        if not group["params"]:
+            raise ValueError(
+                f"optimizer.groups[{n}]: given {settings.groups[n].kinds} of "
+                f"{settings.groups[n].part or 'all'}, which matches no parameter that an earlier "
+                f"group leaves; the network's parts: {', '.join(dict(network.named_children()))}"
+            )
+    return [group for group in (rest, *groups) if group["params"]]
+
+
+def _belongs(name: str, kind: str, group: recipe.ParameterGroup) -> bool:
+    inside = not group.part or name == group.part or name.startswith(f"{group.part}.")
+    return inside and kind in group.kinds
+
+
+def _kinds(network: nn.Module) -> Iterator[tuple[str, str, nn.Parameter]]:
+    """(name, kind, parameter) of all that learn: weight, bias, depthwise_weight, norm_..."""
+    for module_name, module in network.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            kind = "bias" if name == "bias" else "weight"
+            if isinstance(module, nn.modules.batchnorm._NormBase | nn.LayerNorm | nn.GroupNorm):
+                kind = f"norm_{kind}"
+            elif kind == "weight" and 1 < getattr(module, "groups", 1) == parameter.shape[0]:
+                kind = "depthwise_weight"
+            if parameter.requires_grad:
+                yield f"{module_name}.{name}", kind, parameter
 
 
 def rate_factor(settings: recipe.Schedule, step: int, steps_per_epoch: int, epochs: int) -> float:
@@ -41,7 +85,7 @@ def rate_factor(settings: recipe.Schedule, step: int, steps_per_epoch: int, epoc
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["factor"]
 
 
 class Average:

@@ -10,15 +10,14 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from data import DATASETS
-from data.loader import EpochSampler, TopDownDataset, build_loader
-from models import LOSSES
+from data.loader import EpochSampler, build_loader
 from models.weights import load_trunk, read_state_dict
-from pipelines.check import build_architecture, build_codec
+from pipelines.check import build_architecture, build_codec, build_losses, unrefined
 from pipelines.job import Job
 from pipelines.optimizer import Average, build_optimizer, plan_batches
 from pipelines.ranks import Rank
 from pipelines.recipe import Recipe
+from pipelines.samples import samples_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Parts:
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     codec: Any
-    losses: dict[str, tuple[Any, list[float]]]
+    losses: dict[str, list[tuple[Any, float]]]  # per field: loss and weight of each stage
 
     @property
     def best(self) -> nn.Module:
@@ -46,7 +45,7 @@ class Feed:
     sampler: EpochSampler
     loader: Any
     accumulation: int
-    person_ids: np.ndarray  # [N] of the split, by the rows that batches call `sample_id`
+    ids: np.ndarray  # [N] of persons or images, by the rows that batches call `sample_id`
 
     @property
     def steps(self) -> int:
@@ -61,7 +60,9 @@ def build(job: Job, rank: Rank) -> Parts:
     torch.manual_seed(recipe.seed)
     network = build_architecture(recipe)
     if job.weights:
-        loaded = load_trunk(network, read_state_dict(job.weights), str(job.weights))
+        loaded = load_trunk(
+            unrefined(recipe, network), read_state_dict(job.weights), str(job.weights)
+        )
         print(loaded if rank.is_main else "", end="\n" if rank.is_main else "", flush=True)
     if training.sync_batch_norm:
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
@@ -73,10 +74,7 @@ def build(job: Job, rank: Rank) -> Parts:
     wrapped = DistributedDataParallel(network) if rank.world_size > 1 else network
     scaler = torch.amp.GradScaler(rank.device.type, enabled=training.precision == "fp16")
     optimizer = build_optimizer(recipe.optimizer, network)
-    losses = {
-        name: (LOSSES[loss.name](**loss.options), _per_stage(loss.weight, network.outputs, name))
-        for name, loss in recipe.losses.items()
-    }
+    losses = build_losses(recipe, network.outputs)
     return Parts(network, wrapped, average, optimizer, scaler, build_codec(recipe), losses)
 
 
@@ -91,29 +89,16 @@ def check_device(recipe: Recipe, device: torch.device) -> None:
         raise ValueError("training.precision: given fp16, accepted on CPU: fp32, bf16")
 
 
-def _per_stage(weight: float | list[float], outputs: Any, name: str) -> list[float]:
-    stages = sum(name in stage for stage in outputs)
-    return list(weight) if isinstance(weight, list) else [weight] * stages
-
-
 def build_feed(job: Job, rank: Rank) -> Feed:
     """The recipe's global batch, cut to what a worker can take. Raises ValueError if it cannot."""
     recipe, training = job.recipe, job.recipe.training
     size, accumulation = plan_batches(
         training.global_batch, rank.world_size, job.max_batch_per_worker
     )
-    dataset = TopDownDataset(
-        job.prepared,
-        job.raw,
-        recipe.evaluation.train_split,
-        job.input_size,
-        DATASETS[recipe.dataset].SKELETON,
-        aligned=build_codec(recipe).aligned,
-        augmentation=recipe.augmentation,
-        seed=recipe.seed,
-    )
+    codec, split = build_codec(recipe), recipe.evaluation.train_split
+    samples = samples_of(recipe, codec, job.prepared, job.raw, split, augmented=True)
     sampler = EpochSampler(
-        len(dataset),
+        len(samples),
         rank.rank,
         rank.world_size,
         seed=recipe.seed,
@@ -122,5 +107,7 @@ def build_feed(job: Job, rank: Rank) -> Feed:
         small_split=training.small_split,
         steps=training.steps_per_epoch,
     )
-    loader = build_loader(dataset, sampler, size, job.loader_workers)
-    return Feed(sampler, loader, accumulation, dataset.persons["person_id"])
+    loader = build_loader(
+        samples.dataset, sampler, size, job.loader_workers, collate=samples.collate
+    )
+    return Feed(sampler, loader, accumulation, samples.ids)

@@ -39,11 +39,20 @@ class Predictions:
     pose_scores: np.ndarray
 
 
-def normalise(images: Tensor) -> Tensor:
-    """uint8 [B, H, W, 3] RGB -> float32 [B, 3, H, W], ImageNet mean and deviation, same device."""
+def normalise(images: Tensor, pixels: str = "imagenet_rgb") -> Tensor:
+    """uint8 [B, H, W, 3] RGB -> float32 [B, 3, H, W] on the same device, as a recipe's `pixels`."""
+    channels = images.float()
+    if pixels == "openpose_bgr":
+        return ((channels - 128.0) * (1 / 256)).flip(3).permute(0, 3, 1, 2)
     mean = torch.tensor(IMAGE_MEAN, device=images.device) * 255.0
     scale = 1.0 / (torch.tensor(IMAGE_STD, device=images.device) * 255.0)
-    return ((images.float() - mean) * scale).permute(0, 3, 1, 2)
+    ordered = channels.flip(3) if pixels == "imagenet_bgr" else channels
+    return ((ordered - mean) * scale).permute(0, 3, 1, 2)
+
+
+def fed(network: nn.Module, images: Tensor) -> Tensor:
+    """Images as the network was built to see them (`pixels`, which build_architecture sets)."""
+    return normalise(images, getattr(network, "pixels", "imagenet_rgb"))
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
@@ -98,7 +107,7 @@ def _predict(
     network.eval()
     parts: list[list[Predictions]] = [[] for _ in modes]
     for batch in batches:
-        images = normalise(batch.images.to(device, non_blocking=True))
+        images = fed(network, batch.images.to(device, non_blocking=True))
         size = images.shape[3], images.shape[2]  # whole images have one each
         plain = _paint(network, images, precision)
         for part, flip in zip(parts, modes, strict=True):
@@ -223,9 +232,7 @@ def poses_by_image(
     groups: ByImage = {int(image_id): [] for image_id in image_ids}
     if EVALUATORS[evaluation.evaluator].by_person:
         assert boxes.person_id is not None, "check_recipe: such an evaluator goes by true boxes"
-        for image_id, person, pose in zip(
-            image_ids, boxes.person_id[rows], poses, strict=True
-        ):
+        for image_id, person, pose in zip(image_ids, boxes.person_id[rows], poses, strict=True):
             groups[int(image_id)].append(replace(pose, id=int(person)))
         return groups
     for row in oks_nms_of_images(image_ids, *given):

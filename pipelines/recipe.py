@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
-import math
-import types
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -16,9 +12,12 @@ from typing import Any, Literal, TypeVar
 import yaml
 
 from data.transforms import Augmentation, Plug
+from data.whole_image import WholeImageAugmentation
 from pipelines.places import REPOSITORY
+from pipelines.strict import LATER, nearest, plain, read
 
 Kind = TypeVar("Kind")
+Pixels = Literal["imagenet_rgb", "imagenet_bgr", "openpose_bgr"]
 Options = dict[str, Any]  # keyword arguments of a plug, checked against its own signature
 
 
@@ -42,11 +41,34 @@ class Pretrained:
 
 @dataclass(frozen=True)
 class FieldLoss:
-    """The loss of one kind of field, and its weight per stage (one number serves all stages)."""
+    """The loss of one kind of field, and its weight per stage (one number serves all stages).
+
+    stage_options: for single stages, over `options`: {"-1": {"top_k": 8}}. Stages count among
+    those that paint the field, from 0 or, from the last, from -1.
+    """
 
     name: str
     weight: float | list[float] = 1.0
     options: Options = field(default_factory=dict)
+    stage_options: dict[str, Options] = field(default_factory=dict, metadata=LATER)
+
+    def options_of(self, stage: int, stages: int) -> Options:
+        """Options of one of `stages` stages, counted from 0."""
+        own = (self.stage_options.get(str(n), {}) for n in (stage, stage - stages))
+        return self.options | {key: value for each in own for key, value in each.items()}
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that learn at another rate or decay otherwise; each is in the first that fits.
+
+    part: of the network, by name ("": all of it); weight_decay null: the optimizer's.
+    """
+
+    kinds: list[Literal["weight", "bias", "depthwise_weight", "norm_weight", "norm_bias"]]
+    part: str = ""
+    learning_rate_factor: float = 1.0
+    weight_decay: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +78,7 @@ class Optimizer:
     weight_decay: float = 0.0
     momentum: float = 0.9
     clip_norm: float | None = None
+    groups: list[ParameterGroup] = field(default_factory=list, metadata=LATER)
 
 
 @dataclass(frozen=True)
@@ -102,7 +125,9 @@ class Evaluation:
 class Published:
     """A row of a paper: what this recipe is to reproduce, under which protocol, and from where.
 
-    metrics hold fractions of 1, keyed like ours (`AP@det`); cost is as printed, with its count.
+    metrics hold fractions of 1, keyed like ours (`AP@det`; `AP@test-dev`: by COCO's server, from a
+    detector's boxes); cost is as printed, with its count. protocol_doubtful: the paper says or
+    implies this protocol, but its numbers look like another one's; the note says why.
     """
 
     source: str
@@ -111,11 +136,17 @@ class Published:
     gflops: float | None = None
     gflops_count: Literal["exact_g", "exact_gi", "hr_g", "hr_gi"] | None = None
     note: str = ""
+    protocol_doubtful: bool = False
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything one training needs; `input_size` is (width, height)."""
+    """Everything one training needs; `input_size` is (width, height).
+
+    refine: a plug-in around the architecture, its name or {name, options}. pixels: how images are
+    fed: ImageNet's mean and deviation on RGB, or on BGR (SimpleBaseline's code), or (BGR - 128) /
+    256 (OpenPose's family).
+    """
 
     dataset: str
     seed: int
@@ -123,11 +154,13 @@ class Recipe:
     architecture: Architecture
     codec: Plug
     losses: dict[str, FieldLoss]
-    augmentation: Augmentation
+    augmentation: Augmentation | WholeImageAugmentation
     optimizer: Optimizer
     schedule: Schedule
     training: Training
     evaluation: Evaluation
+    refine: Plug | None = field(default=None, metadata=LATER)
+    pixels: Pixels = field(default="imagenet_rgb", metadata=LATER)
     pretrained: Pretrained | None = None
     published: list[Published] = field(default_factory=list)
     cite: str = ""
@@ -137,7 +170,7 @@ class Recipe:
 
     def digest(self) -> str:
         """sha256 over what decides the training; the papers' numbers and citations do not."""
-        decides = {k: v for k, v in self.as_dict().items() if k not in ("published", "cite")}
+        decides = plain(self, without=("published", "cite"))
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
@@ -156,7 +189,7 @@ def load_recipe(name: str) -> Recipe:
     """
     path = recipe_path(name)
     if not path.is_file():
-        raise ValueError(f"no recipe {name!r} in recipes/{_nearest(name, recipe_names())}")
+        raise ValueError(f"no recipe {name!r} in recipes/{nearest(name, recipe_names())}")
     return read_recipe(read_yaml(path), str(path.relative_to(REPOSITORY)))
 
 
@@ -164,7 +197,7 @@ def read_recipe(content: object, where: str) -> Recipe:
     """A recipe from plain yaml or json data (a checkpoint's, say), strictly."""
     from pipelines.check import check_recipe
 
-    recipe: Recipe = _read(Recipe, content, where, "")
+    recipe: Recipe = read(Recipe, content, where)
     check_recipe(recipe, where)
     return recipe
 
@@ -177,22 +210,29 @@ def load_params() -> dict[str, Any]:
     return content
 
 
+def run_entry(recipe: Recipe) -> dict[str, Any]:
+    """What `run:` of params.yaml holds of a recipe, for DVC: its data set, its network's files."""
+    from pipelines.network_files import padded
+
+    return {"dataset": recipe.dataset, "models": padded(recipe)}
+
+
 def check_run(name: str, recipe: Recipe) -> None:
     """ValueError where `run:` of params.yaml says something else of a recipe than its file."""
     run = load_params().get("run", {})
     entry = run.get("recipes", {}).get(name)
-    expected = {"dataset": recipe.dataset, "architecture": recipe.architecture.name}
+    expected = run_entry(recipe)
     if entry is not None and entry != expected:
         raise ValueError(
             f"params.yaml: run.recipes.{name}: given {entry}, accepted: {expected} "
-            f"(what recipes/{name}.yaml says)"
+            f"(what recipes/{name}.yaml says; `make repro RECIPE={name}` writes it)"
         )
     if entry is not None and recipe.dataset not in run.get("datasets", []):
         raise ValueError(f"params.yaml: run.datasets: {recipe.dataset!r} is missing ({name})")
 
 
 def add_to_run(name: str, recipe: Recipe) -> None:
-    """Writes the recipe into `run:` of params.yaml, comments kept, if it is not there yet."""
+    """Writes the recipe's entry into `run:` of params.yaml, comments kept, if it is not there."""
     from ruamel.yaml import YAML
     from ruamel.yaml.comments import CommentedMap
 
@@ -204,8 +244,8 @@ def add_to_run(name: str, recipe: Recipe) -> None:
     )
     content = editor.load(path.read_text())
     run = content["run"]
-    if name not in run["recipes"]:
-        entry = CommentedMap(dataset=recipe.dataset, architecture=recipe.architecture.name)
+    if run["recipes"].get(name) != run_entry(recipe):
+        entry = CommentedMap(run_entry(recipe))
         entry.fa.set_flow_style()
         run["recipes"][name] = entry
         if recipe.dataset not in run["datasets"]:
@@ -227,81 +267,5 @@ def read_yaml(path: Path) -> Any:
 
 def read_as(kind: type[Kind], content: object, where: str) -> Kind:
     """Plain yaml data as the dataclass `kind`, as strictly as a recipe."""
-    made: Kind = _read(kind, content, where, "")
+    made: Kind = read(kind, content, where)
     return made
-
-
-def _nearest(given: object, accepted: list[str]) -> str:
-    close = difflib.get_close_matches(str(given), accepted, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; accepted: {', '.join(accepted)}"
-
-
-def _read(kind: Any, value: Any, where: str, path: str) -> Any:
-    """`value` as `kind` (dataclass, Literal, list, dict, union, scalar), or ValueError."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if kind is Any:
-        return value
-    if dataclasses.is_dataclass(kind):
-        return _read_dataclass(kind, value, where, path)
-    if origin in (types.UnionType, typing.Union):
-        return _read_union(arguments, value, where, path)
-    if origin is Literal:
-        if value not in arguments or isinstance(value, bool):
-            raise _wrong(where, path, value, f"one of {', '.join(map(str, arguments))}")
-        return value
-    if origin is list:
-        if not isinstance(value, list):
-            raise _wrong(where, path, value, "a list")
-        return [_read(arguments[0], v, where, f"{path}[{i}]") for i, v in enumerate(value)]
-    if origin is dict:
-        if not isinstance(value, dict) or not all(isinstance(k, str) for k in value):
-            raise _wrong(where, path, value, "a mapping with names as keys")
-        return {k: _read(arguments[1], v, where, f"{path}.{k}") for k, v in value.items()}
-    return _read_scalar(kind, value, where, path)
-
-
-def _read_union(kinds: tuple[Any, ...], value: Any, where: str, path: str) -> Any:
-    if value is None and type(None) in kinds:
-        return None
-    kinds = tuple(k for k in kinds if k is not type(None))
-    if len(kinds) > 1:
-        kinds = tuple(k for k in kinds if (typing.get_origin(k) is list) == isinstance(value, list))
-    return _read(kinds[0], value, where, path)
-
-
-def _read_scalar(kind: type, value: Any, where: str, path: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        hint = f"a {kind.__name__}"
-        if kind is float and isinstance(value, str):
-            hint += " (yaml reads 5e-4 as text: write 5.0e-4)"
-        raise _wrong(where, path, value, hint)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise _wrong(where, path, value, "a finite number")
-    return value
-
-
-def _read_dataclass(kind: Any, value: Any, where: str, path: str) -> Any:
-    if not isinstance(value, dict):
-        raise _wrong(where, path, value, f"a mapping ({kind.__name__.lower()})")
-    hints = typing.get_type_hints(kind)
-    dot = f"{path}." if path else ""
-    for key in value:
-        if key not in hints:
-            near = _nearest(key, list(hints))
-            raise ValueError(f"{where}: {dot}{key}: unknown key{near}")
-    missing = [
-        f.name
-        for f in dataclasses.fields(kind)
-        if f.name not in value
-        and f.default is dataclasses.MISSING
-        and f.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise ValueError(f"{where}: {dot}{missing[0]}: missing; it has no default")
-    return kind(**{key: _read(hints[key], v, where, f"{dot}{key}") for key, v in value.items()})
-
-
-def _wrong(where: str, path: str, value: object, accepted: str) -> ValueError:
-    return ValueError(f"{where}: {path or 'the file'}: given {value!r}, accepted: {accepted}")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from data.sample import Batch, Fields, Targets
+from data.sample import Batch, Fields, Targets, WholeBatch
 from pipelines.job import Job
 from pipelines.parts import Parts
 from pipelines.predictor import autocast, normalise
 from pipelines.ranks import Rank
 
 
-def learn(job: Job, rank: Rank, parts: Parts, micro: list[Batch]) -> tuple[Tensor, bool]:
+def learn(
+    job: Job, rank: Rank, parts: Parts, micro: Sequence[Batch | WholeBatch]
+) -> tuple[Tensor, bool]:
     """One optimizer step: (losses and a 1, this rank's; whether any rank's loss is not finite).
 
     Not finite: nothing is changed. All ranks hear of it through one number that is summed over
@@ -67,18 +70,20 @@ def _copies(parts: Parts) -> list[Tensor]:
     return [buffer.clone() for buffer in buffers]
 
 
-def losses_of(job: Job, rank: Rank, parts: Parts, batch: Batch) -> Tensor:
+def losses_of(job: Job, rank: Rank, parts: Parts, batch: Batch | WholeBatch) -> Tensor:
     """Each field's weighted loss over all stages; targets are written on the device."""
-    batch = Batch(*(tensor.to(rank.device, non_blocking=True) for tensor in batch))
+    batch = type(batch)(*(tensor.to(rank.device, non_blocking=True) for tensor in batch))
     targets: list[Targets] = parts.codec.encode(batch, parts.network.outputs, job.input_size)
-    images = normalise(batch.images)
+    images = normalise(batch.images, job.recipe.pixels)
     layout = torch.channels_last if job.recipe.training.channels_last else torch.contiguous_format
     with autocast(rank.device, job.recipe.training.precision):
         stages: list[Fields] = parts.wrapped(images.contiguous(memory_format=layout))
     found = []
-    for name, (loss, weights) in parts.losses.items():
+    for name, of_stages in parts.losses.items():
         pairs = [(s[name], t[name]) for s, t in zip(stages, targets, strict=True) if name in t]
-        terms = [w * loss(p.float(), *t) for (p, t), w in zip(pairs, weights, strict=True)]
+        terms = [
+            w * loss(p.float(), *t) for (p, t), (loss, w) in zip(pairs, of_stages, strict=True)
+        ]
         found.append(torch.stack(terms).sum())
     return torch.stack(found)
 

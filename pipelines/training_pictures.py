@@ -15,7 +15,7 @@ from data.sample import Batch, Fields, Pose, WholeBatch
 from data.skeletons import Skeleton
 from pipelines.field_pictures import fields_page
 from pipelines.pictures import draw_poses, page_of_people, page_of_pictures, write_picture
-from pipelines.predictor import Predictions, normalise
+from pipelines.predictor import Predictions, fed
 from pipelines.validation import Validation
 from pipelines.whole_images import people_by_image
 
@@ -66,7 +66,7 @@ def draw_fields(
     size = few.images.shape[2], few.images.shape[1]
     written = codec.paint(codec.encode(few, network.outputs, size))
     was_training = network.training
-    painted = network.eval()(normalise(few.images))
+    painted = network.eval()(fed(network, few.images))
     network.train(was_training)
     pages = [
         fields_page(few.images[n].cpu().numpy(), _of(written, n), _of(painted, n))

@@ -55,7 +55,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "fake.py").write_text(FAKE_STAGE)
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["run"]["datasets"].append("coco")
-    params["run"]["recipes"]["overfit_hrnet_coco"] = {"dataset": "coco", "architecture": "hrnet"}
+    params["run"]["recipes"]["overfit_hrnet_coco"] = {"dataset": "coco", "models": ["hrnet"] * 4}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     dvc(folder, "init", "-q")
@@ -108,6 +108,17 @@ def test_one_data_set_touches_no_other(checkout: Path) -> None:
 def test_one_architecture_re_trains_only_its_recipes(checkout: Path) -> None:
     edit(checkout / "models/simple_baseline.py", "\n", "\n# changed\n")
     assert {s for s in repro(checkout) if "@" in s} == {"train@demo_simple_baseline"}
+
+
+def test_what_an_architecture_extends_re_trains_it_too(checkout: Path) -> None:
+    params = yaml.safe_load((checkout / "params.yaml").read_text())
+    files = ["hrnet", "simple_baseline", "simple_baseline", "simple_baseline"]
+    params["run"]["recipes"]["demo_hrnet"]["models"] = files
+    (checkout / "params.yaml").write_text(yaml.safe_dump(params))
+    assert repro(checkout) >= {"train@demo_hrnet"}
+    edit(checkout / "models/simple_baseline.py", "\n", "\n# changed again\n")
+    both = {"train@demo_hrnet", "train@demo_simple_baseline"}
+    assert {s for s in repro(checkout) if "@" in s} == both
 
 
 def test_the_cluster_of_params_re_runs_nothing(checkout: Path) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections import OrderedDict
 
 import pytest
 import torch
 from torch import nn
 
-from pipelines.optimizer import Average, build_optimizer, plan_batches, rate_factor
-from pipelines.recipe import Optimizer, Schedule
+from pipelines.optimizer import (
+    Average,
+    build_optimizer,
+    plan_batches,
+    rate_factor,
+    set_learning_rate,
+)
+from pipelines.recipe import Optimizer, ParameterGroup, Schedule
 
 
 @pytest.mark.parametrize(
@@ -95,3 +103,37 @@ def test_a_global_batch_that_workers_cannot_share_is_refused() -> None:
         plan_batches(33, 2, 64)
     with pytest.raises(ValueError, match="max_batch_per_worker"):
         plan_batches(32, 2, 0)
+
+
+def test_groups_learn_at_their_own_rates() -> None:
+    network = nn.Sequential(
+        OrderedDict(
+            trunk=nn.Sequential(
+                nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 3, groups=4), nn.BatchNorm2d(4)
+            ),
+            head=nn.Conv2d(4, 2, 1),
+        )
+    )
+    groups = [
+        ParameterGroup(["bias"], "head", 8.0, 0.0),
+        ParameterGroup(["bias", "norm_bias"], "", 2.0, 0.0),
+        ParameterGroup(["depthwise_weight", "norm_weight"], weight_decay=0.0),
+    ]
+    settings = Optimizer("adam", 1e-3, weight_decay=5e-4, groups=groups)
+    optimizer = build_optimizer(settings, network)
+    set_learning_rate(optimizer, 1e-4)
+    names = {id(p): name for name, p in network.named_parameters()}
+    found = {
+        names[id(p)]: (group["lr"], group["weight_decay"])
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+    assert found == {
+        "trunk.0.weight": (1e-4, 5e-4), "trunk.0.bias": (2e-4, 0.0),
+        "trunk.1.weight": (1e-4, 0.0), "trunk.1.bias": (2e-4, 0.0),
+        "trunk.2.weight": (1e-4, 0.0), "trunk.2.bias": (2e-4, 0.0),
+        "head.weight": (1e-4, 5e-4), "head.bias": (8e-4, 0.0),
+    }  # fmt: skip
+    nobody = dataclasses.replace(settings, groups=[ParameterGroup(["bias"], "neck")])
+    with pytest.raises(ValueError, match=r"groups\[0\].*neck.*trunk, head"):
+        build_optimizer(nobody, network)

@@ -70,6 +70,11 @@ def test_normalise_is_to_tensor_and_imagenet_normalisation() -> None:
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     expected = (images.permute(0, 3, 1, 2) / 255 - mean[:, None, None]) / std[:, None, None]
     torch.testing.assert_close(normalise(images), expected)
+    swapped = normalise(images.flip(3), "imagenet_bgr")
+    torch.testing.assert_close(swapped, expected)
+    plain = normalise(images, "openpose_bgr")
+    blue = (images[..., 2].float() - 128) / 256
+    torch.testing.assert_close(plain[:, 0], blue)
 
 
 def test_poses_arrive_in_image_pixels(case: tuple) -> None:

@@ -9,7 +9,16 @@ import pytest
 import yaml
 
 from pipelines import recipe as recipe_module
-from pipelines.recipe import load_params, load_recipe, read_recipe, recipe_names, recipe_path
+from pipelines.check import build_losses
+from pipelines.recipe import (
+    FieldLoss,
+    load_params,
+    load_recipe,
+    read_recipe,
+    recipe_names,
+    recipe_path,
+)
+from pipelines.strict import plain
 
 
 def demo() -> dict[str, Any]:
@@ -52,6 +61,14 @@ def put(content: dict[str, Any], path: str, value: object) -> dict[str, Any]:
         ("dataset", "cocoo", "did you mean 'coco'"),
         ("losses", {"tags": {"name": "keypoint_mse"}}, "['heatmaps']"),
         ("losses", {"heatmaps": {"name": "keypoint_mse", "weight": [1.0, 1.0]}}, "one per stage"),
+        ("losses.heatmaps.options", {"top_kk": 8}, "did you mean 'top_k'"),
+        ("losses.heatmaps.options", {"top_k": 0}, "a whole number from 1"),
+        ("losses.heatmaps.options", {"top_k": 18}, "accepted: up to 17"),
+        ("losses.heatmaps.stage_options", {"1": {"top_k": 8}}, "one of -1, 0"),
+        ("losses.heatmaps.stage_options", {-1: {"top_k": 8}}, '"-1", not -1'),
+        ("losses.heatmaps.stage_options", {"-1": {"topk": 8}}, "stage_options.-1.topk"),
+        ("refine", "pose_rennet", "refine: given 'pose_rennet'"),
+        ("refine", {"nam": "pose_renet"}, "did you mean 'name'"),
         ("input_size", [96, 100], "multiples of 32"),
         ("input_size", [96], "[width, height]"),
         ("augmentation.photometric", [{"name": "RandomBrightnes"}], "RandomBrightnes"),
@@ -83,6 +100,27 @@ def test_the_digest_follows_what_decides_and_nothing_else() -> None:
     assert first.digest() == cited.digest() != changed.digest()
 
 
+def test_keys_that_came_later_change_no_old_digest() -> None:
+    content = demo()
+    for key in ("refine", "losses.heatmaps.stage_options"):
+        put(content, key, None if key == "refine" else {})
+    given = {"heatmaps": {"name": "keypoint_mse", "stage_options": {"-1": {"top_k": 8}}}}
+    harder = read_recipe(put(demo(), "losses", given), "r.yaml")
+    assert read_recipe(content, "r.yaml").digest() == read_recipe(demo(), "r.yaml").digest()
+    assert "stage_options" not in plain(read_recipe(demo(), "r.yaml"))["losses"]["heatmaps"]
+    assert harder.digest() != read_recipe(demo(), "r.yaml").digest()
+
+
+def test_options_of_one_stage_win_over_those_of_all() -> None:
+    loss = FieldLoss("keypoint_mse", options={"top_k": 4}, stage_options={"-1": {"top_k": 8}})
+    assert [loss.options_of(n, 3)["top_k"] for n in range(3)] == [4, 4, 8]
+    losses = build_losses(
+        read_recipe(put(demo(), "losses.heatmaps.stage_options", {"0": {"top_k": 3}}), "r.yaml"),
+        [{"heatmaps": None}, {"heatmaps": None}],
+    )
+    assert [each.top_k for each, _ in losses["heatmaps"]] == [3, None]
+
+
 def test_params_run_agrees_with_the_recipe_files() -> None:
     run = load_params()["run"]
     for name, entry in run["recipes"].items():
@@ -101,7 +139,7 @@ def test_a_recipe_is_added_to_params_with_its_comments_kept(
     recipe_module.add_to_run("hrnet_w32_coco_256x192", recipe)
     run = load_params()["run"]
     assert run["datasets"] == ["stick_figures", "coco"]
-    assert run["recipes"]["hrnet_w32_coco_256x192"] == {"dataset": "coco", "architecture": "hrnet"}
+    assert run["recipes"]["hrnet_w32_coco_256x192"] == {"dataset": "coco", "models": ["hrnet"] * 4}
     assert "source: null" in (tmp_path / "params.yaml").read_text()
     kept = [line for line in text.splitlines() if "#" in line]
     assert all(comment.split("#")[1] in (tmp_path / "params.yaml").read_text() for comment in kept)
