@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import places, plots
+from pipelines.benchmark_tables import COCO, benchmark_of, of_benchmark
 from pipelines.difference import write_difference
 from pipelines.recipe import load_params, recipe_names
 from pipelines.report import report
@@ -73,6 +74,9 @@ def numbers_of(result: Result) -> dict[str, Any]:
         for key in NUMBERS
         if f"{key}@{protocol}" in row.metrics
     }
+    if benchmark_of(result.metrics) != COCO:
+        sure = (row for row in result.recipe.published if not row.protocol_doubtful)
+        published = {key: value for row in sure for key, value in row.metrics.items()}
     speed = {k: result.training.get(k) for k in ("samples_per_second", "hours", "best_epoch")}
     return {
         "measured": measured,
@@ -102,7 +106,7 @@ def first_images(overlays: dict[str, dict[str, Path]]) -> dict[str, dict[str, Pa
 
 def points(results: Sequence[Result]) -> list[plots.Point]:
     found = []
-    for result in results:
+    for result in of_benchmark(COCO, results, {})[0]:
         gflops = result.cost["exact_g"]
         for protocol in PROTOCOLS:
             if (measured := result.metrics.get(f"AP@{protocol}", -1)) >= 0:

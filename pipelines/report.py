@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pipelines.benchmark_tables import COCO, NONE, of_benchmark, sections, table
 from pipelines.recipe import Published
 from pipelines.results import (
     COUNTS,
@@ -18,7 +19,6 @@ from pipelines.results import (
     published_under,
 )
 
-NONE = "–"
 INTRODUCTION = """# Comparison
 
 AP is COCO's, x 100, with flip test, measured / published. Protocols are never mixed: `AP@gt`
@@ -39,12 +39,14 @@ def report(
     results: Sequence[Result], quoted: Mapping[str, Sequence[Published]], absent: Sequence[str]
 ) -> str:
     """The whole text; `quoted` recipes are not evaluated here, `absent` ones should have been."""
-    parts = [INTRODUCTION, *main_tables(results, quoted)]
+    coco = of_benchmark(COCO, results, quoted)
+    parts = [INTRODUCTION, *main_tables(*coco)]
     if notes := remarks(results, absent):
         parts.append("\n".join(notes))
-    if doubts := doubt_table(results, quoted):
+    if doubts := doubt_table(*coco):
         parts += [DOUBT, doubts]
-    parts += ["## Pictures", *pictures(), "## All numbers", *number_tables(results, quoted)]
+    parts += sections(results, quoted)
+    parts += ["## Pictures", *pictures(), "## All numbers", *number_tables(*coco)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -235,8 +237,3 @@ def percent(fraction: float | None) -> str:
 
 def plain(value: float | None, digits: int) -> str:
     return NONE if value is None else f"{value:.{digits}f}"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

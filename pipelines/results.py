@@ -21,7 +21,9 @@ PROTOCOLS = {
 FROM_BOXES, FROM_IMAGES = ("gt", "det"), ("image",)
 NUMBERS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 COUNTS = {"exact_g": "exact G", "exact_gi": "exact Gi", "hr_g": "HR G", "hr_gi": "HR Gi"}
-PUBLISHED_IMAGES = {"coco": {"val": 5000}}  # what the papers' numbers are taken over
+# what the papers' numbers are taken over
+PUBLISHED_IMAGES = {"coco": {"val": 5000}, "crowdpose": {"test": 8000}}
+PUBLISHED_PEOPLE = {"mpii": {"val": 2958}}
 Curve = Mapping[str, Sequence[float]]  # column of history.csv -> value per epoch, NaN: none
 
 
@@ -43,8 +45,11 @@ class Result:
 
     @property
     def comparable(self) -> bool:
-        """Whether measured over the images that papers measure over."""
-        wanted = PUBLISHED_IMAGES.get(self.about["dataset"], {}).get(self.about["split"])
+        """Whether measured over the images (MPII: people) that papers measure over."""
+        dataset, split = self.about["dataset"], self.about["split"]
+        if wanted := PUBLISHED_PEOPLE.get(dataset, {}).get(split):
+            return bool(self.about["counts"]["gt"]["boxes"] == wanted)
+        wanted = PUBLISHED_IMAGES.get(dataset, {}).get(split)
         return wanted is not None and images_of(self) == wanted
 
 

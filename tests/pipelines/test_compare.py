@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from data import EVALUATORS
 from pipelines import compare, places, recipe, results
 from pipelines.recipe import (
     Architecture,
@@ -180,6 +181,40 @@ def test_nothing_evaluated_is_an_error(home: Path, capsys: pytest.CaptureFixture
     assert "error: results/: none of ours, plain, late" in capsys.readouterr().err
     assert not places.reports().exists()
     assert compare.main(["ours"]) == 2
+
+
+@pytest.mark.parametrize(("people", "mark"), [(2958, ""), (2, " †")])
+def test_mpii_has_a_table_of_its_own(
+    home: Path, monkeypatch: pytest.MonkeyPatch, people: int, mark: str
+) -> None:
+    paper = Published("paper M", {"PCKh@0.5@gt": 0.903, "Head@gt": 0.971}, 28.5, 9.5, "hr_gi")
+    for name in ("ours", "other"):
+        monkeypatch.setitem(RECIPES, name, make_recipe([paper]))
+    fill(home, "ours", 0.75, 2729, ("gt",))
+    fill(home, "plain", 0.5, 100, ("gt",))
+    evaluated = home / "results" / "ours" / "evaluation"
+    numbers = {f"{name}@gt": 0.5 for name in EVALUATORS["pckh"].names} | {"PCKh@0.5@gt": 0.887}
+    (evaluated / "metrics.json").write_text(json.dumps({**numbers, "no_flip": numbers}))
+    about = json.loads((evaluated / "evaluation.json").read_text())
+    about["counts"]["gt"]["boxes"] = people
+    (evaluated / "evaluation.json").write_text(json.dumps({**about, "dataset": "mpii"}))
+    assert compare.main() == 0
+    report = (home / "reports" / "comparison.md").read_text()
+    before, _, after = report.partition("## MPII")
+    assert "plain" in before and "| ours" not in before and "paper M" not in before
+    mpii = after.partition("## Pictures")[0]
+    heads = ["Head", "Sho", "Elb", "Wri", "Hip", "Knee", "Ank", "Mean", "@0.1", "@0.11"]
+    assert cells(mpii, "recipe")[4:14] == heads
+    ours = cells(mpii, "ours")
+    assert ours[0] == f"ours{mark}" and ours[3] == "mpii val, 2729 images"
+    assert ours[4:15] == ["50.0"] * 7 + ["88.7", "50.0", "50.0", "28.54"]
+    quoted = cells(mpii, "*other*")
+    assert quoted[2] == "quoted: paper M" and quoted[4] == "97.1" and quoted[11] == "90.3"
+    assert quoted[-4:] == ["–", "–", "–", "9.5"]
+    assert "paper M" not in after.partition("## Pictures")[2]
+    in_json = json.loads((home / "reports" / "comparison.json").read_text())["ours"]
+    assert in_json["published"]["PCKh@0.5@gt"] == 0.903
+    assert in_json["measured"]["PCKh@0.5@gt"] == 0.887
 
 
 @pytest.mark.parametrize("name", recipe.recipe_names())
