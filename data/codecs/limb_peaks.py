@@ -17,6 +17,7 @@ from torch.nn import functional as F
 CUBIC = -0.75
 BORDER = 2  # cells repeated around every map, so that no tap falls outside
 LARGEST = 1e4  # fields beyond are cut; NaN and infinity count as 0
+FLOOR = 0.05  # of a peak: lowest neighbour under the logarithm, against noise
 SHARE = 0.6  # of the threshold: what a cell beside a peak at the threshold may be as low as
 
 
@@ -189,7 +190,8 @@ def refined_peaks(heatmaps: Tensor, threshold: float, most: int) -> tuple[Tensor
     """Cells [B, K, P, 2] and heights [B, K, P] of the `most` highest peaks, 0 where there is none.
 
     heatmaps [B, K, h, w]. Cells above their 4 neighbours (of equal ones the last), refined along
-    both axes by the parabola through the logarithm: exact for a lone Gaussian.
+    both axes by the parabola through the logarithm: exact for a lone Gaussian. Heights are those
+    of the parabola through the cells themselves, which noise lifts less.
     """
     height, width = heatmaps.shape[2:]
     maps = finite(heatmaps)
@@ -202,19 +204,18 @@ def refined_peaks(heatmaps: Tensor, threshold: float, most: int) -> tuple[Tensor
     column, row = index % width, index // width
     place = (row + 1) * (width + 2) + column + 1
     flat = around.flatten(2)
-    logs = [
-        flat.gather(2, place + step).clamp_min(threshold * 1e-3).log()
-        for step in (-1, 1, -width - 2, width + 2)
-    ]
-    center = top.clamp_min(threshold * 1e-3).log()
-    across, up = _parabola(logs[0], center, logs[1])
-    down, more = _parabola(logs[2], center, logs[3])
-    heights = torch.where(top > 0, top * (up + more).exp(), 0)
+    near = [flat.gather(2, place + step) for step in (-1, 1, -width - 2, width + 2)]
+    lifted = [torch.maximum(value, top * FLOOR).clamp_min(1e-9).log() for value in near]
+    center = top.clamp_min(1e-9).log()
+    across = _top_of_parabola(lifted[0], center, lifted[1])[0]
+    down = _top_of_parabola(lifted[2], center, lifted[3])[0]
+    more = [_top_of_parabola(near[n], top, near[n + 1])[1] for n in (0, 2)]
+    heights = torch.where(top > 0, top + more[0] + more[1], 0)
     cells = torch.stack([column + across, row + down], -1)
     return cells, torch.where(heights > threshold, heights, 0)
 
 
-def _parabola(before: Tensor, center: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
+def _top_of_parabola(before: Tensor, center: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
     """(place of the top within half a cell, its height above the centre)."""
     slope, bend = 0.5 * (after - before), before + after - 2 * center
     place = torch.where(bend < -1e-6, -slope / bend.clamp_max(-1e-6), 0).clamp(-0.5, 0.5)
