@@ -14,7 +14,7 @@ from models.hourglass import Hourglass
 from models.hrnet import HRNet
 from models.hsr_msnet import HSRMSNet
 from models.hsrnet import HSRNet
-from models.losses import KeypointMSE, MaskedSSE
+from models.losses import KeypointMSE, MaskedMSE, MaskedSSE, PullPush
 from models.pose_renet import PoseReNet
 from models.simple_baseline import SimpleBaseline
 
@@ -34,5 +34,7 @@ REFINEMENTS: dict[str, Any] = {  # REFINEMENTS[name](network, **options) is a ne
 
 LOSSES: dict[str, Any] = {
     "keypoint_mse": KeypointMSE,
+    "masked_mse": MaskedMSE,
     "masked_sse": MaskedSSE,
+    "pull_push": PullPush,
 }
