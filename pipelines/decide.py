@@ -32,7 +32,7 @@ class Rule:
     """What one slot asks of a model; see mlflow/promotion.yaml."""
 
     skeleton: str
-    metric: Literal["AP"]
+    metric: Literal["AP", "PCKh@0.5"]  # the main number of the evaluator of that skeleton
     protocols: list[Literal["gt", "det"]]
     floor: float
     least_gain: float

@@ -32,6 +32,7 @@ from pipelines.registry import (
     Registry,
     Version,
 )
+from pipelines.slots import lines, state, tag_of
 from pipelines.trained import Trained, load_trained
 
 RULES = places.REPOSITORY / "mlflow" / "promotion.yaml"
@@ -133,7 +134,7 @@ def stored_model(registry: Registry, candidate: Candidate) -> tuple[str, str, st
         )
         numbers = {k: float(v) for k, v in candidate.evaluated.metrics.items() if "@" in k}
         model_id, source = tracking.log_registered(
-            registry.uri, run_id, candidate.recipe, numbers, files, requirements()
+            registry.uri, run_id, candidate.recipe, numbers, files, requirements(candidate.trained)
         )
     return source, model_id, run_id
 
@@ -156,12 +157,12 @@ def lineage_of(candidate: Candidate, run_id: str) -> dict[str, str]:
 
 def version_tags(candidate: Candidate, rule: Rule, run_id: str) -> dict[str, str]:
     numbers = {
-        f"{rule.metric}@{p}": f"{candidate.evaluated.value(rule, p):.6f}"
+        tag_of(f"{rule.metric}@{p}"): f"{candidate.evaluated.value(rule, p):.6f}"
         for p in rule.protocols
         if f"{rule.metric}@{p}" in candidate.evaluated.metrics
     }
-    facts = lineage_of(candidate, run_id) | {k.replace("@", "."): v for k, v in numbers.items()}
-    return {f"limber.{k}": v for k, v in facts.items()} | {IDENTITY: candidate.identity}
+    facts = {f"limber.{key}": value for key, value in lineage_of(candidate, run_id).items()}
+    return facts | numbers | {IDENTITY: candidate.identity}
 
 
 def consider(
@@ -275,41 +276,6 @@ def roll_back(registry: Registry, ledger: Ledger, slot: str, rules: dict[str, Ru
     registry.point(slot, PREVIOUS, champion.number)
     registry.tag(champion, stepped_down=reason, decision="rolled back")
     registry.tag(previous, reason=reason, decision="promoted")
-
-
-def state(registry: Registry, slot: str, rule: Rule) -> dict[str, Any]:
-    """What a person wants to know of a slot: champion, its recipe, its number, why."""
-    aliases = registry.aliases(slot)
-    champion = registry.behind(slot, CHAMPION)
-    if champion is None:
-        return {"champion": None, "reason": "no version has reached the floor yet"}
-    tags = champion.tags
-    numbers = {
-        f"{rule.metric}@{p}": float(tags[f"limber.{rule.metric}.{p}"])
-        for p in rule.protocols
-        if f"limber.{rule.metric}.{p}" in tags
-    }
-    return {
-        "champion": champion.number,
-        "previous": aliases.get(PREVIOUS),
-        "candidate": aliases.get(CANDIDATE),
-        "recipe": tags.get("limber.recipe", ""),
-        **numbers,
-        "dataset": tags.get("limber.dataset", ""),
-        "reason": tags.get("limber.reason", ""),
-    }
-
-
-def lines(slots: dict[str, dict[str, Any]]) -> list[str]:
-    shown = []
-    for slot, facts in slots.items():
-        if facts["champion"] is None:
-            shown.append(f"{slot}: no champion; {facts['reason']}")
-            continue
-        numbers = " ".join(f"{k} {v:.3f}" for k, v in facts.items() if "@" in k)
-        shown.append(f"{slot}: champion version {facts['champion']} ({facts['recipe']}, {numbers})"
-                     f": {facts['reason']}")  # fmt: skip
-    return shown
 
 
 if __name__ == "__main__":

@@ -15,11 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from data import EVALUATORS
 from pipelines import places
 from pipelines.cluster import one_head
 from pipelines.recipe import add_to_run, load_params, load_recipe
 
 DVC = [sys.executable, "-m", "dvc"]
+MAIN = {kind.main for kind in EVALUATORS.values()}
 NOTHING = "Data and pipelines are up to date."
 
 
@@ -71,14 +73,12 @@ def lock_file() -> bytes | None:
 
 
 def summary(recipes: Sequence[str]) -> list[str]:
-    """What a person wants to know at the end: AP, champions and why, where to look on."""
+    """What a person wants to know at the end: main numbers, champions and why, where to look on."""
     lines = [""]
     width = max(map(len, recipes), default=0)
     for name in recipes:
         metrics = read(places.home() / "results" / name / "metrics.json")
-        numbers = [
-            f"{key} {value:.3f}" for key, value in metrics.items() if key in ("AP@gt", "AP@det")
-        ]
+        numbers = [f"{k} {v:.3f}" for k, v in metrics.items() if k.rpartition("@")[0] in MAIN]
         lines.append(f"  {name:<{width}}  {'  '.join(numbers) or 'not evaluated'}")
     lines.append("")
     promotion = read(places.reports() / "promotion.json")

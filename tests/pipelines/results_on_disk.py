@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from data.evaluators.matches import OksMatches
+from data.evaluators.pckh import PckhMatches
 from pipelines import places
 from pipelines.check import build_architecture
 from pipelines.recipe import Recipe, read_recipe
@@ -100,3 +101,23 @@ def matches(quality: float) -> OksMatches:
         hit=hit,
         ignored=np.zeros_like(hit),
     )
+
+
+def write_mpii_results(name: str, *, quality: float, seed: int = 1) -> None:
+    """results/<name> of SimpleBaseline's demo variant on MPII."""
+    content = recipe(seed).as_dict() | {"dataset": "mpii"}
+    content["evaluation"] |= {"evaluator": "pckh", "monitor": "PCKh@0.5@gt"}
+    made, fingerprint, data_hash = read_recipe(content, "test"), f"{name}-{seed}", "f" * 64
+    write_checkpoint(places.trained(name), made, fingerprint, data_hash)
+    about = {"recipe": name, "fingerprint": fingerprint, "recipe_digest": made.digest(),
+             "dataset": "mpii", "data_hash": data_hash, "run_id": None, "epoch": 1,
+             "cost": {"params": 1_000_000, "exact_g": 0.5}}  # fmt: skip
+    folder = places.evaluated(name)
+    folder.mkdir(parents=True)
+    metrics = {"PCKh@0.5@gt": quality, "PCKh@0.1@gt": 0.2, "Head@gt": 0.9}
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"no_flip": {}}))
+    (folder / "evaluation.json").write_text(json.dumps(about))
+    draw = np.random.default_rng(0).random((IMAGES, 16))
+    found = np.tile(draw < quality, (3, 1, 1)).astype(np.int64)
+    labelled = np.ones((IMAGES, 16), np.int64)
+    PckhMatches(np.arange(IMAGES), labelled, found).save(folder / "matches_gt.npz")

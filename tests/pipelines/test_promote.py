@@ -17,7 +17,7 @@ from pipelines.bootstrap import Interval
 from pipelines.decide import Bootstrap, Limits, Rule, Scored, decide, read_rules, why_not
 from pipelines.difference import registered
 from pipelines.registry import Registry, champion_checkpoint
-from tests.pipelines.results_on_disk import write_evaluation, write_results
+from tests.pipelines.results_on_disk import write_evaluation, write_mpii_results, write_results
 
 RULE = Rule("coco", "AP", ["det", "gt"], 0.3, 0.002, Bootstrap(200, 0.95, 1))
 LITE = replace(RULE, limits=Limits(params_m=5.0, exact_g=2.0))
@@ -70,7 +70,7 @@ def test_a_slot_takes_what_fits() -> None:
 
 def test_the_rule_book_of_this_repository() -> None:
     rules = read_rules(promote.RULES)
-    assert set(rules) == {"pose-coco", "pose-coco-lite"}
+    assert set(rules) == {"pose-coco", "pose-coco-lite", "pose-mpii"}
     assert rules["pose-coco"].protocols == ["det", "gt"]
     limits = rules["pose-coco-lite"].limits
     assert limits is not None and limits.params_m == 5.0 and limits.exact_g == 2.0
@@ -136,7 +136,7 @@ def test_the_road_of_a_slot(
     run(monkeypatch, "first", "missing")
     said = capsys.readouterr().out
     assert "missing: not evaluated" in said
-    assert said.splitlines()[-2].startswith(
+    assert said.splitlines()[-3].startswith(
         "pose-coco: champion version 1 (first, AP@gt 0.600): first version"
     )
     registry = Registry()
@@ -167,6 +167,26 @@ def test_the_road_of_a_slot(
     assert "rolled back by hand" in ledger()["slots"][SLOT]["reason"]
     assert registry.version(SLOT, "2").tags["limber.decision"] == "rolled back"
     assert actions("pose-coco-lite") == ["promoted", "promoted"]
+
+
+def test_mpii_has_a_slot_of_its_own(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_mpii_results("low", quality=0.4)
+    write_mpii_results("first", quality=0.7, seed=2)
+    write_mpii_results("better", quality=0.8, seed=3)
+    write_results("coco", quality=0.6)
+    run(monkeypatch, "low", "first", "better", "coco")
+    said = capsys.readouterr().out
+    assert "coco: not for pose-mpii: skeleton coco, the slot takes mpii" in said
+    assert "better: not for pose-coco: skeleton mpii, the slot takes coco" in said
+    assert actions("pose-mpii") == ["rejected", "promoted", "promoted"]
+    gained = [d for d in ledger()["decisions"] if d["slot"] == "pose-mpii"][-1]
+    assert gained["metric"] == "PCKh@0.5@gt" and gained["interval"]["low"] > 0
+    state = ledger()["slots"]["pose-mpii"]
+    assert state["recipe"] == "better" and state["PCKh@0.5@gt"] == 0.8
+    assert "pose-mpii: champion version 3 (better, PCKh@0.5@gt 0.800)" in said
+    assert Registry().version("pose-mpii", "3").tags["limber.PCKh.0.5.gt"] == "0.800000"
 
 
 def check_lineage(registry: Registry) -> None:
@@ -208,7 +228,7 @@ def test_a_large_model_is_not_for_the_lite_slot(
     run(monkeypatch, "large")
     said = capsys.readouterr().out
     assert "large: not for pose-coco-lite: 28.50 M parameters" in said
-    assert said.splitlines()[-1].startswith("pose-coco-lite: no champion")
+    assert said.splitlines()[-2].startswith("pose-coco-lite: no champion")
 
 
 def test_what_was_learnt_by_heart_is_left_out(
