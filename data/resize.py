@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 LONGEST = 4  # times `size`
+LEAST = 2  # times `multiple`: exported networks want no side of a single cell
 
 
 @dataclass(frozen=True)
@@ -66,4 +67,4 @@ class Resize:
 
 def _up(value: float, multiple: int) -> int:
     """To a multiple; a fraction of a pixel is let go, as the official code does."""
-    return max(int((value + multiple - 1) // multiple), 1) * multiple
+    return max(int((value + multiple - 1) // multiple), LEAST) * multiple

@@ -15,6 +15,8 @@ from pipelines.predictor import fed
 CHECKED_BATCHES = (1, 2, 5)
 POINT_TOLERANCE = 1e-2  # input pixels
 SCORE_TOLERANCE = 1e-4
+FIELD_TOLERANCE = 1e-4
+LONGEST_INPUT = 4096  # pixels of a whole image's side
 
 
 class PoseGraph(nn.Module):
@@ -43,6 +45,53 @@ class PoseGraph(nn.Module):
             stages = self._codec.merge(stages, self._codec.mirror(mirrored, self._skeleton))
         decoded = self._codec.decode(stages, self.input_size)
         return decoded.keypoints_input, decoded.scores
+
+
+class FieldGraph(nn.Module):
+    """Of a network that reads whole images: fields of the image and of its mirror, any size.
+
+    What people they make is the codec's to say, beside the graph.
+    """
+
+    def __init__(self, network: nn.Module, multiple: int) -> None:
+        super().__init__()
+        self.network, self.multiple = network, multiple
+
+    def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
+        """uint8 [B, H, W, 3] RGB, sides multiples of `multiple` -> stages, the mirror's behind."""
+        pixels = fed(self.network, images)
+        stages: list[dict[str, Tensor]] = self.network(pixels)
+        mirrored: list[dict[str, Tensor]] = self.network(pixels.flip(3))
+        return [*stages, *mirrored]
+
+
+def write_field_graph(graph: FieldGraph, path: Path) -> None:
+    """Exports on the CPU in float32 to `path`, read back and compared with PyTorch.
+
+    Raises ValueError where the two differ for images of several sizes.
+    """
+    graph = graph.cpu().float().eval()
+    most = LONGEST_INPUT // graph.multiple
+    sides = {n: graph.multiple * Dim(name, min=2, max=most) for n, name in ((1, "h"), (2, "w"))}
+    shapes = ({0: Dim("batch", min=1, max=64), **sides},)
+    example = _images(2, 3 * graph.multiple, 4 * graph.multiple)
+    with torch.no_grad():
+        torch.export.save(torch.export.export(graph, (example,), dynamic_shapes=shapes), path)
+        exported = torch.export.load(path).module()
+        for batch, high, wide in ((1, 2, 3), (1, 4, 2), (3, 2, 2)):
+            images = _images(batch, high * graph.multiple, wide * graph.multiple)
+            _refuse_other_fields(exported(images), graph(images))
+
+
+def _refuse_other_fields(given: list[dict[str, Tensor]], true: list[dict[str, Tensor]]) -> None:
+    for stage, expected in zip(given, true, strict=True):
+        for name, field in expected.items():
+            moved = (stage[name] - field).abs().amax().item()
+            if not moved <= FIELD_TOLERANCE * max(1.0, field.abs().amax().item()):
+                raise ValueError(
+                    f"the exported graph differs from the network by {moved:.3g} in {name} of "
+                    f"{list(field.shape)}; accepted: {FIELD_TOLERANCE} of the largest"
+                )
 
 
 def write_graph(graph: PoseGraph, path: Path) -> None:
@@ -80,6 +129,9 @@ def check(program: ExportedProgram, graph: PoseGraph) -> None:
 
 
 def _crops(graph: PoseGraph, batch: int) -> Tensor:
-    width, height = graph.input_size
+    return _images(batch, graph.input_size[1], graph.input_size[0])
+
+
+def _images(batch: int, height: int, width: int) -> Tensor:
     generator = torch.Generator().manual_seed(batch)
     return torch.randint(0, 256, (batch, height, width, 3), generator=generator, dtype=torch.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from importlib.metadata import version
@@ -10,13 +11,15 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from pipelines.graph import PoseGraph, write_graph
+from pipelines.graph import FieldGraph, PoseGraph, write_field_graph, write_graph
 from pipelines.places import REPOSITORY
 from pipelines.trained import Trained
+from pipelines.travelling import pack_codec
 
 CODE = REPOSITORY / "pipelines" / "registered_model.py"
 GEOMETRY = REPOSITORY / "data" / "transforms.py"
 NEEDS = ("mlflow", "torch", "numpy", "opencv-python-headless", "pandas", "safetensors")
+WHOLE_IMAGE_NEEDS = ("scipy", "numba")
 
 
 def write_model_files(
@@ -34,8 +37,13 @@ def write_model_files(
         "transforms": folder / "transforms.py",
         "evaluation": folder / "evaluation",
     }
-    graph = PoseGraph(trained.network, trained.codec, trained.skeleton, trained.input_size)
-    write_graph(graph, files["graph"])
+    if trained.codec.whole_image:
+        files["codec"] = folder / "codec"
+        packed = write_whole_image_files(trained, files)
+    else:
+        packed = {}
+        graph = PoseGraph(trained.network, trained.codec, trained.skeleton, trained.input_size)
+        write_graph(graph, files["graph"])
     state = trained.network.state_dict()
     save_file(
         {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}, files["weights"]
@@ -46,8 +54,17 @@ def write_model_files(
                  *evaluation.glob("matches_*.npz")]:  # fmt: skip
         shutil.copyfile(path, files["evaluation"] / path.name)
     metrics = json.loads((evaluation / "metrics.json").read_text())
-    files["card"].write_text(json.dumps(card(trained, metrics, lineage), indent=2) + "\n")
+    about = card(trained, metrics, lineage) | packed
+    files["card"].write_text(json.dumps(about, indent=2) + "\n")
     return {name: str(path) for name, path in files.items()}
+
+
+def write_whole_image_files(trained: Trained, files: dict[str, Path]) -> dict[str, Any]:
+    """The graph that paints fields and the codec's own code; what the card says of them."""
+    codec = trained.codec
+    write_field_graph(FieldGraph(trained.network, codec.resize.multiple), files["graph"])
+    place = pack_codec(codec, files["codec"])
+    return {"codec": {**place, "options": dataclasses.asdict(codec)}}
 
 
 def card(trained: Trained, metrics: dict[str, Any], lineage: dict[str, str]) -> dict[str, Any]:
@@ -70,6 +87,7 @@ def card(trained: Trained, metrics: dict[str, Any], lineage: dict[str, str]) -> 
     }
 
 
-def requirements() -> list[str]:
+def requirements(trained: Trained) -> list[str]:
     """What a server must install, as pip reads it: the versions at hand."""
-    return [f"{name}=={version(name).partition('+')[0]}" for name in NEEDS]
+    needs = NEEDS + (WHOLE_IMAGE_NEEDS if trained.codec.whole_image else ())
+    return [f"{name}=={version(name).partition('+')[0]}" for name in needs]

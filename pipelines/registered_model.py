@@ -2,12 +2,14 @@
 
 MLflow runs it where nothing of Limber is installed, beside `graph.pt2` (the exported network and
 codec), `transforms.py` (the crop geometry of the day) and `card.json`; so it imports none of ours.
+Networks that read whole images bring their codec's code in `codec/`: grouping is no graph.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import importlib
 import importlib.util
 import json
 import sys
@@ -35,13 +37,16 @@ ACCEPTED = (
 
 
 class PoseModel(PythonModel):  # type: ignore[misc]
-    """Top-down poses of images with boxes; without boxes the whole image is one."""
+    """Poses of images: top-down in boxes, without boxes the whole image is one; or bottom-up."""
 
     def load_context(self, context: PythonModelContext) -> None:
         files = {name: Path(place) for name, place in context.artifacts.items()}
         self._card = json.loads(files["card"].read_text())
         self._geometry = _load_file(files["transforms"])
         self._graph = torch.export.load(files["graph"]).module()
+        self._codec: Any = None
+        if "codec" in files:
+            self._codec, self._skeleton = _load_codec(files["codec"], self._card)
 
     def predict(
         self,
@@ -60,6 +65,11 @@ class PoseModel(PythonModel):  # type: ignore[misc]
         ]
 
     def _answer(self, image: np.ndarray, boxes: np.ndarray | None) -> dict[str, Any]:
+        if self._codec is not None:
+            if boxes is not None:
+                raise ValueError("boxes: this model finds everyone in the whole image itself; "
+                                 "accepted: images without boxes")  # fmt: skip
+            return {"poses": list(self._people(image)), "whole_image": True}
         whole = boxes is None
         if boxes is None:
             boxes = np.array([[0.0, 0.0, image.shape[1], image.shape[0]]])
@@ -81,6 +91,26 @@ class PoseModel(PythonModel):  # type: ignore[misc]
         for box, matrix, found, certain in zip(boxes, matrices, points, scores, strict=True):
             points_image = geometry.move(geometry.invert(matrix), found.astype(np.float64))
             yield self._pose(box, points_image, certain.astype(np.float64))
+
+    @torch.no_grad()
+    def _people(self, image: np.ndarray) -> Iterator[dict[str, Any]]:
+        """Bottom-up: everyone in the image, best first; a box spans the keypoints found."""
+        codec, size = self._codec, min(self._card["input_size"])
+        fed, to_image = codec.resize(image, size)
+        painted = self._graph(torch.from_numpy(fed[None]))
+        half = len(painted) // 2
+        stages = codec.merge(painted[:half], codec.mirror(painted[half:], self._skeleton))
+        found = codec.decode(stages, (fed.shape[1], fed.shape[0]))
+        for n in torch.argsort(found.pose_scores, descending=True, stable=True).tolist():
+            points = self._geometry.move(to_image, found.keypoints_input[n].double().numpy())
+            scores = found.scores[n].double().numpy()
+            seen = points[scores > 0] if (scores > 0).any() else points
+            low, high = seen.min(axis=0), seen.max(axis=0)
+            yield {
+                "keypoints": np.column_stack([points, scores]).tolist(),
+                "score": float(found.pose_scores[n]),
+                "box": [*low.tolist(), *(high - low).tolist()],
+            }
 
     def _pose(self, box: np.ndarray, points: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
         """The person's score: mean of those of keypoints above the threshold, as in evaluation."""
@@ -213,6 +243,17 @@ def _load_file(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses look themselves up there
     spec.loader.exec_module(module)
     return module
+
+
+def _load_codec(folder: Path, card: dict[str, Any]) -> tuple[Any, Any]:
+    """(codec, skeleton) from the code that travelled; its package is named after its content."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    place = card["codec"]
+    codec = getattr(importlib.import_module(place["module"]), place["class"])(**place["options"])
+    skeletons = importlib.import_module(f"{place['package']}.skeletons")
+    named = {s.name: s for s in vars(skeletons).values() if isinstance(s, skeletons.Skeleton)}
+    return codec, named[card["skeleton"]["name"]]
 
 
 set_model(PoseModel())

@@ -1,0 +1,65 @@
+"""A codec's own code, packed to travel with a registered model, whatever the repository becomes.
+
+The copy is a package named after its content, so that two versions of it live in one process.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import data
+
+ROOT = Path(data.__file__).parent
+PREFIX = "limber_codec_"
+
+
+def pack_codec(codec: Any, folder: Path) -> dict[str, str]:
+    """Writes what the codec imports of ours into `folder`; {"package", "module", "class"}.
+
+    Raises ValueError where a file of it imports from outside the data wing.
+    """
+    files = {path: path.read_text() for path in _needed(Path(inspect.getfile(type(codec))))}
+    content = "".join(f"{p.relative_to(ROOT)}\0{text}\0" for p, text in sorted(files.items()))
+    package = PREFIX + hashlib.sha256(content.encode()).hexdigest()[:12]
+    for path, text in files.items():
+        place = folder / package / path.relative_to(ROOT)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(_renamed(text, package))
+        for parent in place.relative_to(folder).parents:
+            if parent.name:
+                (folder / parent / "__init__.py").touch()
+    name = type(codec).__module__.partition(".")[2]
+    return {"package": package, "module": f"{package}.{name}", "class": type(codec).__name__}
+
+
+def _needed(first: Path) -> list[Path]:
+    """A file of the data wing and all that it imports of ours, at any depth."""
+    found, left = [], [first]
+    while left:
+        path = left.pop()
+        if path not in found:
+            found.append(path)
+            left += [_file_of(module, path) for module in _imported(path)]
+    return found
+
+
+def _imported(path: Path) -> list[str]:
+    tree = ast.parse(path.read_text())
+    modules = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return [m for m in modules if m and m.split(".")[0] in ("data", "models", "pipelines")]
+
+
+def _file_of(module: str, importer: Path) -> Path:
+    path = ROOT.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    if module.split(".")[0] != "data" or not path.is_file():
+        raise ValueError(f"{importer}: imports {module}, which cannot travel with a model")
+    return path
+
+
+def _renamed(text: str, package: str) -> str:
+    return re.sub(r"^(\s*)from data\.", rf"\1from {package}.", text, flags=re.MULTILINE)
