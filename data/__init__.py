@@ -2,12 +2,27 @@
 
 from typing import Any
 
+from data.codecs.associative_embedding import AssociativeEmbedding
 from data.codecs.heatmap import HeatmapCodec
 from data.codecs.part_affinity_fields import PartAffinityFields
-from data.datasets import coco, mpii, stick_figures
+from data.datasets import coco, crowdpose, mpii, stick_figures
+from data.evaluators.crowdpose import CrowdPoseEvaluator
 from data.evaluators.oks import OksEvaluator
 from data.evaluators.pckh import PckhEvaluator
 
-DATASETS: dict[str, Any] = {"coco": coco, "stick_figures": stick_figures, "mpii": mpii}
-CODECS: dict[str, type] = {"heatmap": HeatmapCodec, "part_affinity_fields": PartAffinityFields}
-EVALUATORS: dict[str, Any] = {"oks": OksEvaluator, "pckh": PckhEvaluator}
+DATASETS: dict[str, Any] = {
+    "coco": coco,
+    "stick_figures": stick_figures,
+    "mpii": mpii,
+    "crowdpose": crowdpose,
+}
+CODECS: dict[str, type] = {
+    "heatmap": HeatmapCodec,
+    "associative_embedding": AssociativeEmbedding,
+    "part_affinity_fields": PartAffinityFields,
+}
+EVALUATORS: dict[str, Any] = {
+    "oks": OksEvaluator,
+    "pckh": PckhEvaluator,
+    "crowdpose": CrowdPoseEvaluator,
+}

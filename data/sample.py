@@ -39,7 +39,8 @@ class Pose:
     keypoints_image [K, 2] float64; visibility [K] int64 (0 absent, 1 occluded, 2 visible);
     box_image (x, y, w, h); area in pixels^2 (COCO's segment area: what OKS divides by);
     score and keypoint_scores [K] only mean something on a predicted pose; head_size in pixels (0:
-    unknown) on a true one, where the data set has it (MPII: 0.6 x the head box's diagonal).
+    unknown) on a true one, where the data set has it (MPII: 0.6 x the head box's diagonal), and
+    crowd_index, how crowded its image is (CrowdPose: 0 to 1).
     """
 
     keypoints_image: np.ndarray
@@ -51,6 +52,7 @@ class Pose:
     score: float = 1.0
     keypoint_scores: np.ndarray | None = None
     head_size: float = 0.0
+    crowd_index: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from data.sample import Layout, Pose, Reject, Rejected, Sample
-from data.skeletons import COCO
+from data.skeletons import COCO, Skeleton
 
 SKELETON = COCO
 SPLITS = ("train", "val")
@@ -31,6 +32,33 @@ LAYOUT = Layout(
     optional=("person_detection_results/*.json",),
 )
 _KEYS = ("images", "annotations", "categories")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What differs between data sets that are json of COCO's kind.
+
+    others: names that a file may have for keypoints of ours; box_share: a person's area is this
+    share of the box where rows tell none.
+    """
+
+    skeleton: Skeleton
+    others: tuple[tuple[str, str], ...] = ()
+    box_share: float | None = None
+
+    def area(self, row: Mapping[str, Any]) -> object:
+        if self.box_share is None:
+            return row.get("area")
+        box = row.get("bbox")
+        right = isinstance(box, list) and len(box) == 4 and all(map(_is_finite, box))
+        return self.box_share * (box[2] * box[3]) if right else None  # type: ignore[index]
+
+    def names(self, category: Mapping[str, Any]) -> tuple[str, ...]:
+        known = dict(self.others)
+        return tuple(known.get(name, name) for name in category.get("keypoints", ()))
+
+
+OWN = Rows(COCO)
 
 
 def truth_file(root: Path, split: str) -> Path:
@@ -59,7 +87,14 @@ def samples(root: Path, split: str, reject: Reject = accept) -> Iterator[Sample]
     Raises ValueError where the file is missing, truncated or of another kind.
     """
     content = read_truth(truth_file(root, split))
-    rows = _Rows(split, reject, _person_categories(content))
+    yield from samples_of(content, images_folder(root, split), split, reject, OWN)
+
+
+def samples_of(
+    content: Mapping[str, Any], folder: Path, split: str, reject: Reject, how: Rows
+) -> Iterator[Sample]:
+    """The same of what `read_truth` read, images in `folder`."""
+    rows = _Rows(split, reject, _person_categories(content), how)
     people = rows.people_by_image(content["annotations"], content["images"])
     for image in rows.images(content["images"]):
         poses, regions = [], []
@@ -68,7 +103,7 @@ def samples(root: Path, split: str, reject: Reject = accept) -> Iterator[Sample]
                 poses.append(pose)
                 if pose.is_crowd or not pose.visibility.any():
                     regions.append(annotation.get("segmentation") or [])
-        path = images_folder(root, split) / image["file_name"]
+        path = folder / image["file_name"]
         size = int(image["width"]), int(image["height"])
         yield Sample(int(image["id"]), path, *size, tuple(poses), tuple(regions))
     rows.reject_people_of_unusable_images(people)
@@ -80,17 +115,21 @@ def truth(root: Path, split: str) -> dict[int, list[Pose]]:
     A row without a readable list of 17 keypoints counts as a person without labelled ones, which
     COCO's evaluation neither rewards nor punishes.
     """
-    content = read_truth(truth_file(root, split))
+    return truth_of(read_truth(truth_file(root, split)), OWN)
+
+
+def truth_of(content: Mapping[str, Any], how: Rows) -> dict[int, list[Pose]]:
+    """The same of what `read_truth` read."""
     person = _person_categories(content)
     people: dict[int, list[Pose]] = {int(image["id"]): [] for image in content["images"]}
     for row in content["annotations"]:
         category, image = row.get("category_id"), row.get("image_id")
         if _is_count(category) and person.get(category) and _is_count(image) and image in people:
-            people[image].append(_to_pose(row, _keypoints(row)))
+            people[image].append(_to_pose(row, _keypoints(row, how), how))
     return people
 
 
-def read_truth(path: Path) -> dict[str, Any]:
+def read_truth(path: Path, how: Rows = OWN) -> dict[str, Any]:
     """The json of person keypoints. Raises ValueError where it is none (missing, cut, other)."""
     try:
         content = json.loads(path.read_bytes())
@@ -103,11 +142,11 @@ def read_truth(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: truncated or no json ({error}); fetch the file again") from error
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); check it") from error
-    _check_kind(path, content)
+    _check_kind(path, content, how)
     return dict(content)
 
 
-def _check_kind(path: Path, content: object) -> None:
+def _check_kind(path: Path, content: object, how: Rows) -> None:
     accepted = f"accepted: an object with lists {', '.join(_KEYS)} (COCO's person_keypoints json)"
     if not isinstance(content, dict):
         first = content[0] if isinstance(content, list) and content else None
@@ -120,11 +159,11 @@ def _check_kind(path: Path, content: object) -> None:
             raise ValueError(f"{path}: {key}: missing or no list of objects; {accepted}")
     for category in content["categories"]:
         if category.get("name") == "person":
-            if tuple(category.get("keypoints", ())) == SKELETON.keypoints:
+            if how.names(category) == how.skeleton.keypoints:
                 return
             raise ValueError(
                 f"{path}: categories: person has the keypoints {category.get('keypoints')}; "
-                f"accepted: {list(SKELETON.keypoints)}"
+                f"accepted: {list(how.skeleton.keypoints)}"
             )
     raise ValueError(f"{path}: categories: no person with keypoints; {accepted}")
 
@@ -134,27 +173,27 @@ def _person_categories(content: Mapping[str, Any]) -> dict[object, bool]:
     return {c.get("id"): c.get("name") == "person" for c in content["categories"]}
 
 
-def _keypoints(row: Mapping[str, Any]) -> np.ndarray | None:
+def _keypoints(row: Mapping[str, Any], how: Rows) -> np.ndarray | None:
     """[K, 3] float64 (x, y, visibility) or None where the row has no such numbers."""
     try:
         values = np.asarray(row.get("keypoints"), dtype=np.float64)
     except (TypeError, ValueError):
         return None
-    if values.shape != (3 * len(SKELETON.keypoints),) or not np.isfinite(values).all():
+    if values.shape != (3 * len(how.skeleton.keypoints),) or not np.isfinite(values).all():
         return None
     return values.reshape(-1, 3)
 
 
-def _to_pose(row: Mapping[str, Any], keypoints: np.ndarray | None) -> Pose:
+def _to_pose(row: Mapping[str, Any], keypoints: np.ndarray | None, how: Rows) -> Pose:
     if keypoints is None:
-        keypoints = np.zeros((len(SKELETON.keypoints), 3))
+        keypoints = np.zeros((len(how.skeleton.keypoints), 3))
     box = row.get("bbox")
     x, y, w, h = map(_number, box) if isinstance(box, list) and len(box) == 4 else (0.0,) * 4
     return Pose(
         keypoints_image=np.ascontiguousarray(keypoints[:, :2]),
         visibility=keypoints[:, 2].astype(np.int64),
         box_image=(x, y, w, h),
-        area=_number(row.get("area")),
+        area=_number(how.area(row)),
         is_crowd=bool(row.get("iscrowd", 0)),
         id=int(_number(row.get("id"))),
     )
@@ -163,8 +202,10 @@ def _to_pose(row: Mapping[str, Any], keypoints: np.ndarray | None) -> Pose:
 class _Rows:
     """The checks of one split's rows, one by one; what fails goes to `reject` with its reason."""
 
-    def __init__(self, split: str, reject: Reject, person: Mapping[object, bool]) -> None:
-        self.split, self.reject, self.person = split, reject, person
+    def __init__(
+        self, split: str, reject: Reject, person: Mapping[object, bool], how: Rows
+    ) -> None:
+        self.split, self.reject, self.person, self.how = split, reject, person, how
         self._seen: dict[str, set[object]] = {"image": set(), "person": set()}
 
     def images(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -191,12 +232,12 @@ class _Rows:
         return people
 
     def pose(self, row: Mapping[str, Any]) -> Pose | None:
-        keypoints = _keypoints(row)
+        keypoints = _keypoints(row, self.how)
         if reason := self._person_fault(row, keypoints):
             self._say("person", row.get("id"), row.get("image_id"), reason)
             return None
         self._seen["person"].add(row["id"])
-        return _to_pose(row, keypoints)
+        return _to_pose(row, keypoints, self.how)
 
     def reject_people_of_unusable_images(
         self, people: Mapping[object, Sequence[Mapping[str, Any]]]
@@ -225,13 +266,13 @@ class _Rows:
         if row["id"] in self._seen["person"]:
             return "duplicate id"
         if keypoints is None:
-            return _why_no_keypoints(row.get("keypoints"))
+            return _why_no_keypoints(row.get("keypoints"), self.how)
         if not np.isin(keypoints[:, 2], (0, 1, 2)).all():
             return "visibility other than 0, 1, 2"
         box = row.get("bbox")
         if not isinstance(box, list) or len(box) != 4:
             return "wrong number of values: box"
-        if not all(_is_finite(value) for value in (*box, row.get("area"))):
+        if not all(_is_finite(value) for value in (*box, self.how.area(row))):
             return "not finite: box or area"
         return None
 
@@ -239,8 +280,8 @@ class _Rows:
         self.reject(Rejected(self.split, kind, str(row_id), str(image_id), reason))
 
 
-def _why_no_keypoints(values: object) -> str:
-    right = isinstance(values, list) and len(values) == 3 * len(SKELETON.keypoints)
+def _why_no_keypoints(values: object, how: Rows) -> str:
+    right = isinstance(values, list) and len(values) == 3 * len(how.skeleton.keypoints)
     return "not finite: keypoints" if right else "wrong number of values: keypoints"
 
 
