@@ -17,7 +17,10 @@ STAGES = {"fetch", "prepare", "train", "evaluate", "compare", "promote"}
 RAY = {"train", "submit", "cluster"}
 MLFLOW = {"tracking", "registered_model"}  # the second travels with the registered model
 EVALUATION_SHARED = {"matches", "nms", "oks_matching", "people", "referee"}
-CODEC_SHARED = {"limb_drawing", "limb_grouping", "limb_peaks"}  # what a codec is made of
+CODEC_SHARED = {  # what codecs are made of
+    "limb_drawing", "limb_grouping", "limb_peaks",
+    "tag_drawing", "tag_grouping", "tag_peaks", "tag_refinement", "tag_sampling",
+}  # fmt: skip
 MODELS_SHARED = {"__init__", "layers", "heads", "losses", "cost", "weights"}
 
 

@@ -1,0 +1,252 @@
+"""Associative embedding: heatmaps of all people, and tags that say who each keypoint belongs to.
+
+Newell, Huang, Deng, NeurIPS 2017, arXiv:1611.05424; targets and inference of HigherHRNet (Cheng
+et al., CVPR 2020, arXiv:1908.10357, sections 3.3 and 3.4) and its code.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar, Literal, NamedTuple, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from data.codecs.tag_drawing import draw_heatmaps, draw_tags, mark_cells, sampled
+from data.codecs.tag_grouping import Grouping, group
+from data.codecs.tag_peaks import find_peaks, grid
+from data.codecs.tag_refinement import complete
+from data.resize import Resize
+from data.sample import Decoded, Fields, Outputs, Targets, WholeBatch
+from data.skeletons import SKELETONS, Skeleton
+
+Resolution = Literal["exact", "fast"]
+OUTWARDS = ("hip", "elbow", "wrist", "knee", "ankle")  # grouped after head and shoulders, so
+LARGEST = 1e4  # of what a network may paint
+
+
+class Prepared(NamedTuple):
+    """What grouping needs of a batch, on the host, finite: float32 heatmaps [B, K, h, w] at the
+    finest scale, tags [B, T, K, h', w'] of T passes; size: (width, height) they are read at."""
+
+    heatmaps: np.ndarray
+    tags: np.ndarray
+    size: tuple[int, int]
+
+
+class Found(NamedTuple):
+    """People of one image: points float32 [N, K, 2] in pixels of `Prepared.size`, scores float32
+    [N, K] (0: not found), pose_scores float32 [N]."""
+
+    points: np.ndarray
+    scores: np.ndarray
+    pose_scores: np.ndarray
+
+
+@dataclass(frozen=True)
+class AssociativeEmbedding:
+    """sigma in cells of every scale. A peak is above detection_threshold and the highest within
+    nms_kernel (odd) pixels; per keypoint the max_people highest count.
+
+    tag_threshold: from this distance on two tags are of two people. grouping: see `group`.
+    refine: keypoints that someone lacks are filled in, see `complete`. resolution "exact": all
+    fields are read as if enlarged to the input (the papers' numbers); "fast": at the cells of the
+    finest heatmaps.
+    """
+
+    sigma: float = 2.0
+    max_people: int = 30
+    detection_threshold: float = 0.1
+    tag_threshold: float = 1.0
+    nms_kernel: int = 5
+    grouping: Grouping = "gated"
+    refine: bool = True
+    resolution: Resolution = "exact"
+
+    whole_image: ClassVar[bool] = True
+    aligned: ClassVar[bool] = False
+    resize: ClassVar[Resize] = Resize("short", multiple=64)
+
+    def __post_init__(self) -> None:
+        _check("sigma", self.sigma, 0 < self.sigma <= 64, "above 0, at most 64")
+        _check("max_people", self.max_people, 1 <= self.max_people <= 1000, "1 to 1000")
+        low = self.detection_threshold
+        _check("detection_threshold", low, 0 <= low < LARGEST, "from 0")
+        _check("tag_threshold", self.tag_threshold, 0 < self.tag_threshold <= 100,
+               "above 0, at most 100")  # fmt: skip
+        odd = self.nms_kernel % 2 == 1 and 1 <= self.nms_kernel <= 99
+        _check("nms_kernel", self.nms_kernel, odd, "an odd number from 1 to 99")
+        for name, kind in (("grouping", Grouping), ("resolution", Resolution)):
+            given = getattr(self, name)
+            _check(name, repr(given), given in get_args(kind), ", ".join(get_args(kind)))
+
+    def channels(self, skeleton: Skeleton) -> dict[str, int]:
+        return {"heatmaps": len(skeleton.keypoints), "tags": len(skeleton.keypoints)}
+
+    def encode(
+        self, batch: WholeBatch, outputs: Outputs, input_size: tuple[int, int]
+    ) -> list[Targets]:
+        """Per stage, as its network paints them, on the batch's device:
+
+        heatmaps: target [B, K, h, w], weight [B, 1, h, w] from `keep`; tags: target int64
+        [B, N, K], the cell y * w + x, -1 where a keypoint is absent or outside, weight float32
+        [B, N, K]. Stages of one stride share their targets. Memory: see `draw_heatmaps`.
+        """
+        strides = {output.stride for stage in outputs for output in stage.values()}
+        drawn = {s: self._draw(batch, s, input_size) for s in strides}
+        return [{name: drawn[o.stride][name] for name, o in stage.items()} for stage in outputs]
+
+    def _draw(self, batch: WholeBatch, stride: int, input_size: tuple[int, int]) -> Targets:
+        size = input_size[0] // stride, input_size[1] // stride
+        points, seen = batch.keypoints_input, batch.visibility > 0
+        cells = mark_cells(points / stride, seen, size)
+        heatmaps = draw_heatmaps(cells, self.sigma, size)
+        keep = sampled(batch.keep, input_size, stride, size).to(heatmaps.dtype)
+        return {"heatmaps": (heatmaps, keep), "tags": (cells, (cells >= 0).to(heatmaps.dtype))}
+
+    def decode(self, stages: list[Fields], input_size: tuple[int, int]) -> Decoded:
+        """Everyone that the stages show; pose_scores: mean over all keypoints before refinement.
+
+        Heatmaps are averaged over scales (of each the last stage), tags are those of the last
+        stage that paints them. Values that are not finite count as 0. At most K * max_people
+        people of an image; see `find_peaks`, `group` and `complete` for what bounds the time.
+        """
+        prepared = self.prepare(stages, input_size)
+        images = range(len(prepared.heatmaps))
+        run: Callable[..., object] = _pool().map if len(images) > 1 else map
+        people: list[Found] = list(run(lambda n: self.people(prepared, n), images))  # type: ignore[call-overload]
+        scale = input_size[0] / prepared.size[0], input_size[1] / prepared.size[1]
+        return _decoded(people, scale, stages[-1]["heatmaps"].device)
+
+    def prepare(self, stages: list[Fields], input_size: tuple[int, int]) -> Prepared:
+        """The device's part: scales averaged, all finite, one copy to the host."""
+        tags = _finite([stage["tags"] for stage in stages if "tags" in stage][-1])
+        heatmaps = _of_all_scales(stages)
+        keypoints, (height, width) = heatmaps.shape[1], heatmaps.shape[2:]
+        passes = tags.shape[1] // keypoints
+        if not passes or tags.shape[1] != passes * keypoints:
+            raise ValueError(
+                f"associative_embedding: {tags.shape[1]} channels of tags for {keypoints} of "
+                "heatmaps; accepted: as many, or a whole number of times as many (merged passes)"
+            )
+        size = (width, height) if self.resolution == "fast" else input_size
+        apart = tags.unflatten(1, (passes, keypoints))
+        return Prepared(_on_host(heatmaps), _on_host(apart), size)
+
+    def people(self, prepared: Prepared, image: int) -> Found:
+        """The host's part, one image; may run beside others and beside the device's work."""
+        heatmaps, tags = prepared.heatmaps[image], prepared.tags[image]
+        cells = heatmaps.shape[:0:-1], tags.shape[:1:-1]
+        read = grid(cells[0], cells[1], prepared.size)
+        gated, order = self.grouping == "gated", grouping_order(len(heatmaps))
+        given = self.detection_threshold, self.nms_kernel, self.max_people, gated
+        peaks = find_peaks(heatmaps, tags, read, *given)
+        members = group(peaks, order, self.tag_threshold, self.grouping, self.max_people)
+        before = np.where(members >= 0, peaks.scores[np.arange(len(heatmaps)), members], 0)
+        points, scores = complete(heatmaps, tags, read, peaks, members, self.refine)
+        return Found(points, scores, before.mean(1, dtype=np.float32))
+
+    def mirror(self, stages: list[Fields], skeleton: Skeleton) -> list[Fields]:
+        """Fields of a mirrored image -> fields of the image itself; tags of every pass alike."""
+        order = skeleton.mirror
+        return [
+            {
+                name: field.flip(-1).unflatten(1, (-1, len(order)))[:, :, order].flatten(1, 2)
+                for name, field in stage.items()
+            }
+            for stage in stages
+        ]
+
+    def merge(self, stages: list[Fields], *others: list[Fields]) -> list[Fields]:
+        """One set of fields of several passes over an image: mirrored, or at other scales.
+
+        Heatmaps are averaged, those of another size resized to the first's. Tags [B, K, h, w] of
+        the passes are stacked, pass after pass: [B, T K, h, w], so that a keypoint's tag is a
+        vector; passes at another scale give heatmaps only (HigherHRNet's code).
+        """
+        return [
+            {
+                name: _merged([stage[name] for stage in same], stack=name == "tags")
+                for name in same[0]
+            }
+            for same in zip(stages, *others, strict=True)
+        ]
+
+    def paint(self, targets: list[Targets]) -> list[Fields]:
+        """What an ideal network would paint; tags: everywhere the nearest person's number, x 2."""
+        return [
+            {
+                name: draw_tags(target, stage["heatmaps"][0]) if name == "tags" else target
+                for name, (target, _) in stage.items()
+            }
+            for stage in targets
+        ]
+
+
+@cache
+def grouping_order(keypoints: int) -> tuple[int, ...]:
+    """Head and shoulders first, then hips, elbows, wrists, knees, ankles, by the names of the
+    skeleton with so many keypoints; as they come where there is none."""
+    named = [s.keypoints for s in SKELETONS.values() if len(s.keypoints) == keypoints]
+    if not named:
+        return tuple(range(keypoints))
+    parts = [name.rpartition("_")[2] for name in named[0]]
+    ranks = [OUTWARDS.index(part) + 1 if part in OUTWARDS else 0 for part in parts]
+    return tuple(sorted(range(keypoints), key=lambda k: ranks[k]))
+
+
+def _check(name: str, given: object, accepted: bool, what: str) -> None:
+    if not accepted:
+        raise ValueError(f"associative_embedding: {name}: given {given}, accepted: {what}")
+
+
+def _finite(field: Tensor) -> Tensor:
+    return torch.nan_to_num(field.float(), 0.0, 0.0, 0.0).clamp_(-LARGEST, LARGEST)
+
+
+def _mean(fields: Iterable[Tensor], size: Sequence[int]) -> Tensor:
+    """The mean of fields [B, C, ...], all brought to `size` (h, w)."""
+    alike = [
+        field
+        if field.shape[2:] == tuple(size)
+        else F.interpolate(field, size=tuple(size), mode="bilinear", align_corners=False)
+        for field in fields
+    ]
+    return alike[0] if len(alike) == 1 else sum(alike[1:], alike[0]) / len(alike)
+
+
+def _of_all_scales(stages: Sequence[Fields]) -> Tensor:
+    """Mean of the last heatmaps of each size, at the finest one's."""
+    last = {stage["heatmaps"].shape[2:]: stage["heatmaps"] for stage in stages}
+    finest = max(last, key=lambda size: size[0] * size[1])
+    return _mean(map(_finite, last.values()), finest)
+
+
+def _merged(passes: Sequence[Tensor], stack: bool) -> Tensor:
+    size = passes[0].shape[2:]
+    if stack:
+        return torch.cat([field for field in passes if field.shape[2:] == size], 1)
+    return _mean(passes, size)
+
+
+def _decoded(people: list[Found], scale: tuple[float, float], device: torch.device) -> Decoded:
+    points, scores, pose_scores = (np.concatenate(parts) for parts in zip(*people, strict=True))
+    rows = np.repeat(np.arange(len(people)), [len(found.scores) for found in people])
+    keypoints_input = (points * np.array(scale)).astype(np.float32)
+    arrays = (keypoints_input, scores, rows, pose_scores)
+    return Decoded(*(torch.from_numpy(array).to(device) for array in arrays))
+
+
+def _on_host(field: Tensor) -> np.ndarray:
+    return field.detach().contiguous().cpu().numpy()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="tags")
