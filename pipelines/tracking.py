@@ -179,6 +179,28 @@ def log_registered(
     return str(info.model_id), str(info.model_uri)
 
 
+def attach(
+    run_id: str | None, fingerprint: str, name: str, folder: Path, numbers: dict[str, float]
+) -> None:
+    """A folder and some numbers to a training's run, later than the training itself.
+
+    Says so and goes on where no server answers: the folder stays where it is.
+    """
+    for key, value in {**QUIET, **IMPATIENT}.items():
+        os.environ.setdefault(key, value)
+    try:
+        to = client()
+        run = find_run(to, run_id, fingerprint, name)
+        to.log_artifacts(run, str(folder), folder.name)
+        for metric, number in numbers.items():
+            to.log_metric(run, metric_name(metric), number)
+    except ValueError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a tracker raises, the work is done
+        reason = str(error).splitlines()[0][:200] if str(error) else repr(error)
+        print(f"tracking: {folder} is not attached to the run ({reason})", file=sys.stderr)
+
+
 def download(uri: str, name: str, version: str, part: str, folder: Path) -> Path:
     """Files below `part` of a registered version, brought to `folder`."""
     import mlflow

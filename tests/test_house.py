@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STAGES = {"fetch", "prepare", "train", "evaluate", "compare", "promote"}
 RAY = {"train", "submit", "cluster"}
 MLFLOW = {"tracking", "registered_model"}  # the second travels with the registered model
-EVALUATION_SHARED = {"matches", "nms", "oks_matching", "people", "referee"}
+EVALUATION_SHARED = {"errors", "matches", "nms", "oks_matching", "people", "referee"}
 CODEC_SHARED = {  # what codecs are made of
     "limb_drawing", "limb_grouping", "limb_peaks",
     "tag_drawing", "tag_grouping", "tag_peaks", "tag_refinement", "tag_sampling",

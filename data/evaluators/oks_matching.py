@@ -50,15 +50,28 @@ def match(
     the later is taken, as pycocotools does. `found` is sorted best first in each image.
     """
     outside = np.stack([_outside(truth.area, r) for r in ranges])
-    ignore = outside | truth.crowd | (truth.labelled == 0)  # [A, G]
-    shape = (len(ranges), len(thresholds), len(found))
-    hit, ignored = np.zeros(shape, bool), np.zeros(shape, bool)
+    ignore = outside | truth.crowd | (truth.labelled == 0)
+    away = np.stack([_outside(found.area, r) for r in ranges])
     pairs = all_pairs(truth, found, images, sigmas)
+    return match_people(truth, found, pairs, images, ignore, away, thresholds)
+
+
+def match_people(
+    truth: People,
+    found: People,
+    pairs: Pairs,
+    images: int,
+    ignore: np.ndarray,
+    away: np.ndarray,
+    thresholds: np.ndarray = THRESHOLDS,
+) -> Matching:
+    """`match` where who is ignored [A, G], and whose miss counts neither way [A, D], is given."""
+    shape = (len(ignore), len(thresholds), len(found))
+    hit, ignored = np.zeros(shape, bool), np.zeros(shape, bool)
     for group in _groups(truth, found, pairs, images):
         rows, best, people = _match_group(group, truth.crowd, ignore, thresholds)
         hit[:, :, rows] = best > 0
         ignored[:, :, rows] = (best > 0) & (best <= people)
-    away = np.stack([_outside(found.area, r) for r in ranges])
     ignored |= ~hit & away[:, None]
     positives = np.stack(
         [np.bincount(truth.image_index[~rows], minlength=images) for rows in ignore]

@@ -277,3 +277,30 @@ def test_names_and_params_as_mlflow_takes_them() -> None:
         "d": "[1, 2]",
     }
     assert len(flatten({"long": "x" * 9000})["long"]) == 6000
+
+
+def test_a_folder_hangs_on_the_training_run_later(
+    tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "load_params", lambda: {"tracking": {"uri": uri}})
+    folder = tmp_path / "analysis"
+    folder.mkdir()
+    (folder / "analysis.md").write_text("what goes wrong")
+    key = "a" * 64
+    tracking.attach(None, key, "some", folder, {"analysis/miss@gt": 0.25})
+    client = tracking.client(uri)
+    run = tracking.find_run(client, None, key, "some")
+    assert client.get_run(run).data.metrics == {"analysis/miss/gt": 0.25}
+    files = client.list_artifacts(run, "analysis")
+    assert [file.path for file in files] == ["analysis/analysis.md"]
+
+
+def test_a_silent_server_is_told_when_attaching_and_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def silent(uri: str | None = None) -> None:
+        raise ConnectionError("nobody answers")
+
+    monkeypatch.setattr(tracking, "client", silent)
+    tracking.attach("r1", KEY, "some", tmp_path, {})
+    assert "is not attached to the run (nobody answers)" in capsys.readouterr().err

@@ -1,0 +1,144 @@
+"""The analysis of predictions on drawn and on real people: page, numbers, pictures, MLflow."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from data import DATASETS
+from data.datasets.stick_figures import draw_split
+from data.evaluators.errors import KINDS
+from data.evaluators.oks import OksEvaluator
+from data.sample import Pose
+from data.table import write_table
+from pipelines import analyse, analysis, places, tracking
+from pipelines.detections import results_rows
+
+NAME = "some"
+
+
+@pytest.fixture
+def attached(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What would go to MLflow."""
+    calls: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(tracking, "attach", lambda *given: calls.append(given))
+    monkeypatch.setattr(analysis, "RESAMPLES", 20)
+    monkeypatch.setattr(analysis, "GROUP_RESAMPLES", 20)
+    return calls
+
+
+@pytest.fixture
+def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
+    draw_split(places.raw("stick_figures"), "val", 6, seed=5)
+    return "stick_figures"
+
+
+@pytest.fixture
+def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    if "LIMBER_REAL_DATA" not in os.environ:
+        pytest.skip("LIMBER_REAL_DATA names no folder")
+    monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
+    places.raw("coco").parent.mkdir(parents=True)
+    places.raw("coco").symlink_to(Path(os.environ["LIMBER_REAL_DATA"]) / "coco_mini")
+    return "coco"
+
+
+def evaluated(dataset: str, protocols: tuple[str, ...] = ("gt",), noise: float = 0.05) -> Path:
+    """results/<NAME>/evaluation of the truth moved about, as evaluate leaves it."""
+    raw, prepared, folder = places.raw(dataset), places.prepared(dataset), places.evaluated(NAME)
+    samples = list(DATASETS[dataset].samples(raw, "val"))
+    (prepared / "val").mkdir(parents=True)
+    ids = np.array([sample.image_id for sample in samples], np.int64)
+    paths = [str(sample.image_path.relative_to(raw)) for sample in samples]
+    write_table(prepared / "val" / "images.arrow", {"image_id": ids, "path": paths})
+    (prepared / "summary.json").write_text(json.dumps({"data_hash": "d" * 64}))
+    folder.mkdir(parents=True)
+    metrics: dict[str, float] = {}
+    for protocol in protocols:
+        evaluator, rows = OksEvaluator(DATASETS[dataset].SKELETON), []
+        for image, people in DATASETS[dataset].truth(raw, "val").items():
+            found = [shaken(pose, noise, image) for pose in people if pose.visibility.any()]
+            evaluator.add(image, found, people)
+            rows += results_rows({image: found})
+        (folder / f"predictions_{protocol}.json").write_text(json.dumps(rows))
+        evaluator.matches().save(folder / f"matches_{protocol}.npz")
+        metrics |= {f"{key}@{protocol}": value for key, value in evaluator.result().items()}
+    about = {"dataset": dataset, "split": "val", "data_hash": "d" * 64, "epoch": 3,
+             "run_id": "r1", "fingerprint": "f" * 64,
+             "protocol": {"evaluator": "oks", "keypoint_threshold": 0.2}}  # fmt: skip
+    (folder / "evaluation.json").write_text(json.dumps(about))
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    return folder
+
+
+def shaken(pose: Pose, noise: float, seed: int) -> Pose:
+    rng = np.random.default_rng(seed)
+    at = pose.keypoints_image + rng.normal(0, noise * np.sqrt(pose.area), (17, 2))
+    return replace(pose, keypoints_image=at, score=rng.random(), keypoint_scores=rng.random(17))
+
+
+@pytest.mark.parametrize("dataset", ["drawn", "real"])
+def test_page_numbers_and_pictures(
+    dataset: str, request: pytest.FixtureRequest, attached: list[tuple[Any, ...]]
+) -> None:
+    folder = evaluated(request.getfixturevalue(dataset), ("gt", "det"))
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert analyse.main([NAME]) == 0
+    made = folder.parent / "analysis"
+    numbers = json.loads((made / "analysis.json").read_text())["gt"]
+    assert numbers["intervals"]["AP"]["value"] == metrics["AP@gt"]
+    assert 0 < numbers["intervals"]["AP"]["low"] <= metrics["AP@gt"]
+    assert sum(numbers["errors"].values()) == pytest.approx(1)
+    assert 0 < numbers["errors"]["good"] < 1 and numbers["errors"]["jitter"] > 0.1
+    assert set(numbers["keypoints"]) == set(DATASETS["coco"].SKELETON.keypoints)
+    for by in ("size", "keypoints", "crowding"):
+        groups = [row for row in numbers["groups"] if row["by"] == by]
+        assert sum(row["people"] for row in groups) == numbers["people"], by
+    lost = [row["lost_oks"] for row in numbers["worst"]]
+    assert lost == sorted(lost, reverse=True) and 0 < len(lost) <= analyse.WORST
+    page = (made / "analysis.md").read_text()
+    assert "AP@gt" in page and "AP@det" in page and all(kind in page for kind in KINDS)
+    for name in ("errors_gt.png", "groups_det.png", numbers["worst"][0]["picture"]):
+        assert cv2.imread(str(made / name)).std() > 5, name
+        assert name in page
+    ((run, fingerprint, name, to, shares),) = attached
+    assert (run, fingerprint, name, to) == ("r1", "f" * 64, NAME, made)
+    assert shares["analysis/miss@gt"] == numbers["errors"]["miss"]
+
+
+def test_more_noise_more_errors(drawn: str, attached: list[tuple[Any, ...]]) -> None:
+    evaluated(drawn, noise=0.0)
+    analyse.main([NAME])
+    made = json.loads((places.evaluated(NAME).with_name("analysis") / "analysis.json").read_text())
+    assert made["gt"]["errors"]["good"] == 1.0
+    assert made["gt"]["worst"] == [], "nothing is wrong anywhere"
+    assert all(row["AP"]["value"] == pytest.approx(1) for row in made["gt"]["groups"])
+
+
+def test_wrong_input_is_named(
+    drawn: str, attached: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused() -> str:
+        assert analyse.main([NAME]) == 2
+        return capsys.readouterr().err
+
+    assert "evaluation: no evaluation in it" in refused()
+    folder = evaluated(drawn)
+    (places.prepared(drawn) / "summary.json").write_text(json.dumps({"data_hash": "e" * 64}))
+    assert "evaluated on data dddddddddddd, prepared is eeeeeeeeeeee" in refused()
+    (places.prepared(drawn) / "summary.json").write_text(json.dumps({"data_hash": "d" * 64}))
+    (folder / "predictions_gt.json").rename(folder / "away.json")
+    assert "no predictions_*.json" in refused()
+    about = json.loads((folder / "evaluation.json").read_text())
+    about["protocol"]["evaluator"] = "pckh"
+    (folder / "evaluation.json").write_text(json.dumps(about))
+    assert "scored by pckh, accepted: oks" in refused()
+    assert not folder.with_name("analysis").exists() and not attached
