@@ -10,10 +10,12 @@ from typing import Any
 
 from models.ca_hrnet import CAHRNet
 from models.cpn import CPN
+from models.higher_hrnet import HigherHRNet, HRNetBottomUp
 from models.hourglass import Hourglass
 from models.hrnet import HRNet
 from models.hsr_msnet import HSRMSNet
 from models.hsrnet import HSRNet
+from models.lightweight_openpose import LightweightOpenPose
 from models.losses import KeypointMSE, MaskedMSE, MaskedSSE, PullPush
 from models.pose_renet import PoseReNet
 from models.simple_baseline import SimpleBaseline
@@ -21,10 +23,13 @@ from models.simple_baseline import SimpleBaseline
 ARCHITECTURES: dict[str, Any] = {
     "ca_hrnet": CAHRNet,
     "cpn": CPN,
+    "higher_hrnet": HigherHRNet,
     "hourglass": Hourglass,
     "hrnet": HRNet,
+    "hrnet_bottom_up": HRNetBottomUp,
     "hsr_msnet": HSRMSNet,
     "hsrnet": HSRNet,
+    "lightweight_openpose": LightweightOpenPose,
     "simple_baseline": SimpleBaseline,
 }
 

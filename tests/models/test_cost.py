@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import families
 import pytest
 import torch
 from torch import nn
@@ -79,7 +80,7 @@ def test_a_layer_used_twice_counts_twice() -> None:
 
 @pytest.mark.parametrize("name", sorted(ARCHITECTURES))
 def test_counting_changes_nothing(name: str) -> None:
-    network = ARCHITECTURES[name]({"heatmaps": 17}, **ARCHITECTURES[name].VARIANTS["demo"])
+    network = ARCHITECTURES[name](families.channels(name), **ARCHITECTURES[name].VARIANTS["demo"])
     network.train()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     first = count(network, (96, 128))
