@@ -69,6 +69,8 @@ def put(content: dict[str, Any], path: str, value: object) -> dict[str, Any]:
         ("losses.heatmaps.stage_options", {"-1": {"topk": 8}}, "stage_options.-1.topk"),
         ("refine", "pose_rennet", "refine: given 'pose_rennet'"),
         ("refine", {"nam": "pose_renet"}, "did you mean 'name'"),
+        ("refine", {"name": "pose_renet", "options": {"agregation": "mean"}}, "'aggregation'"),
+        ("refine", {"name": "pose_renet", "options": {"aggregation": "sum"}}, "mean, conv"),
         ("input_size", [96, 100], "multiples of 32"),
         ("input_size", [96], "[width, height]"),
         ("augmentation.photometric", [{"name": "RandomBrightnes"}], "RandomBrightnes"),
