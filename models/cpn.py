@@ -51,7 +51,8 @@ LEVELS = 4  # strides 4, 8, 16, 32; index 0 is the finest throughout
 
 
 def conv_bn(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
-    return conv_bn_relu(inputs, outputs, kernel)[:2]
+    without_relu: nn.Sequential = conv_bn_relu(inputs, outputs, kernel)[:2]  # type: ignore[assignment]
+    return without_relu
 
 
 def enlarge(x: Tensor, like: Tensor) -> Tensor:

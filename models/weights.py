@@ -8,6 +8,8 @@ from __future__ import annotations
 import pickle
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -28,22 +30,30 @@ LEAST_SHARE = 0.9  # of the trunk's weights, below which a file is of another ne
 class LoadReport:
     """What a file gave a network: keys loaded, keys left out with the reason, keys not filled.
 
-    `share`: of the trunk's weights that were loaded. `str` tells it in three lines.
+    `share`: of the trunk's weights that were loaded; `due`: the same without the parts that the
+    architecture lets a file lack (`FRESH`); `fresh`: those of the missing keys that are of the
+    trunk, under the name of the part. `str` tells it in three lines, or four.
     """
 
     loaded: tuple[str, ...]
     left_out: dict[str, str]
     missing: tuple[str, ...]
     share: float
+    due: float
+    fresh: dict[str, str]
 
     def __str__(self) -> str:
-        reasons = [f"{_part(key)} ({reason})" for key, reason in self.left_out.items()]
         total = len(self.loaded) + len(self.missing)
-        return (
-            f"loaded {len(self.loaded)} of {total} tensors, {self.share:.1%} of the trunk\n"
-            f"left out {len(self.left_out)}: {_tally(reasons)}\n"
-            f"keep their initial values {len(self.missing)}: {_tally(map(_part, self.missing))}"
+        due = f" ({self.due:.1%} of what a file must fill)" if self.due != self.share else ""
+        missing = [self.fresh.get(key, _part(key)) for key in self.missing]
+        told = (
+            f"loaded {len(self.loaded)} of {total} tensors, {self.share:.1%} of the trunk{due}\n"
+            f"left out {len(self.left_out)}: {_tally(_reasons(self.left_out))}\n"
+            f"keep their initial values {len(self.missing)}: {_tally(missing)}"
         )
+        if self.fresh:
+            told += f"\nof the trunk start fresh {len(self.fresh)}: {_tally(self.fresh.values())}"
+        return told
 
 
 def read_state_dict(path: Path) -> State:
@@ -100,14 +110,18 @@ def load_trunk(
 ) -> LoadReport:
     """Copy what `state` shares with the network in name and shape; the rest is reported.
 
-    The trunk is the network without its `HEADS`. Raises ValueError, with the network untouched,
-    where less than the share `least` of the trunk's weights would be loaded. Print the report.
+    The trunk is the network without its `HEADS`; what matches its `FRESH` (patterns of keys, the
+    parts that no published file or only some of them fill) need not be in the file. Raises
+    ValueError, with the network untouched, where less than the share `least` of the other weights
+    of the trunk would be loaded. Print the report.
     """
     report = compare(network, state)
-    if not report.loaded or report.share < least:
+    if not report.loaded or report.due < least:
+        fresh: tuple[str, ...] = getattr(network, "FRESH", ())
+        without = f" (without {', '.join(fresh)}, which it may lack)" if fresh else ""
         raise ValueError(
-            f"{where}: not a {type(network).__name__} of this variant: fills "
-            f"{report.share:.1%} of its trunk, accepted: at least {least:.0%}; give the file of "
+            f"{where}: not a {type(network).__name__} of this variant: fills {report.due:.1%} "
+            f"of its trunk, accepted: at least {least:.0%}{without}; give the file of "
             f"this architecture and variant, or leave `pretrained` out to start without\n{report}"
         )
     _copy(network, state, report.loaded)
@@ -139,16 +153,58 @@ def compare(network: nn.Module, state: State) -> LoadReport:
             left_out[key] = "not in the network"
         elif value.shape != own[key].shape:
             left_out[key] = f"{_shape(value)} in the file, {_shape(own[key])} in the network"
+    for key in _orphans(network, state.keys() - left_out.keys()):
+        left_out[key] = "its convolution is not loaded"
     filled = {key: None for key in state if key not in left_out}
     missing = tuple(key for key in own if key not in filled and not key.endswith(COUNTER))
-    return LoadReport(tuple(filled), left_out, missing, _trunk_share(network, filled.keys()))
+    whole, due = _shares(network, filled.keys())
+    fresh = _fresh(network, missing)
+    return LoadReport(tuple(filled), left_out, missing, whole, due, fresh)
 
 
-def _trunk_share(network: nn.Module, filled: Collection[str]) -> float:
-    heads = tuple(f"{head}." for head in getattr(network, "HEADS", ()))
-    sizes = {k: v.numel() for k, v in network.named_parameters() if not k.startswith(heads)}
-    given = sum(size for key, size in sizes.items() if key in filled)
-    return given / max(sum(sizes.values()), 1)
+def _orphans(network: nn.Module, filled: Collection[str]) -> list[str]:
+    """Keys of every BatchNorm whose convolution, right before it, would not be filled.
+
+    Its statistics are of that convolution: where shapes happen to fit, they are of another one.
+    """
+    orphans = []
+    for path, module in network.named_modules():
+        prefix = f"{path}." if path else ""
+        for (conv, before), (norm, after) in pairwise(module.named_children()):
+            pair = isinstance(before, nn.modules.conv._ConvNd)
+            pair = pair and isinstance(after, nn.modules.batchnorm._BatchNorm)
+            if pair and f"{prefix}{conv}.weight" not in filled:
+                orphans += [key for key in filled if key.startswith(f"{prefix}{norm}.")]
+    return orphans
+
+
+def _is_of(key: str, heads: Iterable[str]) -> bool:
+    return key.startswith(tuple(f"{head}." for head in heads))
+
+
+def _pattern(network: nn.Module, key: str) -> str | None:
+    """The pattern of `FRESH` that the key matches."""
+    patterns: tuple[str, ...] = getattr(network, "FRESH", ())
+    return next((pattern for pattern in patterns if fnmatchcase(key, pattern)), None)
+
+
+def _fresh(network: nn.Module, missing: Iterable[str]) -> dict[str, str]:
+    """Missing keys of the trunk -> the name of their part."""
+    heads = getattr(network, "HEADS", ())
+    trunk = [key for key in missing if not _is_of(key, heads)]
+    return {key: _pattern(network, key) or _part(key) for key in trunk}
+
+
+def _shares(network: nn.Module, filled: Collection[str]) -> tuple[float, float]:
+    """Shares of weights that are filled: of the trunk, of what of it a file must fill."""
+    heads = getattr(network, "HEADS", ())
+    trunk = {k: v.numel() for k, v in network.named_parameters() if not _is_of(k, heads)}
+    must = {key: size for key, size in trunk.items() if _pattern(network, key) is None}
+
+    def share(sizes: dict[str, int]) -> float:
+        return sum(n for key, n in sizes.items() if key in filled) / max(sum(sizes.values()), 1)
+
+    return share(trunk), share(must)
 
 
 def _copy(network: nn.Module, state: State, keys: Iterable[str]) -> None:
@@ -165,6 +221,16 @@ def _shape(tensor: Tensor) -> str:
 def _part(key: str) -> str:
     """`stage4.2.fuse_layers.1.0.weight` -> `stage4`: what a reader wants to hear of."""
     return key.split(".")[0]
+
+
+def _reasons(left_out: dict[str, str]) -> list[str]:
+    """Part and reason of each key; of a part whose shapes differ, the first one's."""
+    first: dict[tuple[str, str], str] = {}
+    told = []
+    for key, reason in left_out.items():
+        kind = (_part(key), "shapes" if reason.startswith("[") else reason)
+        told.append(f"{kind[0]} ({first.setdefault(kind, reason)})")
+    return told
 
 
 def _tally(names: Iterable[str], most: int = 8) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import families
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -30,7 +31,7 @@ PUBLISHED = [
 def build(name: str, seed: int = 0, keypoints: int = 17, variant: str = "demo") -> nn.Module:
     torch.manual_seed(seed)
     architecture = ARCHITECTURES[name]
-    return architecture({"heatmaps": keypoints}, **architecture.VARIANTS[variant])
+    return architecture(families.channels(name, keypoints), **architecture.VARIANTS[variant])
 
 
 def same(network: nn.Module, state: dict[str, Tensor]) -> bool:
@@ -200,3 +201,136 @@ def test_a_pickle_that_runs_code_is_refused(
         with pytest.raises(ValueError, match=f"{name}: not a torch checkpoint, or one that holds"):
             read_state_dict(tmp_path / name)
     assert not (tmp_path / "bomb").exists()
+
+
+def manifest(name: str) -> dict[str, Tensor]:
+    """A published file's names and shapes, without values."""
+    shapes = json.loads((MANIFESTS / f"{name}.json").read_text())
+    return {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
+
+
+def resnet(depth: int) -> dict[str, Tensor]:
+    """torchvision's ImageNet file."""
+    state = manifest(f"simplebaseline_r{depth}_coco17")
+    heads = tuple(f"{head}." for head in SimpleBaseline.HEADS)
+    state = {key: value for key, value in state.items() if not key.startswith(heads)}
+    classifier = {"fc.weight": (1000, 2048), "fc.bias": (1000,)}
+    return state | {k: torch.empty(v, device="meta") for k, v in classifier.items()}
+
+
+def meta(name: str, variant: str) -> nn.Module:
+    with torch.device("meta"):
+        return build(name, variant=variant)
+
+
+def parts(keys: Iterable[str]) -> set[str]:
+    return {key.split(".")[0] for key in keys}
+
+
+def test_detnet_fills_the_trunk_of_hsrnet() -> None:
+    network, state = meta("hsrnet", "59"), manifest("detnet59_imagenet")
+    report = load_trunk(network, state)
+    assert set(report.left_out) == {"fc.weight", "fc.bias"}
+    assert (len(report.loaded), report.share, report.fresh) == (len(state) - 2, 1.0, {})
+    assert parts(report.missing) == set(network.HEADS)
+    assert str(report).splitlines()[1] == "left out 2: fc (not in the network) x2"
+
+
+@pytest.mark.parametrize(("variant", "depth"), [("59", 50), ("110", 101), ("161", 152)])
+def test_resnet_fills_the_first_stages_of_hsrnet(variant: str, depth: int) -> None:
+    network = meta("hsrnet", variant)
+    report = load_trunk(network, resnet(depth))
+    assert report.due == 1.0
+    assert 0.4 < report.share < 0.9
+    first = {k for k in resnet(depth) if parts([k]) <= {"conv1", "bn1", *network.names}}
+    assert set(report.loaded) == first
+    assert set(report.fresh.values()) == {"layer4.*", "layer5.*"}
+    assert set(report.missing) - set(report.fresh) == {
+        key for key in report.missing if key.startswith(network.HEADS)
+    }
+    text = str(report)
+    assert f"{report.share:.1%} of the trunk (100.0% of what a file must fill)" in text
+    assert "of the trunk start fresh 100: layer4.* x50, layer5.* x50" in text
+    assert len(text) < 1200
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "state"),
+    [
+        ("hsrnet", "110", resnet(50)),
+        ("hsrnet", "59", manifest("hrnet_w32_coco17")),
+        ("hsr_msnet", "59", manifest("hrnet_w32_coco17")),
+        ("cpn", "r101", resnet(50)),
+        ("ca_hrnet", "w32", manifest("hrnet_w48_coco17")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_a_file_may_lack_does_not_let_others_in(
+    name: str, variant: str, state: dict[str, Tensor]
+) -> None:
+    with pytest.raises(ValueError, match="of its trunk, accepted: at least 90%"):
+        load_trunk(meta(name, variant), state)
+
+
+@pytest.mark.parametrize("name", ["simple_baseline", "cpn"])
+@pytest.mark.parametrize(("variant", "depth"), [("r50", 50), ("r101", 101)])
+def test_resnet_fills_whole_trunks(name: str, variant: str, depth: int) -> None:
+    network = meta(name, variant)
+    report = load_trunk(network, resnet(depth))
+    assert set(report.left_out) == {"fc.weight", "fc.bias"}
+    assert (report.share, parts(report.missing)) == (1.0, set(network.HEADS))
+
+
+@pytest.mark.parametrize(
+    ("state", "later"),
+    [(resnet(50), set()), (manifest("detnet59_imagenet"), {"layer4", "layer5"})],
+    ids=["resnet", "detnet"],
+)
+def test_hsr_msnet_takes_what_is_the_same_layer(state: dict[str, Tensor], later: set[str]) -> None:
+    report = load_trunk(meta("hsr_msnet", "59"), state)
+    assert report.due == 1.0
+    for key in report.loaded:  # and no norm of a convolution that is another one here
+        assert parts([key]) <= {"conv1", "bn1"} | later or ".downsample." in key, key
+    assert parts(report.loaded) == {"conv1", "bn1", "layer1", "layer2", "layer3"} | later
+    assert report.left_out["layer1.0.bn3.weight"] == "its convolution is not loaded"
+
+
+def imagenet_hrnet() -> dict[str, Tensor]:
+    """The trunk's ImageNet file: all fusions of the last module, and a classifier."""
+    state = {k: v for k, v in manifest("hrnet_w32_coco17").items() if "final_layer" not in k}
+    others = {
+        f"stage4.2.fuse_layers.{k.split('.', 3)[3]}": v
+        for k, v in state.items()
+        if k.startswith("stage4.1.fuse_layers.") and not k.startswith("stage4.1.fuse_layers.0.")
+    }
+    further = ("incre_modules.0.0.conv1.weight", "downsamp_modules.0.0.weight", "classifier.weight")
+    more = {key: torch.empty(8, 8, device="meta") for key in further}
+    head = {"final_layer.0.weight": torch.empty(2048, 1024, 1, 1, device="meta")}
+    return state | others | more | head
+
+
+@pytest.mark.parametrize("name", ["hrnet", "ca_hrnet"])
+def test_imagenet_hrnet_with_its_extra_keys(name: str) -> None:
+    state = imagenet_hrnet()
+    report = load_trunk(meta(name, "w32"), state)
+    assert set(report.left_out.values()) == {"not in the network"}
+    assert parts(report.left_out) == {
+        "stage4", "incre_modules", "downsamp_modules", "classifier", "final_layer"
+    }  # fmt: skip
+    assert len(report.loaded) + len(report.left_out) == len(state)
+    assert report.due == 1.0
+    head = [key for key in report.missing if ".ca." not in key]
+    assert head == ["final_layer.weight", "final_layer.bias"]
+    if name == "ca_hrnet":
+        assert set(report.fresh.values()) == {"*.ca.*"}
+        assert f"of the trunk start fresh {len(report.fresh)}: *.ca.* x" in str(report)
+
+
+def test_statistics_of_another_convolution_are_left_out() -> None:
+    donor, options = build("simple_baseline", seed=1), SimpleBaseline.VARIANTS["demo"]
+    torch.manual_seed(2)
+    network = SimpleBaseline({"heatmaps": 17}, **options | {"deconv_kernel": 2})
+    report = load_trunk(network, donor.state_dict())
+    assert report.left_out["deconv_layers.1.running_var"] == "its convolution is not loaded"
+    assert "deconv_layers.1.weight" in report.missing
+    assert report.share == 1.0
