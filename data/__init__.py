@@ -6,6 +6,7 @@ from data.codecs.associative_embedding import AssociativeEmbedding
 from data.codecs.heatmap import HeatmapCodec
 from data.codecs.part_affinity_fields import PartAffinityFields
 from data.datasets import coco, crowdpose, mpii, stick_figures
+from data.datasets.mixture import Mixture
 from data.evaluators.crowdpose import CrowdPoseEvaluator
 from data.evaluators.oks import OksEvaluator
 from data.evaluators.pckh import PckhEvaluator
@@ -15,6 +16,7 @@ DATASETS: dict[str, Any] = {
     "stick_figures": stick_figures,
     "mpii": mpii,
     "crowdpose": crowdpose,
+    "coco_mpii": Mixture({"coco": coco, "mpii": mpii}),
 }
 CODECS: dict[str, type] = {
     "heatmap": HeatmapCodec,

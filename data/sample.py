@@ -60,7 +60,9 @@ class Sample:
     """One image of a data set with all its people; crowd regions are poses with `is_crowd`.
 
     `ignore` holds, per region that training must not count as background (crowds, people without
-    keypoints), COCO's own segmentation (polygons or RLE).
+    keypoints), COCO's own segmentation (polygons or RLE). Width and height are 0 where no file
+    tells them. clip: boxes are cut to the image, as COCO's loaders do; else they are views that an
+    annotator chose and may leave it.
     """
 
     image_id: int
@@ -69,6 +71,7 @@ class Sample:
     height: int
     poses: tuple[Pose, ...] = ()
     ignore: tuple[object, ...] = field(default=())
+    clip: bool = True
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from data import CODECS, DATASETS, EVALUATORS
+from data.datasets.mixture import Mixture
 from data.transforms import Augmentation, check_photometric
 from models import ARCHITECTURES, LOSSES, REFINEMENTS
 
@@ -98,6 +99,11 @@ def _check_evaluation(recipe: Recipe, where: str) -> None:
             f"{where}: augmentation: given one of "
             f"{'crops' if whole else 'whole images'}, accepted with codec {recipe.codec.name!r}: "
             f"{'one with `view: whole_image`' if whole else 'one without `view`'}"
+        )
+    if isinstance(DATASETS[recipe.dataset], Mixture) and getattr(kind, "whole_image", False):
+        raise ValueError(
+            f"{where}: codec: {recipe.codec.name!r} reads whole images, the mixture "
+            f"{recipe.dataset} draws single people; accepted: a top-down codec"
         )
     if evaluator.by_person and getattr(kind, "whole_image", False):
         raise ValueError(

@@ -18,6 +18,7 @@ from typing import Any
 
 from data import DATASETS
 from data.datasets import stick_figures
+from data.datasets.mixture import Mixture
 from data.sample import Layout
 from pipelines import places
 from pipelines.download import bring, extract, list_s3
@@ -66,6 +67,9 @@ def dataset_settings(dataset: str) -> dict[str, Any]:
 def fetch(dataset: str, settings: Mapping[str, Any]) -> None:
     target = places.raw(dataset)
     with whole_folder(target) as folder:
+        if isinstance(module := DATASETS[dataset], Mixture):
+            (folder / "manifest.json").write_text(json.dumps(_link_members(module, folder)))
+            return
         if dataset == "stick_figures":
             _draw(folder, settings)
         else:
@@ -116,6 +120,17 @@ def _draw(folder: Path, settings: Mapping[str, Any]) -> None:
         tally = Tally(f"draw {split}", count, "images")
         stick_figures.draw_split(folder, split, count, seed, tell=tally.add)
         tally.close()
+
+
+def _link_members(mixture: Mixture, folder: Path) -> dict[str, Any]:
+    """Links to the members' raw data; the manifest: digests of theirs."""
+    manifests = {name: places.raw(name) / "manifest.json" for name in mixture.members}
+    for name, manifest in manifests.items():
+        if not manifest.is_file():
+            raise ValueError(f"{manifest.parent}: not fetched; run `python -m pipelines.fetch "
+                             f"{name}` first, of which the mixture is made")  # fmt: skip
+        (folder / name).symlink_to(manifest.parent)
+    return {"members": {name: file_digest(path) for name, path in manifests.items()}}
 
 
 def _bring(dataset: str, source: object, folder: Path, target: Path) -> None:

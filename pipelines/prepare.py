@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from data import DATASETS
+from data.datasets.mixture import Mixture
 from data.sample import Rejected
 from data.skeletons import Skeleton
 from pipelines import places
 from pipelines.folders import file_digest, whole_folder
 from pipelines.preview import write_preview
 from pipelines.recipe import load_params
-from pipelines.splits import Split, bad_row_share, read_split
+from pipelines.splits import Split, bad_row_share, read_split, weigh
 from pipelines.tables import write_split
 
 
@@ -33,20 +34,25 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if len(arguments) != 1 or arguments[0].startswith("-"):
             raise ValueError(f"given {' '.join(arguments)!r}; usage: pipelines.prepare DATASET")
-        prepare(arguments[0], _bad_row_limit(arguments[0]))
+        settings = _settings(arguments[0])
+        prepare(arguments[0], _bad_row_limit(arguments[0], settings), settings.get("weights"))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _bad_row_limit(dataset: str) -> float:
+def _settings(dataset: str) -> dict[str, Any]:
     settings = load_params().get("datasets", {}).get(dataset)
     if dataset not in DATASETS or not isinstance(settings, dict):
         raise ValueError(
             f"params.yaml: datasets.{dataset}: not there or on no menu; "
             f"accepted: {', '.join(DATASETS)}"
         )
+    return settings
+
+
+def _bad_row_limit(dataset: str, settings: Mapping[str, Any]) -> float:
     limit = settings.get("bad_row_limit", 0.0)
     if not isinstance(limit, int | float) or not 0 <= limit <= 1:
         where = f"params.yaml: datasets.{dataset}.bad_row_limit"
@@ -54,15 +60,22 @@ def _bad_row_limit(dataset: str) -> float:
     return float(limit)
 
 
-def prepare(dataset: str, bad_row_limit: float) -> None:
-    """Raises ValueError where the raw data are not there, or too bad to be used."""
+def prepare(dataset: str, bad_row_limit: float, weights: object = None) -> None:
+    """Raises ValueError where the raw data are not there, or too bad to be used.
+
+    weights: of a mixture's members, how often each of their people is trained on in an epoch.
+    """
     module, raw, target = DATASETS[dataset], places.raw(dataset), places.prepared(dataset)
+    if isinstance(module, Mixture):
+        weights = module.check_weights(weights, f"params.yaml: datasets.{dataset}.weights")
     if not raw.is_dir():
         raise ValueError(f"{raw}: no such folder; run `python -m pipelines.fetch {dataset}`")
     with whole_folder(target) as folder:
         splits = []
         for name in module.SPLITS:
             split = read_split(module, dataset, name, raw)
+            if isinstance(weights, dict) and name == "train":
+                weigh(split, module, weights)
             write_split(folder / name, split, module.SKELETON)
             splits.append(split)
         rejected = [row for split in splits for row in split.rejected]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from data.datasets.mixture import COPY, Mixture, drawn_rows
 from data.sample import Pose, Rejected, Sample
 from pipelines.image_check import Seen, Told, check_images
 
@@ -26,11 +27,6 @@ class Split:
     ignore: list[tuple[int, Pose, object]] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     persons: int = 0  # all rows that could be read, crowds and people without keypoints too
-    clip: bool = True  # boxes to the image, as the data set's own loaders do
-
-    def box(self, pose: Pose, width: int, height: int) -> Box | None:
-        """What the loader crops by; None where there is nothing to crop."""
-        return clip_box(pose, width, height) if self.clip else whole_box(pose)
 
     @property
     def counts(self) -> dict[str, Any]:
@@ -47,7 +43,7 @@ class Split:
 
 
 def read_split(module: Any, dataset: str, name: str, raw: Path) -> Split:
-    split = Split(name, raw, clip=module.CLIP_BOXES)
+    split = Split(name, raw)
     samples = list(module.samples(raw, name, split.rejected.append))
     told = [Told(str(s.image_path), s.width, s.height) for s in samples]
     seen = check_images(told, f"{dataset} {name}: check")
@@ -79,7 +75,7 @@ def _take(split: Split, sample: Sample, seen: Seen) -> None:
     for pose in sample.poses:
         if pose.is_crowd or not pose.visibility.any():
             split.ignore.append((row, pose, next(regions)))
-        elif box := split.box(pose, seen.width, seen.height):
+        elif box := crop_box(pose, seen, sample.clip):
             split.people.append((row, pose, box))
         else:
             reason = "box empty or outside the image"
@@ -99,8 +95,22 @@ def clip_box(pose: Pose, width: int, height: int) -> Box | None:
     return (x1, y1, x2 - x1, y2 - y1) if pose.area > 0 and x2 > x1 and y2 > y1 else None
 
 
-def whole_box(pose: Pose) -> Box | None:
-    """The box as it stands, where an annotator's centre and scale say what is cropped."""
+def weigh(split: Split, mixture: Mixture, weights: Mapping[str, float]) -> None:
+    """Leaves each member weight x its people: some out, or some more than once under other ids."""
+    paths = [split.images[row].image_path for row, _, _ in split.people]
+    member = [mixture.member_of(split.root, path) for path in paths]
+    rows, copies = drawn_rows(member, weights)
+    people = [split.people[row] for row in rows]
+    split.people = [
+        (row, replace(pose, id=pose.id + int(copy) * COPY), box)
+        for (row, pose, box), copy in zip(people, copies, strict=True)
+    ]
+
+
+def crop_box(pose: Pose, seen: Seen, clip: bool) -> Box | None:
+    """What the loader crops by; None where there is nothing to crop."""
+    if clip:
+        return clip_box(pose, seen.width, seen.height)
     return pose.box_image if pose.area > 0 else None
 
 

@@ -43,8 +43,9 @@ def write_split(folder: Path, split: Split, skeleton: Skeleton) -> None:
         ),
         "visibility": np.array([pose.visibility for pose in poses], np.int8),
     }
-    if not split.clip:
-        columns["border"] = np.zeros(len(rows), np.int8)
+    border = np.array([split.images[row].clip for row in rows], np.int8)
+    if not border.all():
+        columns["border"] = border
     write_table(folder / "persons.arrow", columns)
     _write_ignore(folder / "ignore.arrow", split)
 

@@ -20,7 +20,6 @@ from data.skeletons import COCO, Skeleton
 
 SKELETON = COCO
 SPLITS = ("train", "val")
-CLIP_BOXES = True  # to the image, as the official loaders do
 LAYOUT = Layout(
     told="COCO's official layout (annotations/person_keypoints_{train,val}2017.json, train2017/, "
     "val2017/, optionally person_detection_results/*.json)",

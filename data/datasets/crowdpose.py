@@ -18,7 +18,6 @@ from data.skeletons import CROWDPOSE
 
 SKELETON = CROWDPOSE
 SPLITS = ("train", "val", "trainval", "test")
-CLIP_BOXES = True
 ROWS = coco.Rows(CROWDPOSE, others=(("head", "top_head"),), box_share=0.53)
 FOLDERS = ("json", "annotations")
 LAYOUT = Layout(

@@ -25,7 +25,6 @@ from data.skeletons import MPII
 
 SKELETON = MPII
 SPLITS = ("train", "val")
-CLIP_BOXES = False  # centre and scale are the annotators' own: the view may leave the image
 MAT = "mpii_human_pose_v1_u12_1.mat"
 LAYOUT = Layout(
     told="MPII as HRNet's tools (annot/{train,valid}.json, annot/gt_valid.mat) or the official "
@@ -78,7 +77,7 @@ def samples(root: Path, split: str, reject: Reject = accept) -> Iterator[Sample]
     for image_id, poses in people.items():
         regions: tuple[object, ...] = tuple([] for pose in poses if not pose.visibility.any())
         path = root / "images" / names[image_id]
-        yield Sample(image_id, path, 0, 0, tuple(poses), regions)
+        yield Sample(image_id, path, 0, 0, tuple(poses), regions, clip=False)
 
 
 def truth(root: Path, split: str) -> dict[int, list[Pose]]:

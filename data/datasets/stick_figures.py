@@ -18,26 +18,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from data.datasets.coco import (
-    CLIP_BOXES,
-    SKELETON,
-    SPLITS,
-    images_folder,
-    samples,
-    truth,
-    truth_file,
-)
+from data.datasets.coco import SKELETON, SPLITS, images_folder, samples, truth, truth_file
 
-__all__ = [
-    "CLIP_BOXES",
-    "SKELETON",
-    "SPLITS",
-    "draw_image",
-    "draw_split",
-    "samples",
-    "truth",
-    "truth_file",
-]
+__all__ = ["SKELETON", "SPLITS", "draw_image", "draw_split", "samples", "truth", "truth_file"]
 
 Colour = tuple[int, int, int]
 Points = dict[str, np.ndarray]  # name -> (x, y, depth towards the viewer)
