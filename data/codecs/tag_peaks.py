@@ -139,12 +139,16 @@ def _high_cells(heat, threshold, high):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _enlarge(canvas, heat, cells, y_axis, x_axis, threshold, reach):  # type: ignore[no-untyped-def]
     """Pixels above the threshold of these cells into the canvas (a border of `reach` around)."""
-    width = heat.shape[1]
+    height, width = heat.shape
     for cell in cells:
         row, column = cell // width, cell % width
-        for y in range(y_axis.start[row], y_axis.start[row + 1]):
-            for x in range(x_axis.start[column], x_axis.start[column + 1]):
-                value = pixel(heat, y_axis, x_axis, y, x)
+        below, right = min(row + 1, height - 1), min(column + 1, width - 1)
+        a, b, c, d = heat[row, column], heat[row, right], heat[below, column], heat[below, right]
+        for x in range(x_axis.start[column], x_axis.start[column + 1]):
+            near, far = x_axis.weights[x, 0], x_axis.weights[x, 1]
+            upper, lower = near * a + far * b, near * c + far * d
+            for y in range(y_axis.start[row], y_axis.start[row + 1]):
+                value = y_axis.weights[y, 0] * upper + y_axis.weights[y, 1] * lower
                 if value > threshold:
                     canvas[y + reach, x + reach] = value
 
@@ -167,6 +171,13 @@ def _look(  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _is_highest(canvas, y, x, reach, first_only):  # type: ignore[no-untyped-def]
     value = canvas[y + reach, x + reach]
+    if reach and (  # most pixels lie on a slope
+        canvas[y + reach, x + reach - 1] > value
+        or canvas[y + reach, x + reach + 1] > value
+        or canvas[y + reach - 1, x + reach] > value
+        or canvas[y + reach + 1, x + reach] > value
+    ):
+        return False
     for i in range(2 * reach + 1):
         for j in range(2 * reach + 1):
             other = canvas[y + i, x + j]

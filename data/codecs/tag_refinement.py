@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from data.codecs.tag_peaks import Grid, Peaks, pixel, tag_at
+from data.codecs.tag_peaks import Grid, Peaks, pixel
 
 SIDE = 32  # pixels of a block's side
 SLACK = 1e-5  # of bounds, above the rounding of what they bound
@@ -63,89 +63,126 @@ def _fill(heatmaps, tags, heat_y, heat_x, tag_y, tag_x, known, places, scores): 
     """Missing keypoints (place -1) of every person get a place and a score, if they have one."""
     passes = tags.shape[0]
     down, across = -(-len(heat_y.cells) // SIDE), -(-len(heat_x.cells) // SIDE)
-    highest, upper = np.empty((down, across)), np.empty((down, across))
-    low, high = np.empty((passes, down, across)), np.empty((passes, down, across))
+    highest, away = np.empty((down, across), np.float32), np.empty((down, across))
+    low = np.empty((passes, down, across), np.float32)
+    high = np.empty_like(low)
     for k in range(places.shape[1]):
         if not (places[:, k] < 0).any():
             continue
-        _bound(heatmaps[k], tags[:, k], heat_y, heat_x, tag_y, tag_x, highest, low, high)
+        _extremes(heatmaps[k], heat_y.cells[:, 0], heat_y.cells[:, 1],
+                  heat_x.cells[:, 0], heat_x.cells[:, 1], low[0], highest)  # fmt: skip
+        for t in range(passes):
+            rows, columns = tag_y.weights.shape[1] - 1, tag_x.weights.shape[1] - 1
+            _extremes(tags[t, k], tag_y.first, tag_y.first + rows,
+                      tag_x.first, tag_x.first + columns, low[t], high[t])  # fmt: skip
         for n in range(len(places)):
-            if places[n, k] >= 0:
-                continue
-            _hope(highest, low, high, known[n], upper)
-            place, height = _search(
-                heatmaps[k], tags[:, k], heat_y, heat_x, tag_y, tag_x, known[n], upper
-            )
-            if height > 0:
-                places[n, k], scores[n, k] = place, height
+            if places[n, k] < 0:
+                _least_distance(low, high, known[n], away)
+                place, height = _search(
+                    heatmaps[k], tags[:, k], heat_y, heat_x, tag_y, tag_x, known[n], highest, away
+                )
+                if height > 0:
+                    places[n, k], scores[n, k] = place, height
 
 
 @njit(cache=True, nogil=True)
-def _bound(heat, tags, heat_y, heat_x, tag_y, tag_x, highest, low, high):  # type: ignore[no-untyped-def]
-    """Of each block the highest cell of the heatmap, lowest and highest of each pass's tags."""
-    down, across = highest.shape
-    runs = tag_y.weights.shape[1], tag_x.weights.shape[1]
-    for i in range(down):
-        y, y_last = i * SIDE, min((i + 1) * SIDE, len(heat_y.cells)) - 1
-        for j in range(across):
-            x, x_last = j * SIDE, min((j + 1) * SIDE, len(heat_x.cells)) - 1
-            near = heat[
-                heat_y.cells[y, 0] : heat_y.cells[y_last, 1] + 1,
-                heat_x.cells[x, 0] : heat_x.cells[x_last, 1] + 1,
-            ]
-            highest[i, j] = near.max()
-            for t in range(len(tags)):
-                field = tags[
-                    t,
-                    tag_y.first[y] : tag_y.first[y_last] + runs[0],
-                    tag_x.first[x] : tag_x.first[x_last] + runs[1],
-                ]
-                low[t, i, j], high[t, i, j] = field.min(), field.max()
+def _extremes(field, top, bottom, left, right, low, high):  # type: ignore[no-untyped-def]
+    """The lowest and the highest of all cells that the pixels of each block are made of.
+
+    top, bottom: first and last cell of each pixel along y; left, right: along x.
+    """
+    width = field.shape[1]
+    least, most = np.empty(width, field.dtype), np.empty(width, field.dtype)
+    for i in range(low.shape[0]):
+        last = min((i + 1) * SIDE, len(top)) - 1
+        least[:], most[:] = field[top[i * SIDE]], field[top[i * SIDE]]
+        for y in range(top[i * SIDE] + 1, bottom[last] + 1):
+            for x in range(width):
+                least[x] = min(least[x], field[y, x])
+                most[x] = max(most[x], field[y, x])
+        for j in range(low.shape[1]):
+            end = right[min((j + 1) * SIDE, len(left)) - 1] + 1
+            low[i, j] = least[left[j * SIDE] : end].min()
+            high[i, j] = most[left[j * SIDE] : end].max()
 
 
 @njit(cache=True, nogil=True)
-def _hope(highest, low, high, tag, upper):  # type: ignore[no-untyped-def]
-    """The most that heatmap - round(distance) can be in each block, for a person of this tag."""
-    for i in range(highest.shape[0]):
-        for j in range(highest.shape[1]):
+def _least_distance(low, high, tag, away):  # type: ignore[no-untyped-def]
+    """The least that round(distance) can be in each block, for a person of this tag."""
+    for i in range(away.shape[0]):
+        for j in range(away.shape[1]):
             squared = 0.0
             for t in range(len(tag)):
                 gap = max(low[t, i, j] - tag[t], tag[t] - high[t, i, j]) - SLACK
                 squared += max(gap, 0.0) ** 2
-            slack = SLACK * (1 + abs(highest[i, j]))
-            upper[i, j] = highest[i, j] + slack - np.rint(np.sqrt(squared))
+            away[i, j] = np.rint(np.sqrt(squared))
 
 
 @njit(cache=True, nogil=True)
-def _search(heat, tags, heat_y, heat_x, tag_y, tag_x, tag, upper):  # type: ignore[no-untyped-def]
+def _search(heat, tags, heat_y, heat_x, tag_y, tag_x, tag, highest, away):  # type: ignore[no-untyped-def]
     """(place, height) of the highest heatmap - round(distance): the most hopeful block first."""
-    first = np.argmax(upper)
+    hopes = highest + SLACK * (1 + np.abs(highest)) - away
+    first = np.argmax(hopes)
     best, place, height = -np.inf, np.int64(-1), np.float32(0)
-    for turn in range(-1, upper.size):
+    for turn in range(-1, hopes.size):
         block = first if turn < 0 else turn
-        if (turn == first) or upper.flat[block] < best:
+        i, j = block // hopes.shape[1], block % hopes.shape[1]
+        if turn == first or hopes[i, j] < best:
             continue
-        best, place, height = _search_block(
-            heat, tags, heat_y, heat_x, tag_y, tag_x, tag,
-            block // upper.shape[1], block % upper.shape[1], best, place, height,
-        )  # fmt: skip
+        values = _heat_block(heat, heat_y, heat_x, i, j)
+        if values.max() - away[i, j] < best:
+            continue
+        squared = np.zeros(values.shape)
+        for t in range(len(tag)):
+            _add_squares(squared, tags[t], tag_y, tag_x, tag[t], i, j)
+        for y in range(values.shape[0]):
+            for x in range(values.shape[1]):
+                value = values[y, x] - np.rint(np.sqrt(squared[y, x]))
+                here = (i * SIDE + y) * len(heat_x.cells) + j * SIDE + x
+                if value > best or (value == best and here < place):
+                    best, place, height = value, here, values[y, x]
     return place, height
 
 
 @njit(cache=True, nogil=True)
-def _search_block(  # type: ignore[no-untyped-def]
-    heat, tags, heat_y, heat_x, tag_y, tag_x, tag, i, j, best, place, height
-):
-    width = len(heat_x.cells)
-    for y in range(i * SIDE, min((i + 1) * SIDE, len(heat_y.cells))):
-        for x in range(j * SIDE, min((j + 1) * SIDE, width)):
-            here = pixel(heat, heat_y, heat_x, y, x)
-            if here < best:
-                continue
-            squared = 0.0
-            for t in range(len(tag)):
-                squared += (tag_at(tags[t], tag_y, tag_x, y, x) - tag[t]) ** 2
-            value = here - np.rint(np.sqrt(squared))
-            if value > best or (value == best and y * width + x < place):
-                best, place, height = value, y * width + x, here
-    return best, place, height
+def _heat_block(heat, y_axis, x_axis, i, j):  # type: ignore[no-untyped-def]
+    """float32: the pixels of a block, at most SIDE x SIDE: `pixel`'s sums in its order."""
+    y, y_last = i * SIDE, min((i + 1) * SIDE, len(y_axis.cells)) - 1
+    x, x_last = j * SIDE, min((j + 1) * SIDE, len(x_axis.cells)) - 1
+    top, bottom = y_axis.cells[y, 0], y_axis.cells[y_last, 1]
+    rows = np.empty((bottom - top + 1, x_last - x + 1), np.float32)
+    for r in range(rows.shape[0]):
+        for c in range(rows.shape[1]):
+            left, right = x_axis.cells[x + c, 0], x_axis.cells[x + c, 1]
+            near, far = x_axis.weights[x + c, 0], x_axis.weights[x + c, 1]
+            rows[r, c] = near * heat[top + r, left] + far * heat[top + r, right]
+    values = np.empty((y_last - y + 1, x_last - x + 1), np.float32)
+    for r in range(values.shape[0]):
+        upper, lower = rows[y_axis.cells[y + r, 0] - top], rows[y_axis.cells[y + r, 1] - top]
+        near, far = y_axis.weights[y + r, 0], y_axis.weights[y + r, 1]
+        for c in range(values.shape[1]):
+            values[r, c] = near * upper[c] + far * lower[c]
+    return values
+
+
+@njit(cache=True, nogil=True)
+def _add_squares(squared, field, y_taps, x_taps, tag, i, j):  # type: ignore[no-untyped-def]
+    """Adds (tag - field)^2 at each pixel of a block: `tag_at`'s sums in its order."""
+    y, x = i * SIDE, j * SIDE
+    down, across = y_taps.weights.shape[1], x_taps.weights.shape[1]
+    top = y_taps.first[y]
+    rows = np.zeros((y_taps.first[y + squared.shape[0] - 1] + down - top, squared.shape[1]))
+    for r in range(rows.shape[0]):
+        for c in range(rows.shape[1]):
+            for tap in range(across):
+                cell = x_taps.first[x + c] + tap
+                rows[r, c] += x_taps.weights[x + c, tap] * field[top + r, cell]
+    values = np.empty(squared.shape[1])
+    for r in range(squared.shape[0]):
+        values[:] = 0
+        for tap in range(down):
+            weight, row = y_taps.weights[y + r, tap], rows[y_taps.first[y + r] + tap - top]
+            for c in range(len(values)):
+                values[c] += weight * row[c]
+        for c in range(len(values)):
+            squared[r, c] += (values[c] - tag) ** 2
