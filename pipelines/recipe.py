@@ -18,6 +18,7 @@ from pipelines.strict import LATER, nearest, plain, read
 
 Kind = TypeVar("Kind")
 Pixels = Literal["imagenet_rgb", "imagenet_bgr", "openpose_bgr"]
+MOST_MEMBERS = 3  # of a mixture, as many as dvc.yaml names
 Options = dict[str, Any]  # keyword arguments of a plug, checked against its own signature
 
 
@@ -217,6 +218,21 @@ def run_entry(recipe: Recipe) -> dict[str, Any]:
     return {"dataset": recipe.dataset, "models": padded(recipe)}
 
 
+def sources(recipe: Recipe) -> list[str]:
+    """The data sets that are fetched for a recipe: its own, or the members of its mixture."""
+    from data import DATASETS
+
+    return list(getattr(DATASETS[recipe.dataset], "members", [recipe.dataset]))
+
+
+def mixture_entry(recipe: Recipe) -> dict[str, Any]:
+    """What `run.mixtures` of params.yaml holds for a recipe; members padded for dvc.yaml."""
+    members = sources(recipe)
+    if members == [recipe.dataset]:
+        return {}
+    return {recipe.dataset: {"members": [*members, *members[-1:] * (MOST_MEMBERS - len(members))]}}
+
+
 def check_run(name: str, recipe: Recipe) -> None:
     """ValueError where `run:` of params.yaml says something else of a recipe than its file."""
     run = load_params().get("run", {})
@@ -227,8 +243,15 @@ def check_run(name: str, recipe: Recipe) -> None:
             f"params.yaml: run.recipes.{name}: given {entry}, accepted: {expected} "
             f"(what recipes/{name}.yaml says; `make repro RECIPE={name}` writes it)"
         )
-    if entry is not None and recipe.dataset not in run.get("datasets", []):
-        raise ValueError(f"params.yaml: run.datasets: {recipe.dataset!r} is missing ({name})")
+    mixtures = mixture_entry(recipe)
+    missing = [d for d in sources(recipe) if d not in run.get("datasets", [])]
+    if entry is not None and missing:
+        raise ValueError(f"params.yaml: run.datasets: {missing[0]!r} is missing ({name})")
+    for dataset, members in mixtures.items() if entry is not None else ():
+        given = run.get("mixtures", {}).get(dataset)
+        if given != members:
+            raise ValueError(f"params.yaml: run.mixtures.{dataset}: given {given}, accepted: "
+                             f"{members} ({name})")  # fmt: skip
 
 
 def add_to_run(name: str, recipe: Recipe) -> None:
@@ -248,8 +271,8 @@ def add_to_run(name: str, recipe: Recipe) -> None:
         entry = CommentedMap(run_entry(recipe))
         entry.fa.set_flow_style()
         run["recipes"][name] = entry
-        if recipe.dataset not in run["datasets"]:
-            run["datasets"].append(recipe.dataset)
+        run["datasets"] += [d for d in sources(recipe) if d not in run["datasets"]]
+        run.setdefault("mixtures", {}).update(mixture_entry(recipe))
         with path.open("w") as file:
             editor.dump(content, file)
         print(f"params.yaml: {name} added to what runs", flush=True)
