@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,12 @@ def _people_of_boxes(found: Predictions, on: Validation, threshold: float) -> np
     return page_of_people(people, on.skeleton)
 
 
-def _people_of_images(found: Predictions, on: Validation, _: float) -> np.ndarray:
+def _people_of_images(found: Predictions, on: Validation, threshold: float) -> np.ndarray:
     poses = people_by_image(found, on.image_ids)
     chosen = np.linspace(0, len(on.paths) - 1, min(WHOLE_PICTURED, len(on.paths)))
     drawn = []
     for row in np.unique(chosen.astype(int)):
-        people = poses[int(on.image_ids[row])]
+        people = [_sure(pose, threshold) for pose in poses[int(on.image_ids[row])]]
         image = draw_poses(read_image(str(on.paths[row])), people, on.skeleton)
         drawn.append((image, f"{len(people)} people"))
     return page_of_pictures(drawn)
@@ -79,6 +80,11 @@ def draw_fields(
 def _of(stages: Sequence[Fields], n: int) -> list[dict[str, np.ndarray]]:
     """The fields of one image, as arrays."""
     return [{k: f[n].float().cpu().numpy() for k, f in stage.items()} for stage in stages]
+
+
+def _sure(pose: Pose, threshold: float) -> Pose:
+    assert pose.keypoint_scores is not None
+    return replace(pose, visibility=np.where(pose.keypoint_scores > threshold, 2, 0))
 
 
 def draw_batch(path: Path, batch: Batch | WholeBatch, skeleton: Skeleton) -> None:
