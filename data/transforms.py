@@ -119,9 +119,12 @@ def move(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return moved
 
 
-def crop(image: np.ndarray, matrix: np.ndarray, input_size: tuple[int, int]) -> np.ndarray:
-    """The view uint8 [H, W, 3], bilinear, black outside; image [H, W, 3], or 4 with a filler."""
-    view = cv2.warpAffine(image, matrix, input_size, flags=cv2.INTER_LINEAR)
+def crop(
+    image: np.ndarray, matrix: np.ndarray, input_size: tuple[int, int], fill: int = 0
+) -> np.ndarray:
+    """The view uint8 [H, W, 3], bilinear, `fill` outside; image [H, W, 3], or 4 with a filler."""
+    border = (fill,) * 4
+    view = cv2.warpAffine(image, matrix, input_size, flags=cv2.INTER_LINEAR, borderValue=border)
     return view if view.shape[2] == 3 else cv2.cvtColor(view, cv2.COLOR_RGBA2RGB)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -144,7 +144,11 @@ class WholeImageDataset(Dataset[WholeItem]):
     """Images of a prepared split that have people; `dataset[row]` or `dataset[epoch, row]`.
 
     input_size: (width, height); without augmentation the plain view, its reference side filled.
+    fill: grey outside the image; outside: whether losses count there.
     """
+
+    fill: ClassVar[int] = 0
+    outside: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -186,13 +190,13 @@ class WholeImageDataset(Dataset[WholeItem]):
         matrix = view_matrix(view, self.input_size, aligned=False)
         to_image = invert(matrix)
         rows = lowest_row(to_image, self.input_size)
-        image = crop(self._read(self.people.path(row), rows), matrix, self.input_size)
+        image = crop(self._read(self.people.path(row), rows), matrix, self.input_size, self.fill)
         if self.photometric.plugs:
             image = self.photometric(image, seed)
         keypoints, visibility = self.people.poses(row)
         if view.flip:
             keypoints, visibility = keypoints[:, self._mirror], visibility[:, self._mirror]
-        keep = keep_of(self.people.unlabelled(row), matrix, self.input_size)
+        keep = keep_of(self.people.unlabelled(row), matrix, self.input_size, self.outside)
         moved = move(matrix, keypoints).astype(np.float32)
         return WholeItem(image, moved, visibility, keep, place, to_image)
 
@@ -238,12 +242,21 @@ def draw_whole_view(
     )
 
 
-def keep_of(unlabelled: np.ndarray, matrix: np.ndarray, input_size: tuple[int, int]) -> np.ndarray:
-    """uint8 [H / 2, W / 2] of an input: 1 inside the image, except over `unlabelled` [h, w]."""
+def keep_of(
+    unlabelled: np.ndarray,
+    matrix: np.ndarray,
+    input_size: tuple[int, int],
+    outside: bool = False,
+) -> np.ndarray:
+    """uint8 [H / 2, W / 2] of an input: 1 except over `unlabelled` [h, w] of the image.
+
+    outside: what lies outside the image counts too, as background.
+    """
     to_cells = matrix / KEEP_STRIDE
     size = input_size[0] // KEEP_STRIDE, input_size[1] // KEEP_STRIDE
     counted = np.subtract(1, unlabelled, dtype=np.uint8) * np.uint8(255)
-    warped = cv2.warpAffine(counted, to_cells, size, flags=cv2.INTER_LINEAR)
+    border = 255 if outside else 0
+    warped = cv2.warpAffine(counted, to_cells, size, flags=cv2.INTER_LINEAR, borderValue=border)
     return (warped > 127).astype(np.uint8)
 
 

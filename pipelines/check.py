@@ -98,7 +98,7 @@ def _check_evaluation(recipe: Recipe, where: str) -> None:
         raise ValueError(
             f"{where}: augmentation: given one of "
             f"{'crops' if whole else 'whole images'}, accepted with codec {recipe.codec.name!r}: "
-            f"{'one with `view: whole_image`' if whole else 'one without `view`'}"
+            f"{'one with a `view`: whole_image or person_crop' if whole else 'one without `view`'}"
         )
     if isinstance(DATASETS[recipe.dataset], Mixture) and getattr(kind, "whole_image", False):
         raise ValueError(

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 
+from data.person_crops import PersonCropAugmentation
 from data.transforms import Augmentation, Plug
 from data.whole_image import WholeImageAugmentation
 from pipelines.places import REPOSITORY
@@ -155,7 +156,7 @@ class Recipe:
     architecture: Architecture
     codec: Plug
     losses: dict[str, FieldLoss]
-    augmentation: Augmentation | WholeImageAugmentation
+    augmentation: Augmentation | WholeImageAugmentation | PersonCropAugmentation
     optimizer: Optimizer
     schedule: Schedule
     training: Training

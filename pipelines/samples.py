@@ -12,6 +12,8 @@ from torch.utils.data import Dataset
 
 from data import DATASETS
 from data.loader import TopDownDataset, collate
+from data.person_crops import PersonCropAugmentation
+from data.person_views import PersonViewDataset
 from data.sample import Batch, WholeBatch
 from data.whole_image import WholeImageDataset, collate_whole
 from pipelines.recipe import Recipe
@@ -21,7 +23,7 @@ from pipelines.recipe import Recipe
 class Samples:
     """A split's samples, how they become a batch, and what their rows are called outside.
 
-    ids [N]: person ids of crops, image ids of whole images.
+    ids [N]: person ids of crops and views around people, image ids of whole images.
     """
 
     dataset: Dataset[Any]
@@ -45,6 +47,9 @@ def samples_of(
     skeleton = DATASETS[recipe.dataset].SKELETON
     changes: Any = recipe.augmentation if augmented else None
     place = (prepared, raw, split, size, skeleton)
+    if isinstance(changes, PersonCropAugmentation):
+        views = PersonViewDataset(*place, augmentation=changes, seed=seed)
+        return Samples(views, collate_whole, views.people.persons["person_id"][views.rows])
     if codec.whole_image:
         whole = WholeImageDataset(*place, augmentation=changes, seed=seed)
         return Samples(whole, collate_whole, whole.people.images["image_id"][whole.rows])
