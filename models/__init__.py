@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from models.ae_hourglass import AEHourglass
 from models.ca_hrnet import CAHRNet
 from models.cpn import CPN
 from models.higher_hrnet import HigherHRNet, HRNetBottomUp
@@ -17,10 +18,12 @@ from models.hsr_msnet import HSRMSNet
 from models.hsrnet import HSRNet
 from models.lightweight_openpose import LightweightOpenPose
 from models.losses import KeypointMSE, MaskedMSE, MaskedSSE, PullPush
+from models.openpose import OpenPose
 from models.pose_renet import PoseReNet
 from models.simple_baseline import SimpleBaseline
 
 ARCHITECTURES: dict[str, Any] = {
+    "ae_hourglass": AEHourglass,
     "ca_hrnet": CAHRNet,
     "cpn": CPN,
     "higher_hrnet": HigherHRNet,
@@ -30,6 +33,7 @@ ARCHITECTURES: dict[str, Any] = {
     "hsr_msnet": HSRMSNet,
     "hsrnet": HSRNet,
     "lightweight_openpose": LightweightOpenPose,
+    "openpose": OpenPose,
     "simple_baseline": SimpleBaseline,
 }
 
