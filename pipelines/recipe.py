@@ -213,10 +213,8 @@ def load_params() -> dict[str, Any]:
 
 
 def run_entry(recipe: Recipe) -> dict[str, Any]:
-    """What `run:` of params.yaml holds of a recipe, for DVC: its data set, its network's files."""
-    from pipelines.network_files import padded
-
-    return {"dataset": recipe.dataset, "models": padded(recipe)}
+    """What `run:` of params.yaml holds of a recipe, for DVC."""
+    return {"dataset": recipe.dataset}
 
 
 def sources(recipe: Recipe) -> list[str]:

@@ -51,11 +51,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "params.yaml", folder)
     text = (ROOT / "dvc.yaml").read_text()
     text = text.replace("python -m pipelines.fetch --weights", "python fake.py weights")
-    (folder / "dvc.yaml").write_text(text.replace("python -m pipelines.", "python fake.py "))
+    text = text.replace("python -m pipelines.", "python fake.py ")
+    (folder / "dvc.yaml").write_text(text.replace("fake.py code", "-m pipelines.code"))
+    shutil.copy(ROOT / ".dvcignore", folder)
     (folder / "fake.py").write_text(FAKE_STAGE)
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["run"]["datasets"].append("coco")
-    params["run"]["recipes"]["overfit_hrnet_coco"] = {"dataset": "coco", "models": ["hrnet"] * 4}
+    params["run"]["recipes"]["overfit_hrnet_coco"] = {"dataset": "coco"}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     dvc(folder, "init", "-q")
@@ -106,19 +108,32 @@ def test_one_data_set_touches_no_other(checkout: Path) -> None:
 
 
 def test_one_architecture_re_trains_only_its_recipes(checkout: Path) -> None:
-    edit(checkout / "models/simple_baseline.py", "\n", "\n# changed\n")
-    assert {s for s in repro(checkout) if "@" in s} == {"train@demo_simple_baseline"}
+    edit(checkout / "models/simple_baseline.py", "\n", "\n# a comment\n")
+    assert repro(checkout) == set()
+    edit(
+        checkout / "models/simple_baseline.py", "\nclass Simple", "\nCHANGED = 1\n\n\nclass Simple"
+    )
+    assert {s for s in repro(checkout) if "train@" in s} == {"train@demo_simple_baseline"}
 
 
 def test_what_an_architecture_extends_re_trains_it_too(checkout: Path) -> None:
+    text = (checkout / "recipes/demo_hrnet.yaml").read_text()
+    (checkout / "recipes/demo_ca_hrnet.yaml").write_text(
+        text.replace("name: hrnet", "name: ca_hrnet")
+    )
     params = yaml.safe_load((checkout / "params.yaml").read_text())
-    files = ["hrnet", "simple_baseline", "simple_baseline", "simple_baseline"]
-    params["run"]["recipes"]["demo_hrnet"]["models"] = files
+    params["run"]["recipes"]["demo_ca_hrnet"] = {"dataset": "stick_figures"}
     (checkout / "params.yaml").write_text(yaml.safe_dump(params))
-    assert repro(checkout) >= {"train@demo_hrnet"}
-    edit(checkout / "models/simple_baseline.py", "\n", "\n# changed again\n")
-    both = {"train@demo_hrnet", "train@demo_simple_baseline"}
-    assert {s for s in repro(checkout) if "@" in s} == both
+    assert {s for s in repro(checkout) if "train@" in s} == {"train@demo_ca_hrnet"}
+    edit(checkout / "models/hrnet.py", "\nclass HRNet(", "\nCHANGED = 1\nclass HRNet(")
+    ours = {"train@demo_hrnet", "train@demo_ca_hrnet", "train@overfit_hrnet_coco"}
+    assert {s for s in repro(checkout) if "train@" in s} == ours
+
+
+def test_another_codec_re_trains_nothing_of_heatmaps(checkout: Path) -> None:
+    file = checkout / "data/codecs/associative_embedding.py"
+    file.write_text(file.read_text() + "\nCHANGED = 1\n")
+    assert repro(checkout) == set()
 
 
 def test_the_cluster_of_params_re_runs_nothing(checkout: Path) -> None:

@@ -23,13 +23,15 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, folder / name, ignore=skip)
     text = (ROOT / "dvc.yaml").read_text()
     text = text.replace("python -m pipelines.fetch --weights", "python fake.py weights")
-    (folder / "dvc.yaml").write_text(text.replace("python -m pipelines.", "python fake.py "))
+    text = text.replace("python -m pipelines.", "python fake.py ")
+    (folder / "dvc.yaml").write_text(text.replace("fake.py code", "-m pipelines.code"))
+    shutil.copy(ROOT / ".dvcignore", folder)
     (folder / "fake.py").write_text(FAKE_STAGE)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["run"] = {
         "datasets": ["coco", "mpii"],
         "mixtures": {"coco_mpii": {"members": ["coco", "mpii", "mpii"]}},
-        "recipes": {NAME: {"dataset": "coco_mpii", "models": ["hrnet"] * 4}},
+        "recipes": {NAME: {"dataset": "coco_mpii"}},
     }
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)

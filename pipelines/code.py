@@ -1,0 +1,105 @@
+"""Which code decides a recipe's result: digests per recipe, so that DVC re-runs no more than that.
+
+python -m pipelines.code     writes data/store/code/RECIPE/{train,evaluate}.json
+
+A digest is of what Python reads: comments and docstrings change none.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from data import CODECS, EVALUATORS
+from models import ARCHITECTURES, LOSSES, REFINEMENTS
+from pipelines import places
+from pipelines.folders import whole_folder
+from pipelines.places import REPOSITORY
+from pipelines.recipe import Recipe, load_params, load_recipe
+
+LOOP = ("worker", "step", "parts", "optimizer", "validation", "predictor")
+SCORING = ("evaluate", "trained", "detections", "predictor")
+FEEDS = {False: ("data/loader.py",), True: ("data/loader.py", "data/whole_image.py")}
+MENUS = ("data/__init__.py", "models/__init__.py")  # a new line on a menu changes no result
+
+
+def main(_: Sequence[str]) -> int:
+    try:
+        write_code(list(load_params()["run"]["recipes"]))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def write_code(names: Sequence[str]) -> None:
+    with whole_folder(places.home() / "data" / "store" / "code") as part:
+        for name in names:
+            recipe = load_recipe(name)
+            (part / name).mkdir()
+            for stage, files in (("train", trains(recipe)), ("evaluate", scores(recipe))):
+                digests = {str(path.relative_to(REPOSITORY)): digest(path) for path in files}
+                text = json.dumps(digests, indent=2, sort_keys=True)
+                (part / name / f"{stage}.json").write_text(text + "\n")
+
+
+def trains(recipe: Recipe) -> list[Path]:
+    """Files that decide what a training of the recipe ends with."""
+    plugs = [ARCHITECTURES[recipe.architecture.name], CODECS[recipe.codec.name]]
+    plugs += [LOSSES[loss.name] for loss in recipe.losses.values()]
+    plugs += [REFINEMENTS[recipe.refine.name]] if recipe.refine else []
+    feeds = FEEDS[CODECS[recipe.codec.name].whole_image]  # type: ignore[attr-defined]
+    return closure([*plugs_files(plugs), *(REPOSITORY / path for path in feeds)], LOOP)
+
+
+def scores(recipe: Recipe) -> list[Path]:
+    """Files that decide how a trained network of the recipe scores."""
+    plugs = [ARCHITECTURES[recipe.architecture.name], CODECS[recipe.codec.name]]
+    return closure(plugs_files([*plugs, EVALUATORS[recipe.evaluation.evaluator]]), SCORING)
+
+
+def plugs_files(plugs: Iterable[type]) -> list[Path]:
+    return [Path(inspect.getfile(plug)).resolve() for plug in plugs]
+
+
+def closure(first: Sequence[Path], roof: Sequence[str]) -> list[Path]:
+    """Files with all that they import of the wings, at any depth, and some of the roof's own."""
+    found, left = {REPOSITORY / "pipelines" / f"{name}.py" for name in roof}, list(first)
+    while left:
+        path = left.pop()
+        if path not in found:
+            found.add(path)
+            left += imported(path)
+    return sorted(found - {REPOSITORY / menu for menu in MENUS})
+
+
+def imported(path: Path) -> list[Path]:
+    """Files of the wings that one of them imports."""
+    tree = ast.parse(path.read_text())
+    modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    files = (REPOSITORY.joinpath(*module.split(".")).with_suffix(".py") for module in modules)
+    return [file for file in files if file.is_file()]
+
+
+def digest(path: Path) -> str:
+    """sha256 of what the file does: without comments and docstrings."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_text(body[0]):
+            body[0] = ast.Pass()
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _is_text(node: ast.stmt) -> bool:
+    constant = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(constant, ast.Constant) and isinstance(constant.value, str)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
