@@ -1,6 +1,6 @@
-"""Which code decides a recipe's result: digests per recipe, so that DVC re-runs no more than that.
+"""Which code decides a result: digests per recipe and data set, so that DVC re-runs no more.
 
-python -m pipelines.code     writes data/store/code/RECIPE/{train,evaluate}.json
+python -m pipelines.code     data/store/code/RECIPE/{train,evaluate}.json, datasets/NAME.json
 
 A digest is of what Python reads: comments and docstrings change none.
 """
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from data import CODECS, EVALUATORS
+from data import CODECS, DATASETS, EVALUATORS
 from models import ARCHITECTURES, LOSSES, REFINEMENTS
 from pipelines import places
 from pipelines.folders import whole_folder
@@ -23,6 +23,7 @@ from pipelines.places import REPOSITORY
 from pipelines.recipe import Recipe, load_params, load_recipe
 
 LOOP = ("worker", "step", "parts", "optimizer", "validation", "predictor")
+PREPARING = ("prepare", "splits", "tables", "image_check")
 SCORING = ("evaluate", "trained", "detections", "predictor")
 FEEDS = {False: ("data/loader.py",), True: ("data/loader.py", "data/whole_image.py")}
 MENUS = ("data/__init__.py", "models/__init__.py")  # a new line on a menu changes no result
@@ -30,22 +31,42 @@ MENUS = ("data/__init__.py", "models/__init__.py")  # a new line on a menu chang
 
 def main(_: Sequence[str]) -> int:
     try:
-        write_code(list(load_params()["run"]["recipes"]))
+        run = load_params()["run"]
+        write_code(list(run["recipes"]), [*run["datasets"], *run.get("mixtures", {})])
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def write_code(names: Sequence[str]) -> None:
+def write_code(recipes: Sequence[str], datasets: Sequence[str]) -> None:
     with whole_folder(places.home() / "data" / "store" / "code") as part:
-        for name in names:
+        (part / "datasets").mkdir()
+        for name in datasets:
+            write_digests(part / "datasets" / f"{name}.json", prepares(name))
+        for name in recipes:
             recipe = load_recipe(name)
             (part / name).mkdir()
-            for stage, files in (("train", trains(recipe)), ("evaluate", scores(recipe))):
-                digests = {str(path.relative_to(REPOSITORY)): digest(path) for path in files}
-                text = json.dumps(digests, indent=2, sort_keys=True)
-                (part / name / f"{stage}.json").write_text(text + "\n")
+            write_digests(part / name / "train.json", trains(recipe))
+            write_digests(part / name / "evaluate.json", scores(recipe))
+
+
+def write_digests(path: Path, files: Sequence[Path]) -> None:
+    digests = {str(file.relative_to(REPOSITORY)): digest(file) for file in files}
+    path.write_text(json.dumps(digests, indent=2, sort_keys=True) + "\n")
+
+
+def prepares(dataset: str) -> list[Path]:
+    """Files that decide the tables of a data set; of a mixture those of its members too."""
+    if dataset not in DATASETS:
+        raise ValueError(
+            f"params.yaml: run: given data set {dataset!r}, accepted: {', '.join(DATASETS)}"
+        )
+    kind = DATASETS[dataset]
+    kinds = [kind, *getattr(kind, "members", {}).values()]
+    modules = [k if inspect.ismodule(k) else type(k) for k in kinds]
+    files = [Path(inspect.getfile(module)).resolve() for module in modules]
+    return closure([*files, REPOSITORY / "data" / "table.py"], PREPARING)
 
 
 def trains(recipe: Recipe) -> list[Path]:

@@ -116,6 +116,11 @@ def test_one_architecture_re_trains_only_its_recipes(checkout: Path) -> None:
     assert {s for s in repro(checkout) if "train@" in s} == {"train@demo_simple_baseline"}
 
 
+def test_a_new_data_set_touches_no_other(checkout: Path) -> None:
+    edit(checkout / "data/datasets/mpii.py", "\nSKELETON =", "\nCHANGED = 1\nSKELETON =")
+    assert repro(checkout) == set()
+
+
 def test_what_an_architecture_extends_re_trains_it_too(checkout: Path) -> None:
     text = (checkout / "recipes/demo_hrnet.yaml").read_text()
     (checkout / "recipes/demo_ca_hrnet.yaml").write_text(
@@ -128,6 +133,12 @@ def test_what_an_architecture_extends_re_trains_it_too(checkout: Path) -> None:
     edit(checkout / "models/hrnet.py", "\nclass HRNet(", "\nCHANGED = 1\nclass HRNet(")
     ours = {"train@demo_hrnet", "train@demo_ca_hrnet", "train@overfit_hrnet_coco"}
     assert {s for s in repro(checkout) if "train@" in s} == ours
+
+
+def test_drawn_people_are_read_by_cocos_code(checkout: Path) -> None:
+    edit(checkout / "data/datasets/coco.py", "\nSKELETON =", "\nCHANGED = 1\nSKELETON =")
+    ran = repro(checkout)
+    assert {"prepare@coco", "prepare@stick_figures"} <= ran and "fetch@stick_figures" not in ran
 
 
 def test_another_codec_re_trains_nothing_of_heatmaps(checkout: Path) -> None:
