@@ -10,11 +10,14 @@ export DO_NOT_TRACK = true
 export NO_ALBUMENTATIONS_UPDATE = 1
 export PYTHONUNBUFFERED = 1
 
-.PHONY: demo repro test check bench ui clean
+.PHONY: demo demo-bottom-up repro test check cost bench ui clean
 .DEFAULT_GOAL := demo
 
 demo: $(READY)  ## the whole road on drawn people: two recipes, two workers, one champion
 	@python -m pipelines.road demo_hrnet demo_simple_baseline
+
+demo-bottom-up: $(READY)  ## the same for networks that find everyone in the whole image
+	@python -m pipelines.road demo_higher_hrnet demo_lightweight_openpose
 
 repro: $(READY)  ## RECIPE=name runs that recipe's stages; without it all of params.yaml
 	@python -m pipelines.road $(RECIPE)
@@ -24,6 +27,9 @@ test: $(READY)
 
 check: $(READY)
 	ruff check . && ruff format --check . && mypy && python -m pytest -q tests/test_house.py
+
+cost: $(READY)  ## params, GFLOPs in four counts and memory of every network beside the papers' figures
+	@python -m pipelines.cost
 
 bench: $(READY)  ## every claim of speed, measured on this machine
 	@for file in benchmarks/*.py; do echo "== $$file" && python -m benchmarks.$$(basename $$file .py) || exit 1; done
