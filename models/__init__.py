@@ -11,6 +11,7 @@ from typing import Any
 from models.ae_hourglass import AEHourglass
 from models.ca_hrnet import CAHRNet
 from models.cpn import CPN
+from models.ghost_openpose import GhostOpenPose
 from models.higher_hrnet import HigherHRNet, HRNetBottomUp
 from models.hourglass import Hourglass
 from models.hrnet import HRNet
@@ -26,6 +27,7 @@ ARCHITECTURES: dict[str, Any] = {
     "ae_hourglass": AEHourglass,
     "ca_hrnet": CAHRNet,
     "cpn": CPN,
+    "ghost_openpose": GhostOpenPose,
     "higher_hrnet": HigherHRNet,
     "hourglass": Hourglass,
     "hrnet": HRNet,
