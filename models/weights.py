@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -80,7 +82,8 @@ def _read(path: Path) -> object:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(numpy_numbers()):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path}: not a torch checkpoint, or one that holds more than tensors and plain "
@@ -88,6 +91,14 @@ def _read(path: Path) -> object:
         ) from error
     except (RuntimeError, EOFError, OSError, KeyError, ValueError, SafetensorError) as error:
         raise ValueError(f"{path}: damaged or no checkpoint ({error}); fetch it again") from error
+
+
+def numpy_numbers() -> list[Any]:
+    """What a NumPy number in a file (HRNet's `perf`) is made of, under its old names too."""
+    scalar = np.float64(0).__reduce__()[0]
+    kinds = {type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8")}
+    places = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+    return [*places, np.dtype, *kinds]
 
 
 def _is_entry(item: tuple[object, object]) -> bool:

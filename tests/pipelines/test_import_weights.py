@@ -35,7 +35,7 @@ def official(recipe: Recipe, seed: int = 7) -> State:
 def training_file(state: State) -> dict[str, Any]:
     module = {f"module.{key}": value for key, value in state.items()}
     return {"epoch": 210, "model": "pose_hrnet", "state_dict": module, "best_state_dict": state,
-            "perf": 0.7, "optimizer": {"state": {}, "param_groups": []}}  # fmt: skip
+            "perf": np.float64(0.7), "optimizer": {"state": {}, "param_groups": []}}  # fmt: skip
 
 
 WRAPPINGS: dict[str, Callable[[State], Any]] = {
