@@ -11,8 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from data.codecs.tag_peaks import Peaks
 
 Grouping = Literal["gated", "reference"]
-FAR = 1e6  # cost of a pair that must not be; above any sum of 30 allowed ones
-NEARER = 1e-6  # how much a tag's distance counts among pairs whose rounded distance is the same
+FAR = 1e7  # cost of a pair that must not be; above any sum of 30 allowed ones
 
 
 class People:
@@ -69,7 +68,7 @@ def group(
 
     Keypoints are joined in `order`; each peak costs 100 * round(distance) - score with a person,
     distance to the mean of the person's tags so far, and the cheapest assignment is taken.
-    "gated": pairs no nearer than the threshold are out before; of equal costs the nearer tags win.
+    "gated": pairs no nearer than the threshold are out before.
     "reference": they are thrown out of the assignment afterwards, peaks are assigned to the first
     `most` people only, and people whose tags begin alike are one (HigherHRNet's code).
     """
@@ -117,7 +116,7 @@ def _gate_then_assign(
     """(peaks, their people); the others are new people."""
     distance = _distances(tags, known)
     allowed = distance < threshold
-    cost = np.round(distance) * 100 - scores[:, None] + NEARER * distance
+    cost = np.round(distance) * 100 - scores[:, None]
     rows, owners = linear_sum_assignment(np.where(allowed, cost, FAR))
     kept = allowed[rows, owners]
     return rows[kept], owners[kept]

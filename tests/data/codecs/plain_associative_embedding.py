@@ -83,7 +83,7 @@ def grouped(
         distance = distance.reshape(len(peaks), len(means))
         cost = np.round(distance) * 100 - np.array([p[2] for p in peaks]).reshape(-1, 1)
         if codec.grouping == "gated":
-            cost = np.where(distance < codec.tag_threshold, cost + 1e-6 * distance, 1e6)
+            cost = np.where(distance < codec.tag_threshold, cost, 1e7)
         pairs = dict(zip(*(side.tolist() for side in linear_sum_assignment(cost)), strict=True))
         for row, peak in enumerate(peaks):
             if row in pairs and distance[row, pairs[row]] < codec.tag_threshold:

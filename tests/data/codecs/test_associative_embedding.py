@@ -87,6 +87,7 @@ def check_as_plain(
 ) -> Decoded:
     """Same people in the same order, same coordinates, same scores."""
     decoded = codec.decode(stages, size)
+    assert decoded.pose_scores is not None
     for image in range(len(stages[0]["heatmaps"])):
         points, scores, pose_scores = plain.plain_decode(codec, stages, image, size)
         mine = decoded.batch_index == image
@@ -375,9 +376,12 @@ def test_many_images_are_decoded_as_each_alone() -> None:
         alone = GATED.decode([{k: f[n : n + 1] for k, f in s.items()} for s in stages], SIZE)
         mine = together.batch_index == n
         assert torch.equal(together.keypoints_input[mine], alone.keypoints_input)
+        assert together.pose_scores is not None
+        assert alone.pose_scores is not None
         assert torch.equal(together.pose_scores[mine], alone.pose_scores)
     assert together.batch_index.dtype == torch.int64
     assert together.keypoints_input.dtype == together.scores.dtype == torch.float32
+    assert together.pose_scores is not None
     assert together.pose_scores.dtype == torch.float32
 
 
@@ -394,6 +398,7 @@ def test_fields_that_are_not_finite(codec: AssociativeEmbedding, value: float) -
     stages[0]["tags"][1, 3, :5] = value
     decoded = codec.decode(stages, SIZE)
     for part in (decoded.keypoints_input, decoded.scores, decoded.pose_scores):
+        assert part is not None
         assert torch.isfinite(part).all()
     assert int((decoded.batch_index == 0).sum()) <= 17 * codec.max_people
     assert int((decoded.batch_index == 1).sum()) >= 3
