@@ -29,38 +29,56 @@ class Resize:
     multiple: int = 64
     fill: int = 0  # of what lies outside the image
 
-    def input_size(self, image_size: tuple[int, int], size: int) -> tuple[int, int]:
-        """(width, height) of the input that an image is fed in."""
-        width, height = image_size
-        scale = self._scale(image_size, size)
-        sides = _up(width * scale, self.multiple), _up(height * scale, self.multiple)
-        return sides if self.side == "short" else (max(sides[0], size), sides[1])
+    def input_size(
+        self, image_size: tuple[int, int], size: int, scale: float = 1.0, least: float = 1.0
+    ) -> tuple[int, int]:
+        """(width, height) of the input that an image is fed in.
 
-    def _scale(self, image_size: tuple[int, int], size: int) -> float:
+        scale: of `size`, where an image is fed at several; least: the smallest of them, of which
+        every one is a whole multiple. Sides are rounded there, so that scales lie one over the
+        other cell by cell (HigherHRNet's code).
+        """
+        small, (width, height) = least * size, image_size
+        pixel = self._scale(image_size, small)
+        sides = _up(width * pixel, self.multiple), _up(height * pixel, self.multiple)
+        if self.side == "height":
+            sides = max(sides[0], _up(small, self.multiple)), sides[1]
+        return round(sides[0] * (scale / least)), round(sides[1] * (scale / least))
+
+    def _scale(self, image_size: tuple[int, int], small: float) -> float:
         reference = min(image_size) if self.side == "short" else image_size[1]
-        scale = (_up(size, self.multiple) if self.side == "short" else size) / reference
-        return min(scale, LONGEST * size / max(image_size))
+        scale = (_up(small, self.multiple) if self.side == "short" else small) / reference
+        return min(scale, LONGEST * small / max(image_size))
 
-    def matrix(self, image_size: tuple[int, int], size: int) -> np.ndarray:
+    def matrix(
+        self, image_size: tuple[int, int], size: int, scale: float = 1.0, least: float = 1.0
+    ) -> np.ndarray:
         """Affine float64 [2, 3], image_to_input."""
         width, height = image_size
-        to_width, to_height = self.input_size(image_size, size)
-        scale = self._scale(image_size, size)
+        to_width, to_height = self.input_size(image_size, size, least, least)
+        pixel, times = self._scale(image_size, least * size), scale / least
         if self.side == "short":
             x, y = int(width / 2.0 + 0.5), int(height / 2.0 + 0.5)
-            return np.array(
-                [[scale, 0.0, to_width / 2 - scale * x], [0.0, scale, to_height / 2 - scale * y]]
-            )
-        left, top = (to_width - round(width * scale)) // 2, (to_height - round(height * scale)) // 2
-        middle = 0.5 * scale - 0.5  # pixel centres on pixel centres
-        return np.array([[scale, 0.0, middle + left], [0.0, scale, middle + top]])
+            left, top = to_width / 2 - pixel * x, to_height / 2 - pixel * y
+            return times * np.array([[pixel, 0.0, left], [0.0, pixel, top]])
+        left = (to_width - round(width * pixel)) // 2
+        top = (to_height - round(height * pixel)) // 2
+        middle = 0.5 * pixel * times - 0.5  # pixel centres on pixel centres
+        return np.array(
+            [
+                [pixel * times, 0.0, middle + left * times],
+                [0.0, pixel * times, middle + top * times],
+            ]
+        )
 
-    def __call__(self, image: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, image: np.ndarray, size: int, scale: float = 1.0, least: float = 1.0
+    ) -> tuple[np.ndarray, np.ndarray]:
         """uint8 [H, W, 3] -> (what the network is fed, input_to_image float64 [2, 3])."""
         image_size = image.shape[1], image.shape[0]
-        matrix = self.matrix(image_size, size)
+        matrix = self.matrix(image_size, size, scale, least)
         kind = cv2.INTER_LINEAR if self.side == "short" else cv2.INTER_CUBIC
-        fill, to = (self.fill,) * 3, self.input_size(image_size, size)
+        fill, to = (self.fill,) * 3, self.input_size(image_size, size, scale, least)
         view = cv2.warpAffine(image, matrix, to, flags=kind, borderValue=fill)
         return view, cv2.invertAffineTransform(matrix)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 # field name -> [B, C, h, w]; one dict per supervised stage of a network
@@ -115,6 +116,9 @@ class Batch(NamedTuple):
     sample_id: Tensor
     to_image: Tensor
 
+    def on(self, device: torch.device) -> Batch:
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
 
 class WholeBatch(NamedTuple):
     """A batch of whole images with all their people, for networks that find everyone at once.
@@ -122,7 +126,8 @@ class WholeBatch(NamedTuple):
     images uint8 [B, H, W, 3] RGB; keypoints_input float32 [B, N, K, 2] in input pixels (outside
     the image allowed); visibility int64 [B, N, K], 0 absent, N the most people of one image;
     keep uint8 [B, H / 2, W / 2]: 0 over crowds and unlabelled people, which no loss counts;
-    sample_id int64 [B] (row of the image table); to_image float64 [B, 2, 3].
+    sample_id int64 [B] (row of the image table); to_image float64 [B, 2, 3]; others: the same
+    images at other scales, each uint8 [B, H', W', 3], for the test at several.
     """
 
     images: Tensor
@@ -131,6 +136,15 @@ class WholeBatch(NamedTuple):
     keep: Tensor
     sample_id: Tensor
     to_image: Tensor
+    others: tuple[Tensor, ...] = ()
+
+    def on(self, device: torch.device) -> WholeBatch:
+        moved = {
+            name: tensor.to(device, non_blocking=True)
+            for name, tensor in self._asdict().items()
+            if name != "others"
+        }
+        return WholeBatch(**moved, others=tuple(other.to(device) for other in self.others))
 
 
 class Decoded(NamedTuple):

@@ -19,8 +19,7 @@ import torch
 from pycocotools import mask
 from torch.utils.data import Dataset
 
-from data.images import RowReader, read_image
-from data.resize import Resize
+from data.images import RowReader
 from data.sample import WholeBatch
 from data.skeletons import Skeleton
 from data.table import Table
@@ -79,6 +78,7 @@ class WholeItem(NamedTuple):
     keep: np.ndarray
     sample_id: int
     to_image: np.ndarray
+    others: tuple[np.ndarray, ...] = ()
 
 
 class ImagePeople:
@@ -270,6 +270,10 @@ def collate_whole(items: Sequence[WholeItem]) -> WholeBatch:
         torch.from_numpy(np.stack([item.keep for item in items])),
         torch.tensor([item.sample_id for item in items], dtype=torch.int64),
         torch.from_numpy(np.stack([item.to_image for item in items])),
+        tuple(
+            torch.from_numpy(np.stack(same))
+            for same in zip(*(item.others for item in items), strict=True)
+        ),
     )
 
 
@@ -277,21 +281,3 @@ def _padded(people: np.ndarray, most: int) -> np.ndarray:
     filled = np.zeros((most, *people.shape[1:]), dtype=people.dtype)
     filled[: len(people)] = people
     return filled
-
-
-class ResizedDataset(Dataset[WholeItem]):
-    """Whole images for prediction, each at its own input size: items without people."""
-
-    def __init__(self, image_paths: Sequence[Path | str], resize: Resize, size: int) -> None:
-        self.image_paths = [str(path) for path in image_paths]
-        self.resize, self.size = resize, size
-
-    def __len__(self) -> int:
-        return len(self.image_paths)
-
-    def __getitem__(self, row: int) -> WholeItem:
-        image, to_image = self.resize(read_image(self.image_paths[row]), self.size)
-        height, width = image.shape[:2]
-        keep = np.ones((height // KEEP_STRIDE, width // KEEP_STRIDE), dtype=np.uint8)
-        nobody = np.zeros((0, 0, 2), dtype=np.float32)
-        return WholeItem(image, nobody, np.zeros((0, 0), dtype=np.int64), keep, row, to_image)

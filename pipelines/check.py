@@ -94,6 +94,7 @@ def _check_evaluation(recipe: Recipe, where: str) -> None:
             f"{where}: evaluation.monitor: given {settings.monitor!r}, accepted with codec "
             f"{recipe.codec.name!r}: {name}@{'image' if whole else 'gt'}"
         )
+    _check_scales(settings.scales, whole, where)
     if isinstance(recipe.augmentation, Augmentation) == whole:
         raise ValueError(
             f"{where}: augmentation: given one of "
@@ -110,6 +111,16 @@ def _check_evaluation(recipe: Recipe, where: str) -> None:
             f"{where}: evaluation.evaluator: {settings.evaluator} scores each person from its own "
             f"box, codec {recipe.codec.name!r} reads whole images; accepted: a top-down codec"
         )
+
+
+def _check_scales(scales: list[float], whole: bool, where: str) -> None:
+    times = [scale / min(scales) for scale in scales] if scales and min(scales) > 0 else [0.5]
+    even = all(abs(each - round(each)) < 1e-9 for each in times)
+    if 1.0 not in scales or len(set(scales)) < len(scales) or not even or max(scales) > 4:
+        raise ValueError(f"{where}: evaluation.scales: given {scales}, accepted: 1.0, others up "
+                         "to 4, each a whole multiple of the smallest")  # fmt: skip
+    if not whole and scales != [1.0]:
+        raise ValueError(f"{where}: evaluation.scales: given {scales}, accepted with crops: [1.0]")
 
 
 def _check_numbers(recipe: Recipe, where: str) -> None:

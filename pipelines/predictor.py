@@ -107,15 +107,17 @@ def _predict(
     network.eval()
     parts: list[list[Predictions]] = [[] for _ in modes]
     for batch in batches:
-        images = fed(network, batch.images.to(device, non_blocking=True))
-        size = images.shape[3], images.shape[2]  # whole images have one each
-        plain = _paint(network, images, precision)
+        shown = [batch.images, *getattr(batch, "others", ())]  # the image at each scale
+        images = [fed(network, each.to(device, non_blocking=True)) for each in shown]
+        size = images[0].shape[3], images[0].shape[2]  # whole images have one each
+        plain = [_paint(network, each, precision) for each in images]
         for part, flip in zip(parts, modes, strict=True):
-            stages = plain
+            passes = plain
             if flip:
-                mirrored = _paint(network, images.flip(3), precision)
-                stages = codec.merge(plain, codec.mirror(mirrored, skeleton))
-            part.append(_to_image(codec.decode(stages, size), batch))
+                mirrored = (_paint(network, each.flip(3), precision) for each in images)
+                passes = [*plain, *(codec.mirror(each, skeleton) for each in mirrored)]
+            stages = codec.merge(*passes) if len(passes) > 1 else passes[0]
+            part.append(in_image(codec.decode(stages, size), batch))
     network.train(was_training)
     return [join(part, len(skeleton.keypoints)) for part in parts]
 
@@ -127,7 +129,7 @@ def _paint(network: nn.Module, images: Tensor, precision: str) -> list[dict[str,
     return [{name: field.float() for name, field in stage.items()} for stage in stages]
 
 
-def _to_image(decoded: Decoded, batch: Batch | WholeBatch) -> Predictions:
+def in_image(decoded: Decoded, batch: Batch | WholeBatch) -> Predictions:
     """Input pixels -> image pixels, by each crop's own affine."""
     rows = decoded.batch_index.cpu()
     matrix = batch.to_image[rows].double()  # [N, 2, 3]

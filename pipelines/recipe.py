@@ -114,6 +114,8 @@ class Training:
 
 @dataclass(frozen=True)
 class Evaluation:
+    """scales: of the input's short side or height, that whole images are read at together."""
+
     evaluator: str
     monitor: str = "AP@gt"
     flip_test: bool = True
@@ -121,6 +123,7 @@ class Evaluation:
     nms_threshold: float = 0.9
     train_split: str = "train"
     split: str = "val"
+    scales: list[float] = field(default_factory=lambda: [1.0], metadata=LATER)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def _copies(parts: Parts) -> list[Tensor]:
 
 def losses_of(job: Job, rank: Rank, parts: Parts, batch: Batch | WholeBatch) -> Tensor:
     """Each field's weighted loss over all stages; targets are written on the device."""
-    batch = type(batch)(*(tensor.to(rank.device, non_blocking=True) for tensor in batch))
+    batch = batch.on(rank.device)
     targets: list[Targets] = parts.codec.encode(batch, parts.network.outputs, job.input_size)
     images = normalise(batch.images, job.recipe.pixels)
     layout = torch.channels_last if job.recipe.training.channels_last else torch.contiguous_format

@@ -63,7 +63,8 @@ def draw_fields(
     path: Path, network: nn.Module, codec: Any, batch: Batch | WholeBatch, device: torch.device
 ) -> None:
     """Pages of what the codec writes of a batch's first images beside what the network paints."""
-    few = type(batch)(*(tensor[:FIELDS_PICTURED].to(device) for tensor in batch))
+    some = (each[:FIELDS_PICTURED] for each in batch if isinstance(each, torch.Tensor))
+    few = type(batch)(*some).on(device)  # type: ignore[arg-type]
     size = few.images.shape[2], few.images.shape[1]
     written = codec.paint(codec.encode(few, network.outputs, size))
     was_training = network.training

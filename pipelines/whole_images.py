@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from data.loader import build_loader
+from data.resized_images import ResizedDataset
 from data.sample import Pose
 from data.table import Table
-from data.whole_image import ResizedDataset, collate_whole
+from data.whole_image import collate_whole
 from pipelines.predictor import ByImage, Predictions
 from pipelines.recipe import Recipe
 
@@ -38,9 +39,9 @@ def same_size_batches(sizes: Sequence[tuple[int, int]], most: int) -> list[list[
 def whole_batches(
     recipe: Recipe, codec: Any, paths: Sequence[Path], batches: Sequence[list[int]], workers: int
 ) -> Any:
-    """`WholeBatch`es of the rows of `paths` that each of `batches` names."""
-    size = min(recipe.input_size)
-    dataset = ResizedDataset(paths, codec.resize, size)
+    """`WholeBatch`es of the rows of `paths` that each of `batches` names, at all scales."""
+    size, scales = min(recipe.input_size), recipe.evaluation.scales
+    dataset = ResizedDataset(paths, codec.resize, size, scales)
     return build_loader(dataset, batches=batches, workers=workers, collate=collate_whole)
 
 

@@ -224,11 +224,15 @@ class PartAffinityFields:
             for stage in stages
         ]
 
-    def merge(self, stages_a: list[Fields], stages_b: list[Fields]) -> list[Fields]:
-        """The mean of both, field by field; those of b take the size of a's."""
-        pairs = zip(stages_a, stages_b, strict=True)
+    def merge(self, stages: list[Fields], *others: list[Fields]) -> list[Fields]:
+        """The mean of several passes over an image, mirrored or at other scales, field by field;
+        those of another size are brought to the first's."""
         return [
-            {name: (a[name] + _resized(b[name], a[name])) * 0.5 for name in a} for a, b in pairs
+            {
+                name: torch.stack([_resized(each[name], field) for each in same]).mean(0)
+                for name, field in same[0].items()
+            }
+            for same in zip(stages, *others, strict=True)
         ]
 
     def paint(self, targets: list[Targets]) -> list[Fields]:

@@ -14,12 +14,12 @@ from pycocotools import mask
 
 from data.datasets import coco
 from data.resize import Resize
+from data.resized_images import ResizedDataset
 from data.skeletons import COCO
 from data.table import write_table
 from data.transforms import Plug, move
 from data.whole_image import (
     ImagePeople,
-    ResizedDataset,
     WholeImageAugmentation,
     WholeImageDataset,
     collate_whole,

@@ -329,3 +329,20 @@ def test_what_it_refuses() -> None:
     ):  # fmt: skip
         with pytest.raises(ValueError, match=f"part_affinity_fields: {name}: given"):
             PartAffinityFields(**{name: wrong})
+
+
+def test_several_passes_are_averaged_each_with_the_same_weight() -> None:
+    sizes = [(6, 8), (3, 4), (12, 16)]
+    passes = [
+        [
+            {
+                "heatmaps": torch.full((1, 19, *size), float(n)),
+                "pafs": torch.full((1, 38, *size), -1.0 * n),
+            }
+        ]
+        for n, size in enumerate(sizes, start=1)
+    ]
+    merged = FAST.merge(*passes)[0]
+    assert merged["heatmaps"].shape == (1, 19, 6, 8)
+    torch.testing.assert_close(merged["heatmaps"], torch.full((1, 19, 6, 8), 2.0))
+    torch.testing.assert_close(merged["pafs"], torch.full((1, 38, 6, 8), -2.0))
