@@ -18,6 +18,7 @@ from models.hrnet import HRNet
 from models.hsr_msnet import HSRMSNet
 from models.hsrnet import HSRNet
 from models.lightweight_openpose import LightweightOpenPose
+from models.lite_higher_hrnet import LiteHigherHRNet
 from models.losses import KeypointMSE, MaskedMSE, MaskedSSE, PullPush
 from models.openpose import OpenPose
 from models.pose_renet import PoseReNet
@@ -35,6 +36,7 @@ ARCHITECTURES: dict[str, Any] = {
     "hsr_msnet": HSRMSNet,
     "hsrnet": HSRNet,
     "lightweight_openpose": LightweightOpenPose,
+    "lite_higher_hrnet": LiteHigherHRNet,
     "openpose": OpenPose,
     "simple_baseline": SimpleBaseline,
 }
