@@ -23,8 +23,8 @@ arXiv:1811.12004; keys of github.com/Daniil-Osokin/lightweight-human-pose-estima
   r3       3                  7,308,964  15.669
   demo     1                  thin, for tests and drawn people ("kaiming" init)
 
-A training file with three refinement stages loads into fewer: what lies behind the last one is
-left out, which `models.weights` reports.
+A training file with three refinement stages fills a network with fewer: as pretrained weights,
+whose report names what is left out, or whole, once the stages behind the last one are dropped.
 """
 
 from __future__ import annotations
@@ -161,7 +161,6 @@ class PafNetwork(nn.Module):
     """
 
     HEADS: ClassVar[tuple[str, ...]] = ("cpm", "initial_stage", "refinement_stages")
-    SURPLUS: ClassVar[tuple[str, ...]] = ("refinement_stages",)  # a file may hold more of these
     FIELDS: ClassVar[tuple[str, ...]] = FIELDS
     stride_divisor: ClassVar[int] = 8
 

@@ -103,7 +103,6 @@ class OpenPose(nn.Module):
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
     HEADS: ClassVar[tuple[str, ...]] = ("reduce", "stages")  # the rest is the trunk
     FIELDS: ClassVar[tuple[str, ...]] = ("heatmaps", "pafs")
-    SURPLUS: ClassVar[tuple[str, ...]] = ("stages",)  # a file may hold more of these
     stride_divisor: ClassVar[int] = 8
 
     def __init__(

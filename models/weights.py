@@ -25,6 +25,7 @@ NESTED = ("state_dict", "model")  # where checkpoints keep their weights
 # DataParallel, half-precision wrapper (the network is the second of a Sequential), torch.compile
 WRAPPERS = ("module.", "1.", "_orig_mod.")
 COUNTER = "num_batches_tracked"  # old files lack it; nothing we compute reads it
+UNKNOWN = "not in the network"
 LEAST_SHARE = 0.9  # of the trunk's weights, below which a file is of another network
 
 
@@ -48,9 +49,10 @@ class LoadReport:
         total = len(self.loaded) + len(self.missing)
         due = f" ({self.due:.1%} of what a file must fill)" if self.due != self.share else ""
         missing = [self.fresh.get(key, _part(key)) for key in self.missing]
+        left_out = _reasons(self.left_out, _prefixes((*self.loaded, *self.missing)))
         told = (
             f"loaded {len(self.loaded)} of {total} tensors, {self.share:.1%} of the trunk{due}\n"
-            f"left out {len(self.left_out)}: {_tally(_reasons(self.left_out))}\n"
+            f"left out {len(self.left_out)}: {_tally(left_out)}\n"
             f"keep their initial values {len(self.missing)}: {_tally(missing)}"
         )
         if self.fresh:
@@ -161,7 +163,7 @@ def compare(network: nn.Module, state: State) -> LoadReport:
     left_out = {}
     for key, value in state.items():
         if key not in own:
-            left_out[key] = "not in the network"
+            left_out[key] = UNKNOWN
         elif value.shape != own[key].shape:
             left_out[key] = f"{_shape(value)} in the file, {_shape(own[key])} in the network"
     for key in _orphans(network, state.keys() - left_out.keys()):
@@ -234,12 +236,26 @@ def _part(key: str) -> str:
     return key.split(".")[0]
 
 
-def _reasons(left_out: dict[str, str]) -> list[str]:
+def _prefixes(keys: Iterable[str]) -> set[str]:
+    """`a.0.weight` -> `a`, `a.0`, `a.0.weight`: the modules and tensors of these names."""
+    pieces = [key.split(".") for key in keys]
+    return {".".join(names[:n]) for names in pieces for n in range(1, len(names) + 1)}
+
+
+def _lacking(key: str, own: set[str]) -> str:
+    """`blocks.7.0.conv_dw.weight` -> `blocks.7`: the largest part of the key that is not `own`."""
+    pieces = key.split(".")
+    beginnings = (".".join(pieces[:n]) for n in range(1, len(pieces) + 1))
+    return next((part for part in beginnings if part not in own), key)
+
+
+def _reasons(left_out: dict[str, str], own: set[str]) -> list[str]:
     """Part and reason of each key; of a part whose shapes differ, the first one's."""
     first: dict[tuple[str, str], str] = {}
     told = []
     for key, reason in left_out.items():
-        kind = (_part(key), "shapes" if reason.startswith("[") else reason)
+        part = _lacking(key, own) if reason == UNKNOWN else _part(key)
+        kind = (part, "shapes" if reason.startswith("[") else reason)
         told.append(f"{kind[0]} ({first.setdefault(kind, reason)})")
     return told
 

@@ -75,6 +75,9 @@ def test_ghostnet_fills_the_trunk() -> None:
     assert {key for key in left_out if key < "blocks.7"} == {
         "blocks.5.0.conv_dw", "blocks.5.0.bn_dw"
     }  # fmt: skip
+    text = str(report)
+    assert "blocks.5.0.conv_dw (not in the network), blocks.5.0.bn_dw (" in text
+    assert all(f"{part} (not in the network)" in text for part in ("blocks.7", "conv_head"))
     later = {".".join(key.split(".")[:2]) for key in left_out if key > "blocks.7"}
     assert later == {"blocks.7", "blocks.8", "blocks.9", "conv_head", "classifier"}
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models.cost import count
 from models.lightweight_openpose import LightweightOpenPose
-from models.weights import load_trunk, read_state_dict
+from models.weights import load_trunk, load_whole, read_state_dict
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 CHANNELS = {"heatmaps": 19, "pafs": 38}
@@ -85,8 +85,20 @@ def test_a_training_file_of_three_stages_fills_one(tmp_path: Path) -> None:
     assert report.missing == ()
     dropped = {".".join(key.split(".")[:2]) for key in report.left_out}
     assert dropped == {"refinement_stages.1", "refinement_stages.2"}
+    assert "left out 176: refinement_stages.1 (not in the network) x88, ref" in str(report)
     for key, value in network.state_dict().items():
         assert torch.equal(value, donor.state_dict()[key]), key
+
+
+def test_a_training_file_fills_one_whole_once_the_others_are_dropped() -> None:
+    state = build("demo", "cpu", refinements=3).state_dict()
+    network = build("demo", "cpu")
+    with pytest.raises(ValueError, match=r"refinement_stages\.1 \(not in the network\)"):
+        load_whole(network, state)
+    later = ("refinement_stages.1.", "refinement_stages.2.")
+    load_whole(network, {key: value for key, value in state.items() if not key.startswith(later)})
+    with pytest.raises(ValueError, match="keep their initial values 78: refinement_stages x78"):
+        load_whole(build("demo", "cpu", refinements=4), state)
 
 
 def imagenet_mobilenet() -> dict[str, Tensor]:
