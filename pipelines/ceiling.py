@@ -6,6 +6,7 @@ there (cells, codec, views), no training brings back.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from pipelines import places
 from pipelines.check import build_architecture, build_codec
 from pipelines.detections import image_files, truth_boxes
 from pipelines.predictor import ByImage, Predictions, in_image, join, poses_by_image
-from pipelines.recipe import Recipe
+from pipelines.recipe import Recipe, load_recipe
 from pipelines.samples import samples_of
 from pipelines.whole_images import people_by_image
 
@@ -41,6 +42,22 @@ def ceiling(recipe: Recipe) -> dict[str, float]:
         evaluator.add(image_id, poses.get(image_id, []), people)
     protocol = "image" if whole else "gt"
     return {f"{name}@{protocol}": float(v) for name, v in evaluator.result().items()}
+
+
+def told(name: str) -> list[str]:
+    """The ceiling's main numbers, beside what the recipe reached where it is evaluated."""
+    recipe, path = load_recipe(name), places.evaluated(name).parent / "metrics.json"
+    reached = json.loads(path.read_text()) if path.is_file() else {}
+    lines = []
+    for key, most in ceiling(recipe).items():
+        if key.rpartition("@")[0] in (EVALUATORS[recipe.evaluation.evaluator].main, "AR"):
+            ours = (
+                f", reached {reached[key]:.3f} ({reached[key] / most:.0%})"
+                if key in reached
+                else ""
+            )
+            lines.append(f"{name}: {key} of decode(paint(encode(truth))): {most:.3f}{ours}")
+    return lines
 
 
 def _people(recipe: Recipe, codec: Any, outputs: Outputs) -> ByImage:

@@ -33,7 +33,7 @@ class Rule:
 
     skeleton: str
     metric: Literal["AP", "PCKh@0.5"]  # the main number of the evaluator of that skeleton
-    protocols: list[Literal["gt", "det"]]
+    protocols: list[Literal["gt", "det", "image"]]
     floor: float
     least_gain: float
     bootstrap: Bootstrap
@@ -75,7 +75,7 @@ def read_rules(path: Path) -> dict[str, Rule]:
     for slot, rule in slots.items():
         where = f"{path.name}: slots.{slot}"
         if not rule.protocols:
-            raise ValueError(f"{where}.protocols: given none, accepted: gt, det or both")
+            raise ValueError(f"{where}.protocols: given none, accepted: gt, det, image")
         if not 0 < rule.bootstrap.confidence < 1:
             raise ValueError(f"{where}.bootstrap.confidence: given {rule.bootstrap.confidence}, "
                              "accepted: between 0 and 1")  # fmt: skip

@@ -1,6 +1,6 @@
 """Scores a trained recipe: COCO numbers, predictions, matches, pictures, cost.
 
-python -m pipelines.evaluate RECIPE
+python -m pipelines.evaluate RECIPE [--ceiling]
 python -m pipelines.evaluate RECIPE --test-dev --detections F --images DIR --image-info F
 python -m pipelines.evaluate --champion SLOT --dataset NAME
 """
@@ -16,14 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
 from data import DATASETS, EVALUATORS
 from data.sample import Pose
 from data.skeletons import Skeleton
 from models.cost import count
 from pipelines import places
+from pipelines.ceiling import told
 from pipelines.detections import (
     Boxes,
     image_files,
@@ -33,19 +31,21 @@ from pipelines.detections import (
     results_rows,
     truth_boxes,
 )
+from pipelines.evaluation_pictures import write_fields, write_overlays
 from pipelines.folders import whole_folder
-from pipelines.pictures import draw_poses, write_picture
 from pipelines.predictor import ByImage
 from pipelines.recipe import Recipe, load_recipe
 from pipelines.trained import Trained, load_trained, read_poses
 
-OVERLAYS = 12
-PROTOCOL = ("evaluator", "flip_test", "keypoint_threshold", "nms_threshold")
+PROTOCOL = ("evaluator", "flip_test", "keypoint_threshold", "nms_threshold", "scales")
 
 
 def main(argv: Sequence[str]) -> int:
     arguments = parse(argv)
     try:
+        if arguments.ceiling:
+            print("\n".join(told(arguments.recipe)))
+            return 0
         if arguments.champion:
             folder = evaluate_champion(arguments.champion, arguments.dataset)
         elif arguments.test_dev:
@@ -64,6 +64,7 @@ def main(argv: Sequence[str]) -> int:
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pipelines.evaluate", description=__doc__)
     parser.add_argument("recipe", nargs="?")
+    parser.add_argument("--ceiling", action="store_true", help="score the truth's own fields")
     parser.add_argument("--test-dev", action="store_true", help="write the file for COCO's server")
     parser.add_argument("--detections", type=Path, help="person boxes of test-dev2017")
     parser.add_argument("--images", type=Path, help="folder of test2017's images")
@@ -181,6 +182,8 @@ def write_protocol(
     write_json(part / f"predictions_{protocol}.json", results_rows(poses), indent=None)
     if protocol in ("gt", "image"):
         write_overlays(part / "overlays", trained, poses, files)
+    if protocol == "image":
+        write_fields(part / "fields", trained, list(files))
     numbers = named(evaluator.result(), protocol)
     print(f"{protocol}: {'  '.join(f'{k} {v:.3f}' for k, v in numbers.items())}")
     return numbers, named(score(recipe, trained.skeleton, others, truth).result(), protocol)
@@ -248,27 +251,6 @@ def describe(trained: Trained) -> dict[str, Any]:
         "protocol": {name: getattr(recipe.evaluation, name) for name in PROTOCOL},
         "cost": {name: getattr(cost, name) for name in counts},
     }
-
-
-def write_overlays(
-    folder: Path, trained: Trained, poses: ByImage, files: Mapping[int, Path]
-) -> None:
-    """Predicted skeletons on some images, the same ones for every recipe of a data set."""
-    folder.mkdir()
-    ids, threshold = sorted(poses), trained.recipe.evaluation.keypoint_threshold
-    chosen = ids[:: max(1, len(ids) // OVERLAYS)][:OVERLAYS]
-    for image_id in chosen:
-        image = cv2.imread(str(files[image_id]), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        assert image is not None, "prepare reads every image once"
-        shown = [hide_unsure(pose, threshold) for pose in poses[image_id]]
-        picture = draw_poses(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), shown, trained.skeleton)
-        write_picture(folder / f"{image_id:012d}.jpg", picture)
-
-
-def hide_unsure(pose: Pose, threshold: float) -> Pose:
-    """Keypoints of a score up to `threshold` are not drawn."""
-    assert pose.keypoint_scores is not None
-    return replace(pose, visibility=np.where(pose.keypoint_scores > threshold, 2, 0))
 
 
 def named(result: Mapping[str, float], protocol: str) -> dict[str, float]:

@@ -32,7 +32,7 @@ by its input, *HR* by its output, as HRNet's code does; G divides by 1e9, Gi by 
 DOUBT = """## Protocol in doubt
 
 These papers' numbers look like those of another protocol than the papers name, so they stand beside
-both of ours and are compared with neither."""
+all of ours and are compared with none."""
 
 
 def report(
@@ -46,7 +46,8 @@ def report(
     if doubts := doubt_table(*coco):
         parts += [DOUBT, doubts]
     parts += sections(results, quoted)
-    parts += ["## Pictures", *pictures(), "## All numbers", *number_tables(*coco)]
+    parts += ["## Pictures", *pictures(), *field_pictures(results)]
+    parts += ["## All numbers", *number_tables(*coco)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -159,17 +160,29 @@ def pictures() -> list[str]:
     return [f"![{title}](pictures/{name}.png)" for name, title in titles.items()]
 
 
+def field_pictures(results: Sequence[Result]) -> list[str]:
+    """Of networks that read whole images: written beside painted fields."""
+    shown = []
+    for result in results:
+        place = f"../results/{result.name}/evaluation/fields"
+        links = [f"![{image}]({place}/{image}.jpg)" for image in result.fields]
+        if links:
+            about = "what the codec wrote of the truth, and what the network paints, stage by stage"
+            shown += [f"### Fields of {result.name}: {about}", "\n".join(links)]
+    return shown
+
+
 def doubt_table(results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]) -> str:
     """Published rows in doubt beside ours under each protocol; "" where there are none."""
     rows = []
     for name, published, metrics in everything(results, quoted):
-        ours = [percent(metrics.get(f"AP@{protocol}")) for protocol in FROM_BOXES]
+        ours = [percent(metrics.get(f"AP@{protocol}")) for protocol in PROTOCOLS]
         for row in in_doubt(published):
             printed = ", ".join(
                 f"{key} {percent(value)}" for key, value in row.metrics.items() if key[:3] == "AP@"
             )
             rows.append([name, *ours, printed or NONE, row.source, row.note or NONE])
-    measured = [f"ours, AP@{protocol}" for protocol in FROM_BOXES]
+    measured = [f"ours, AP@{protocol}" for protocol in PROTOCOLS]
     return table(["recipe", *measured, "as printed", "source", "why"], rows) if rows else ""
 
 

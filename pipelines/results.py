@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Result:
     training: dict[str, Any]  # trained/summary.json
     history: Curve
     overlays: dict[str, Path]
+    fields: list[str] = field(default_factory=list)  # images, of whole ones, with their fields
 
     @property
     def cost(self) -> dict[str, float]:
@@ -66,6 +67,7 @@ def read_result(name: str) -> Result | None:
         read_json(trained / "summary.json"),
         read_history(trained / "history.csv"),
         {path.stem: path for path in sorted((evaluated / "overlays").glob("*.jpg"))},
+        sorted(path.stem for path in (evaluated / "fields").glob("*.jpg")),
     )
 
 

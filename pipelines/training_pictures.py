@@ -52,7 +52,7 @@ def _people_of_images(found: Predictions, on: Validation, threshold: float) -> n
     chosen = np.linspace(0, len(on.paths) - 1, min(WHOLE_PICTURED, len(on.paths)))
     drawn = []
     for row in np.unique(chosen.astype(int)):
-        people = [_sure(pose, threshold) for pose in poses[int(on.image_ids[row])]]
+        people = [sure_of(pose, threshold) for pose in poses[int(on.image_ids[row])]]
         image = draw_poses(read_image(str(on.paths[row])), people, on.skeleton)
         drawn.append((image, f"{len(people)} people"))
     return page_of_pictures(drawn)
@@ -83,7 +83,8 @@ def _of(stages: Sequence[Fields], n: int) -> list[dict[str, np.ndarray]]:
     return [{k: f[n].float().cpu().numpy() for k, f in stage.items()} for stage in stages]
 
 
-def _sure(pose: Pose, threshold: float) -> Pose:
+def sure_of(pose: Pose, threshold: float) -> Pose:
+    """Without keypoints of a score up to `threshold`: they are not drawn."""
     assert pose.keypoint_scores is not None
     return replace(pose, visibility=np.where(pose.keypoint_scores > threshold, 2, 0))
 
