@@ -38,13 +38,49 @@ class PoseGraph(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 crops [B, H, W, 3] RGB -> keypoints_input [B, K, 2], scores [B, K]."""
+        decoded = self._codec.decode(self.painted(images), self.input_size)
+        return decoded.keypoints_input, decoded.scores
+
+    def painted(self, images: Tensor) -> list[dict[str, Tensor]]:
+        """Stages of fields, merged with those of the mirrored crops for the flip test."""
         pixels = fed(self.network, images)
-        stages = self.network(pixels)
+        stages: list[dict[str, Tensor]] = self.network(pixels)
         if self._flip_test:
             mirrored = self.network(pixels.flip(3))
             stages = self._codec.merge(stages, self._codec.mirror(mirrored, self._skeleton))
+        return stages
+
+
+class CropGraph(PoseGraph):
+    """A PoseGraph that also gives what it decodes: keypoints, scores, fields of the last stage."""
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        stages = self.painted(images)
         decoded = self._codec.decode(stages, self.input_size)
-        return decoded.keypoints_input, decoded.scores
+        return decoded.keypoints_input, decoded.scores, *stages[-1].values()
+
+    @property
+    def names(self) -> list[str]:
+        stages: Any = self.network.outputs
+        return ["keypoints_input", "scores", *stages[-1]]
+
+
+class ImageGraph(nn.Module):
+    """Of a network that reads whole images: all fields of one pass, stage by stage, any size."""
+
+    def __init__(self, network: nn.Module, multiple: int) -> None:
+        super().__init__()
+        self.network, self.multiple = network, multiple
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """uint8 [B, H, W, 3] RGB, sides multiples of `multiple` -> fields as in `names`."""
+        stages = self.network(fed(self.network, images))
+        return tuple(field for stage in stages for field in stage.values())
+
+    @property
+    def names(self) -> list[str]:
+        stages: Any = self.network.outputs
+        return [f"{name}_{n}" for n, stage in enumerate(stages) for name in stage]
 
 
 class FieldGraph(nn.Module):

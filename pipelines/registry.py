@@ -102,6 +102,10 @@ class Registry:
         """Some of a version's files, brought to `folder`."""
         return tracking.download(self.uri, version.slot, version.number, part, folder)
 
+    def attach(self, version: Version, folder: Path, part: str) -> None:
+        """More files to a version's model, below `part`."""
+        self.client.log_model_artifacts(version.tags["limber.model_id"], str(folder), part)
+
 
 def champion_checkpoint(slot: str) -> tuple[Path, dict[str, Any]]:
     """The champion's weights as a checkpoint like best.pt, and which version that is.

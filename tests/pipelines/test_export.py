@@ -1,0 +1,154 @@
+"""Exports: ONNX and torch.export give what PyTorch gives, for every network and any batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from data import CODECS
+from data.datasets.stick_figures import draw_split
+from data.skeletons import COCO
+from models import ARCHITECTURES, REFINEMENTS
+from pipelines import export, places, promote
+from pipelines.evaluate import evaluate
+from pipelines.graph import CropGraph, ImageGraph
+from pipelines.recipe import Recipe, load_recipe
+from pipelines.registry import Registry
+from tests.pipelines.test_evaluate import prepare, save_trained
+
+SIZE = (64, 64)
+NETWORKS = [*sorted(ARCHITECTURES), "hrnet + pose_renet"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """A "trained" network, and drawn people to try it on."""
+    monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    draw_split(places.raw("stick_figures"), "val", 3, seed=5)
+    prepare("stick_figures", "val")
+    recipe = load_recipe("demo_simple_baseline")
+    save_trained("demo_simple_baseline", recipe)
+    return recipe
+
+
+def graph_of(name: str) -> export.Graph:
+    torch.manual_seed(0)
+    architecture, _, refined = name.partition(" + ")
+    kind = ARCHITECTURES[architecture]
+    fields = getattr(kind, "FIELDS", ("heatmaps",))
+    channels = {"heatmaps": 17, "tags": 17} if "tags" in fields else {"heatmaps": 17}
+    if "pafs" in fields:
+        channels = {"heatmaps": 19, "pafs": 38}
+    network: nn.Module = kind(channels, **kind.VARIANTS["demo"])
+    if refined:
+        network = REFINEMENTS[refined](network)
+    if fields != ("heatmaps",):
+        return ImageGraph(network, network.stride_divisor).eval()  # type: ignore[arg-type]
+    codec = CODECS["heatmap"](sigma=1.0)
+    return CropGraph(network, codec, COCO, SIZE, flip_test=False).eval()
+
+
+def crops(count: int, seed: int = 3, size: tuple[int, int] = SIZE) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (count, size[1], size[0], 3)
+    return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_exports(name: str, tmp_path: Path) -> None:
+    graph = graph_of(name)
+    with torch.no_grad():
+        program = export.export_program(graph, crops(2, size=(192, 128)))
+        export.write_onnx(program, graph, tmp_path / "model.onnx")
+        shown = [crops(1, size=(192, 128)), crops(3, size=(192, 128))]
+        if isinstance(graph, ImageGraph):
+            shown.append(crops(1, size=(128, 256)))
+        found = export.largest_difference(export.onnx_runner(tmp_path / "model.onnx"), graph, shown)
+        export.refuse_difference(name, found)
+        module = program.module()
+        export.refuse_difference(name, export.largest_difference(module, graph, shown))
+    assert list(found) == graph.names
+    assert len(list(tmp_path.iterdir())) == 1, "one file, weights inside"
+
+
+def test_the_command_leaves_files_that_others_can_use(trained: Recipe, tmp_path: Path) -> None:
+    assert export.main(["demo_simple_baseline"]) == 0
+    folder = tmp_path / "results/demo_simple_baseline/export"
+    note = json.loads((folder / export.NOTE).read_text())
+    width, height = trained.input_size
+    assert note["input"] == {
+        "name": "images", "type": "uint8 RGB", "shape": ["B", height, width, 3], "multiple": None
+    }  # fmt: skip
+    assert note["checked_on"]["images"] > 2
+    assert set(note["seconds"]["1"]) == {"pytorch", export.ONNX, export.PROGRAM}
+    assert all(max(each.values()) <= 1e-2 for each in note["difference"].values())
+    session = onnxruntime.InferenceSession(folder / export.ONNX)
+    images = np.zeros((3, height, width, 3), np.uint8)
+    points, scores, heatmaps = session.run(note["outputs"], {"images": images})
+    assert points.shape == (3, 17, 2)
+    assert scores.shape == (3, 17)
+    assert heatmaps.shape == (3, 17, height // 4, width // 4)
+    again = torch.export.load(folder / export.PROGRAM).module()(torch.from_numpy(images))
+    np.testing.assert_allclose(heatmaps, again[2].detach().numpy(), atol=1e-4)
+
+
+def test_the_flip_test_can_be_inside(trained: Recipe) -> None:
+    loaded = export.load_trained(places.trained("demo_simple_baseline") / "best.pt", "x", None)
+    images = crops(2, size=(trained.input_size[0], trained.input_size[1]))
+    plain, flipped = (export.build_graph(loaded, flip_test=flip)(images) for flip in (False, True))
+    assert not torch.allclose(plain[2], flipped[2])
+
+
+def test_what_cannot_be_exported_is_said(
+    trained: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export.main(["demo_simple_baselin"]) == 2
+    assert "accepted: a recipe, or one of the slots pose-coco" in capsys.readouterr().err
+    assert export.main(["demo_hrnet"]) == 2
+    assert "dvc repro train@demo_hrnet" in capsys.readouterr().err
+
+
+def test_a_graph_that_differs_is_refused() -> None:
+    graph = graph_of("simple_baseline")
+    wrong = lambda images: [out + 0.5 for out in graph(images)]  # noqa: E731
+    with torch.no_grad():
+        found = export.largest_difference(wrong, graph, [crops(2)])
+    with pytest.raises(ValueError, match=r"model\.onnx: differs from the network by 0\.5"):
+        export.refuse_difference("model.onnx", found)
+    with pytest.raises(ValueError, match="nan"):
+        export.refuse_difference("model.onnx", {"scores": float("nan")})
+
+
+def test_a_champion_gets_its_exports(
+    trained: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate("demo_simple_baseline")
+    params = {"run": {"recipes": {"demo_simple_baseline": {}}}}
+    monkeypatch.setattr(promote, "load_params", lambda: params)
+    rules = promote.read_rules(promote.RULES)
+    free = {"pose-coco": promote.Rule(**{**vars(rules["pose-coco"]), "floor": 0.0})}
+    monkeypatch.setattr(promote, "read_rules", lambda _: free)
+    assert promote.main([]) == 0
+    assert export.main(["pose-coco"]) == 0
+    folder = tmp_path / "results/champions/pose-coco/export"
+    registry = Registry()
+    champion = registry.behind("pose-coco", "champion")
+    assert champion is not None
+    got = registry.files(champion, "export", tmp_path / "got")
+    assert (got / export.ONNX).read_bytes() == (folder / export.ONNX).read_bytes()
