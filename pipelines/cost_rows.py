@@ -70,6 +70,7 @@ REMARKS: dict[tuple[str, str, float | None], str] = {  # (network, input, printe
         "unreliable in HRNet's table: 14.3 is four stacks at 256x256 (14.310 Gi); " + HOURGLASS
     ),
     ("lightweight_openpose r1", "368x368", 9): "printed without a digit behind the point",
+    ("ghost_openpose decided", "368x368", 7): "printed without a digit behind the point",
     ("cpn r50", "256x192", 6.2): "of the authors' TensorFlow code; ours follows a PyTorch one",
     ("hrnet w32 + pose_renet", "256x192", 7.1): SAME,
     ("hrnet w48 + pose_renet", "128x96", 3.6): SAME,
@@ -84,6 +85,7 @@ def rows() -> Iterator[Row]:
     yield from _papers()
     yield from _plug_in()
     yield from _bottom_up()
+    yield from _lite()
 
 
 def _baselines() -> Iterator[Row]:
@@ -152,3 +154,14 @@ def _bottom_up() -> Iterator[Row]:
         yield Row("lightweight_openpose", variant, edge)
     for variant in ("stages_3", "stages_6"):
         yield Row("openpose", variant, edge)
+    literal = "as the paper's table 2 reads, which its 3.82M parameters and 7 G do not fit"
+    yield Row("ghost_openpose", "literal", edge, remark=literal)
+
+
+def _lite() -> Iterator[Row]:
+    """Readings of Lite-HigherHRNet; a and b come near what the paper prints."""
+    square = (512, 512)
+    for variant in ("a", "b"):
+        yield Row("lite_higher_hrnet", variant, square, 16.4, 30.7, source="Du, Ma, Fan 2022")
+    for variant in ("a_se4", "a_se16"):
+        yield Row("lite_higher_hrnet", variant, square)

@@ -74,6 +74,11 @@ EXACT = {
     ("ae_hourglass stacks_4", "512x512"): (138_893_840, 222.210, 206.949, None, None),
     ("openpose stages_3", "368x368"): (25_956_971, 80.178, None, None, None),
     ("openpose stages_6", "368x368"): (52_311_446, 135.934, None, None, None),
+    ("ghost_openpose literal", "368x368"): (3_010_286, 5.671, 5.282, None, None),
+    ("lite_higher_hrnet a", "512x512"): (16_366_539, 31.355, 29.202, 33.016, 30.748),
+    ("lite_higher_hrnet b", "512x512"): (16_372_051, 31.303, 29.153, 32.964, 30.700),
+    ("lite_higher_hrnet a_se4", "512x512"): (16_868_691, None, None, None, 30.749),
+    ("lite_higher_hrnet a_se16", "512x512"): (16_115_463, None, None, None, 30.748),
 }
 
 
