@@ -50,3 +50,26 @@ def test_fields_are_split_in_order() -> None:
     fields = split_fields(torch.arange(3.0).view(1, 3, 1, 1), {"heatmaps": 2, "tags": 1})
     assert fields["heatmaps"].flatten().tolist() == [0, 1]
     assert fields["tags"].flatten().tolist() == [2]
+
+
+def test_kaiming_spares_the_painters_that_are_named_and_no_bias() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(64, 64, 3), nn.Sequential(nn.Conv2d(64, 64, 1, bias=False)))
+    initialise(network, "kaiming", [network[1]])
+    assert network[0].weight.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.05)
+    assert not network[0].bias.any()
+    assert network[1][0].weight.std().item() == pytest.approx(0.001, rel=0.1)
+
+
+def test_kaiming_sees_the_fan_of_one_group() -> None:
+    torch.manual_seed(0)
+    depthwise = nn.Conv2d(512, 512, 3, groups=512, bias=False)
+    initialise(depthwise, "kaiming")
+    assert depthwise.weight.std().item() == pytest.approx((2 / 9) ** 0.5, rel=0.05)
+
+
+def test_torch_leaves_weights_as_they_were_drawn() -> None:
+    layer = nn.Conv2d(8, 8, 3)
+    before = {key: value.clone() for key, value in layer.state_dict().items()}
+    initialise(layer, "torch")
+    assert all(torch.equal(value, before[key]) for key, value in layer.state_dict().items())
