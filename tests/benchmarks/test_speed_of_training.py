@@ -55,7 +55,7 @@ def test_whole_steps_run_on_a_cpu(
     if loader:
         stick_figures.draw_split(tmp_path, "train", 3, 1)
         given += ["--data", str(tmp_path)]
-    gpu_training.main([*given, "--ways", "eager fp32"])
+    gpu_training.main(given)
     told = capsys.readouterr().out
     assert "no number of a GPU" in told and "eager fp32" in told and "samples/s  x 1.00" in told
 
