@@ -151,11 +151,11 @@ def real_images(trained: Trained) -> list[Tensor]:
     return found
 
 
-def export_program(graph: Graph, images: Tensor) -> ExportedProgram:
-    """For any batch, of whole images any size; the example is a batch of two."""
+def export_program(graph: Graph, images: Tensor, *, any_size: bool = True) -> ExportedProgram:
+    """For any batch, of whole images any size, if wanted; the example is a batch of two."""
     example = images[:2] if len(images) > 1 else images.repeat(2, 1, 1, 1)
     shapes: dict[int, Any] = {0: Dim("batch", min=1, max=4096)}
-    if isinstance(graph, ImageGraph):
+    if isinstance(graph, ImageGraph) and any_size:
         most = LONGEST_INPUT // graph.multiple
         sides = {1: Dim("h", min=2, max=most), 2: Dim("w", min=2, max=most)}
         shapes |= {axis: graph.multiple * side for axis, side in sides.items()}
