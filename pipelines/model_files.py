@@ -60,11 +60,18 @@ def write_model_files(
 
 
 def write_whole_image_files(trained: Trained, files: dict[str, Path]) -> dict[str, Any]:
-    """The graph that paints fields and the codec's own code; what the card says of them."""
-    codec = trained.codec
+    """The graph that paints fields and the codec's own code; what the card says of them.
+
+    Flip test and scales are those that the recipe was evaluated with.
+    """
+    codec, settings = trained.codec, trained.recipe.evaluation
     write_field_graph(FieldGraph(trained.network, codec.resize.multiple), files["graph"])
     place = pack_codec(codec, files["codec"])
-    return {"codec": {**place, "options": dataclasses.asdict(codec)}}
+    return {
+        "flip_test": settings.flip_test,
+        "scales": settings.scales,
+        "codec": {**place, "options": dataclasses.asdict(codec)},
+    }
 
 
 def card(trained: Trained, metrics: dict[str, Any], lineage: dict[str, str]) -> dict[str, Any]:

@@ -95,11 +95,16 @@ class PoseModel(PythonModel):  # type: ignore[misc]
     @torch.no_grad()
     def _people(self, image: np.ndarray) -> Iterator[dict[str, Any]]:
         """Bottom-up: everyone in the image, best first; a box spans the keypoints found."""
-        codec, size = self._codec, min(self._card["input_size"])
-        fed, to_image = codec.resize(image, size)
-        painted = self._graph(torch.from_numpy(fed[None]))
-        half = len(painted) // 2
-        stages = codec.merge(painted[:half], codec.mirror(painted[half:], self._skeleton))
+        codec, size, scales = self._codec, min(self._card["input_size"]), self._card["scales"]
+        fed, to_image = codec.resize(image, size, 1.0, min(scales))
+        others = (codec.resize(image, size, s, min(scales))[0] for s in scales if s != 1.0)
+        plain, mirrored = [], []
+        for shown in (fed, *others):
+            painted = self._graph(torch.from_numpy(shown[None]))
+            plain.append(painted[: len(painted) // 2])
+            mirrored.append(codec.mirror(painted[len(painted) // 2 :], self._skeleton))
+        passes = [*plain, *mirrored] if self._card["flip_test"] else plain
+        stages = codec.merge(*passes) if len(passes) > 1 else passes[0]
         found = codec.decode(stages, (fed.shape[1], fed.shape[0]))
         for n in torch.argsort(found.pose_scores, descending=True, stable=True).tolist():
             points = self._geometry.move(to_image, found.keypoints_input[n].double().numpy())
