@@ -25,4 +25,4 @@ def test_defaults() -> None:
     assert Sample(1, Path("a.jpg"), 4, 3).poses == ()
     assert Output(17, 4).stride == 4
     assert Batch._fields == ("images", "keypoints_input", "visibility", "sample_id", "to_image")
-    assert Decoded._fields == ("keypoints_input", "scores", "batch_index")
+    assert Decoded._fields == ("keypoints_input", "scores", "batch_index", "pose_scores")

@@ -110,6 +110,8 @@ def test_demo_overfits_one_batch(name: str) -> None:
         sum(of_stages).backward()
         adam.step()
         losses.append(of_stages[-1].item())  # coarse first stages of a cascade cannot
+        if losses[-1] < 0.1 * losses[0]:
+            break
     assert losses[-1] < 0.1 * losses[0]
 
 

@@ -70,7 +70,7 @@ def test_a_slot_takes_what_fits() -> None:
 
 def test_the_rule_book_of_this_repository() -> None:
     rules = read_rules(promote.RULES)
-    assert set(rules) == {"pose-coco", "pose-coco-lite", "pose-mpii"}
+    assert set(rules) == {"pose-coco", "pose-coco-lite", "pose-coco-bottom-up", "pose-mpii"}
     assert rules["pose-coco"].protocols == ["det", "gt"]
     limits = rules["pose-coco-lite"].limits
     assert limits is not None and limits.params_m == 5.0 and limits.exact_g == 2.0
@@ -136,7 +136,7 @@ def test_the_road_of_a_slot(
     run(monkeypatch, "first", "missing")
     said = capsys.readouterr().out
     assert "missing: not evaluated" in said
-    assert said.splitlines()[-3].startswith(
+    assert said.splitlines()[-4].startswith(
         "pose-coco: champion version 1 (first, AP@gt 0.600): first version"
     )
     registry = Registry()
@@ -228,7 +228,7 @@ def test_a_large_model_is_not_for_the_lite_slot(
     run(monkeypatch, "large")
     said = capsys.readouterr().out
     assert "large: not for pose-coco-lite: 28.50 M parameters" in said
-    assert said.splitlines()[-2].startswith("pose-coco-lite: no champion")
+    assert said.splitlines()[-3].startswith("pose-coco-lite: no champion")
 
 
 def test_what_was_learnt_by_heart_is_left_out(
