@@ -10,7 +10,7 @@ export DO_NOT_TRACK = true
 export NO_ALBUMENTATIONS_UPDATE = 1
 export PYTHONUNBUFFERED = 1
 
-.PHONY: demo demo-bottom-up repro test check cost bench ui clean
+.PHONY: demo demo-bottom-up repro test test-full check cost bench ui clean
 .DEFAULT_GOAL := demo
 
 demo: $(READY)  ## the whole road on drawn people: two recipes, two workers, one champion
@@ -23,7 +23,10 @@ repro: $(READY)  ## RECIPE=name runs that recipe's stages; without it all of par
 	@python -m pipelines.road $(RECIPE)
 
 test: $(READY)
-	@python -m pytest -n 2 --dist loadfile
+	@python -m pytest -n 2 --dist loadfile -m "not full"
+
+test-full: $(READY)  ## the rest: a step of every recipe, every network exported, minutes long
+	@python -m pytest -n 2 -m full
 
 check: $(READY)
 	ruff check . && ruff format --check . && mypy && python -m pytest -q tests/test_house.py

@@ -60,6 +60,7 @@ def on_data_at_hand(name: str) -> Recipe:
     return dataclasses.replace(recipe, dataset="stick_figures")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", recipe_names())
 def test_one_step_and_poses(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMBER_HOME", str(home))

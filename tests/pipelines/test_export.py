@@ -70,6 +70,7 @@ def crops(count: int, seed: int = 3, size: tuple[int, int] = SIZE) -> Tensor:
     return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_exports(name: str, tmp_path: Path) -> None:
     """Of whole images here one network alone for any size: that takes twice as long."""

@@ -141,6 +141,7 @@ def write_odd_images(folder: Path) -> None:
     Image.fromarray(picture()).save(folder / "turned.jpg", exif=turned)
 
 
+@pytest.mark.full
 def test_versions_elsewhere_answer_as_the_code_that_evaluates(home: Path, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "picture.png"), cv2.cvtColor(picture(), cv2.COLOR_RGB2BGR))
     write_odd_images(tmp_path)
