@@ -11,6 +11,7 @@ import yaml
 
 from tests.end_to_end.test_invalidation import FAKE_STAGE, ROOT, dvc, edit, repro
 
+pytestmark = pytest.mark.full
 NAME = "hrnet_w32_coco_mpii_256x192"
 
 
