@@ -22,10 +22,11 @@ from pipelines.folders import whole_folder
 from pipelines.places import REPOSITORY
 from pipelines.recipe import Recipe, load_params, load_recipe
 
-LOOP = ("worker", "step", "parts", "optimizer", "validation", "predictor")
+LOOP = ("worker", "step", "parts", "samples", "optimizer", "validation", "predictor")
 PREPARING = ("prepare", "splits", "tables", "image_check")
 SCORING = ("evaluate", "trained", "detections", "predictor")
-FEEDS = {False: ("data/loader.py",), True: ("data/loader.py", "data/whole_image.py")}
+WHOLE = ("whole_images",)  # besides, where whole images are fed
+WHOLE_FEED = ("data/whole_image.py", "data/person_views.py", "data/resized_images.py")
 MENUS = ("data/__init__.py", "models/__init__.py")  # a new line on a menu changes no result
 
 
@@ -74,14 +75,23 @@ def trains(recipe: Recipe) -> list[Path]:
     plugs = [ARCHITECTURES[recipe.architecture.name], CODECS[recipe.codec.name]]
     plugs += [LOSSES[loss.name] for loss in recipe.losses.values()]
     plugs += [REFINEMENTS[recipe.refine.name]] if recipe.refine else []
-    feeds = FEEDS[CODECS[recipe.codec.name].whole_image]  # type: ignore[attr-defined]
-    return closure([*plugs_files(plugs), *(REPOSITORY / path for path in feeds)], LOOP)
+    feeds, whole = feeding(recipe, "data/loader.py")
+    return closure([*plugs_files(plugs), *feeds], [*LOOP, *whole])
 
 
 def scores(recipe: Recipe) -> list[Path]:
     """Files that decide how a trained network of the recipe scores."""
     plugs = [ARCHITECTURES[recipe.architecture.name], CODECS[recipe.codec.name]]
-    return closure(plugs_files([*plugs, EVALUATORS[recipe.evaluation.evaluator]]), SCORING)
+    feeds, whole = feeding(recipe)
+    evaluator = EVALUATORS[recipe.evaluation.evaluator]
+    return closure([*plugs_files([*plugs, evaluator]), *feeds], [*SCORING, *whole])
+
+
+def feeding(recipe: Recipe, *always: str) -> tuple[list[Path], Sequence[str]]:
+    """(files of the data wing that make the network's input, the roof's own beside them)."""
+    whole = CODECS[recipe.codec.name].whole_image  # type: ignore[attr-defined]
+    files = [*always, *(WHOLE_FEED if whole else ())]
+    return [REPOSITORY / path for path in files], WHOLE if whole else ()
 
 
 def plugs_files(plugs: Iterable[type]) -> list[Path]:
