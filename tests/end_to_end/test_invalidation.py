@@ -56,8 +56,12 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / ".dvcignore", folder)
     (folder / "fake.py").write_text(FAKE_STAGE)
     params = yaml.safe_load((folder / "params.yaml").read_text())
-    params["run"]["datasets"].append("coco")
-    params["run"]["recipes"]["overfit_hrnet_coco"] = {"dataset": "coco"}
+    recipes = dict.fromkeys(("demo_hrnet", "demo_simple_baseline"), {"dataset": "stick_figures"})
+    params["run"] = {
+        "datasets": ["stick_figures", "coco"],
+        "mixtures": {},
+        "recipes": recipes | {"overfit_hrnet_coco": {"dataset": "coco"}},
+    }
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     dvc(folder, "init", "-q")

@@ -32,7 +32,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, folder)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["datasets"]["stick_figures"].update(train_images=40, val_images=12)
-    del params["run"]["recipes"]["demo_hrnet"]
+    one = {"demo_simple_baseline": {"dataset": "stick_figures"}}  # whatever runs in the checkout
+    params["run"] = {"datasets": ["stick_figures"], "mixtures": {}, "recipes": one}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     recipe = yaml.safe_load((folder / "recipes/demo_simple_baseline.yaml").read_text())
     recipe["training"].update(epochs=2, global_batch=16)
