@@ -56,11 +56,12 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / ".dvcignore", folder)
     (folder / "fake.py").write_text(FAKE_STAGE)
     params = yaml.safe_load((folder / "params.yaml").read_text())
-    recipes = dict.fromkeys(("demo_hrnet", "demo_simple_baseline"), {"dataset": "stick_figures"})
+    drawn = ("demo_hrnet", "demo_simple_baseline")
     params["run"] = {
         "datasets": ["stick_figures", "coco"],
         "mixtures": {},
-        "recipes": recipes | {"overfit_hrnet_coco": {"dataset": "coco"}},
+        "recipes": {name: {"dataset": "stick_figures"} for name in drawn}
+        | {"overfit_hrnet_coco": {"dataset": "coco"}},
     }
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)

@@ -1,4 +1,4 @@
-"""Digests of deciding code: what feeds whole images counts where they are fed, DVC sees all of it."""
+"""Digests of deciding code: what feeds whole images counts where it does; DVC sees all of it."""
 
 from __future__ import annotations
 
