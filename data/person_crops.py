@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from data.transforms import Plug, View
+from data.transforms import Plug, View, check_draws
 
 LEAST_KEYPOINTS = 5
 LEAST_AREA = 32 * 32  # pixels^2
@@ -36,15 +36,7 @@ class PersonCropAugmentation:
     photometric: list[Plug] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1]:
-            raise ValueError(
-                f"augmentation.scale: given {self.scale}, accepted: [least, most], both above 0"
-            )
-        if self.rotation < 0 or self.shift < 0 or not 0 <= self.flip_probability <= 1:
-            raise ValueError(
-                f"augmentation: given rotation {self.rotation}, shift {self.shift}, "
-                f"flip_probability {self.flip_probability}; accepted: from 0, from 0, 0 to 1"
-            )
+        check_draws(self.scale, self.rotation, self.shift, self.flip_probability)
 
 
 def people_to_view(visibility: np.ndarray, area: np.ndarray, box_image: np.ndarray) -> np.ndarray:

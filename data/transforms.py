@@ -178,6 +178,19 @@ def draw_view(
     )
 
 
+def check_draws(scale: Sequence[float], rotation: float, shift: float, flip: float) -> None:
+    """ValueError where views of whole images cannot be drawn from these ranges."""
+    if len(scale) != 2 or not 0 < scale[0] <= scale[1]:
+        raise ValueError(
+            f"augmentation.scale: given {scale}, accepted: [least, most], both above 0"
+        )
+    if rotation < 0 or shift < 0 or not 0 <= flip <= 1:
+        raise ValueError(
+            f"augmentation: given rotation {rotation}, shift {shift}, flip_probability {flip}; "
+            "accepted: from 0, from 0, 0 to 1"
+        )
+
+
 def _half_body(
     keypoints_image: np.ndarray,
     visibility: np.ndarray,

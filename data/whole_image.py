@@ -27,6 +27,7 @@ from data.transforms import (
     Photometric,
     Plug,
     View,
+    check_draws,
     crop,
     invert,
     lowest_row,
@@ -58,15 +59,7 @@ class WholeImageAugmentation:
     photometric: list[Plug] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1]:
-            raise ValueError(
-                f"augmentation.scale: given {self.scale}, accepted: [least, most], both above 0"
-            )
-        if self.rotation < 0 or self.shift < 0 or not 0 <= self.flip_probability <= 1:
-            raise ValueError(
-                f"augmentation: given rotation {self.rotation}, shift {self.shift}, "
-                f"flip_probability {self.flip_probability}; accepted: from 0, from 0, 0 to 1"
-            )
+        check_draws(self.scale, self.rotation, self.shift, self.flip_probability)
 
 
 class WholeItem(NamedTuple):
