@@ -19,6 +19,7 @@ from data import CODECS, DATASETS, EVALUATORS
 from models import ARCHITECTURES, LOSSES, REFINEMENTS
 from pipelines import places
 from pipelines.folders import whole_folder
+from pipelines.imports import our_modules, reached
 from pipelines.places import REPOSITORY
 from pipelines.recipe import Recipe, load_params, load_recipe
 
@@ -100,19 +101,14 @@ def plugs_files(plugs: Iterable[type]) -> list[Path]:
 
 def closure(first: Sequence[Path], roof: Sequence[str]) -> list[Path]:
     """Files with all that they import of the wings, at any depth, and some of the roof's own."""
-    found, left = {REPOSITORY / "pipelines" / f"{name}.py" for name in roof}, list(first)
-    while left:
-        path = left.pop()
-        if path not in found:
-            found.add(path)
-            left += imported(path)
-    return sorted(found - {REPOSITORY / menu for menu in MENUS})
+    known = {REPOSITORY / "pipelines" / f"{name}.py" for name in roof}
+    menus = {REPOSITORY / menu for menu in MENUS}
+    return sorted(reached(first, imported, known) - menus)
 
 
 def imported(path: Path) -> list[Path]:
-    """Files of the wings that one of them imports."""
-    tree = ast.parse(path.read_text())
-    modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    """Files of ours that one of them imports."""
+    modules = our_modules(path)
     files = (REPOSITORY.joinpath(*module.split(".")).with_suffix(".py") for module in modules)
     return [file for file in files if file.is_file()]
 

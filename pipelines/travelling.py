@@ -5,7 +5,6 @@ The copy is a package named after its content, so that two versions of it live i
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import inspect
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import data
+from pipelines.imports import our_modules, reached
 
 ROOT = Path(data.__file__).parent
 PREFIX = "limber_codec_"
@@ -23,7 +23,8 @@ def pack_codec(codec: Any, folder: Path) -> dict[str, str]:
 
     Raises ValueError where a file of it imports from outside the data wing.
     """
-    files = {path: path.read_text() for path in _needed(Path(inspect.getfile(type(codec))))}
+    first = Path(inspect.getfile(type(codec)))
+    files = {path: path.read_text() for path in reached([first], _needed)}
     content = "".join(f"{p.relative_to(ROOT)}\0{text}\0" for p, text in sorted(files.items()))
     package = PREFIX + hashlib.sha256(content.encode()).hexdigest()[:12]
     for path, text in files.items():
@@ -37,21 +38,9 @@ def pack_codec(codec: Any, folder: Path) -> dict[str, str]:
     return {"package": package, "module": f"{package}.{name}", "class": type(codec).__name__}
 
 
-def _needed(first: Path) -> list[Path]:
-    """A file of the data wing and all that it imports of ours, at any depth."""
-    found, left = [], [first]
-    while left:
-        path = left.pop()
-        if path not in found:
-            found.append(path)
-            left += [_file_of(module, path) for module in _imported(path)]
-    return found
-
-
-def _imported(path: Path) -> list[str]:
-    tree = ast.parse(path.read_text())
-    modules = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    return [m for m in modules if m and m.split(".")[0] in ("data", "models", "pipelines")]
+def _needed(path: Path) -> list[Path]:
+    """Files of the data wing that one of them imports."""
+    return [_file_of(module, path) for module in our_modules(path)]
 
 
 def _file_of(module: str, importer: Path) -> Path:
