@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,6 +13,7 @@ from data import CODECS, DATASETS, EVALUATORS
 from data.datasets.mixture import Mixture
 from data.transforms import Augmentation, check_photometric
 from models import ARCHITECTURES, LOSSES, REFINEMENTS
+from pipelines.strict import hint
 
 if TYPE_CHECKING:
     from pipelines.recipe import FieldLoss, Recipe
@@ -70,43 +70,55 @@ def build_losses(recipe: Recipe, outputs: Any) -> dict[str, list[tuple[Any, floa
 
 def _check_evaluation(recipe: Recipe, where: str) -> None:
     """The evaluator scores this data set's skeleton, this codec's poses, and has the monitor."""
-    settings, skeleton = recipe.evaluation, DATASETS[recipe.dataset].SKELETON.name
-    evaluator = EVALUATORS[settings.evaluator]
-    if skeleton not in evaluator.skeletons:
-        fitting = [name for name, kind in EVALUATORS.items() if skeleton in kind.skeletons]
-        raise ValueError(
-            f"{where}: evaluation.evaluator: given {settings.evaluator!r}, which scores "
-            f"{', '.join(evaluator.skeletons)}; accepted for {recipe.dataset} (skeleton "
-            f"{skeleton}): {', '.join(fitting)}"
-        )
-    name, _, protocol = settings.monitor.rpartition("@")
-    if name not in evaluator.names or not protocol:
-        close = difflib.get_close_matches(name or protocol, evaluator.names, n=1)
-        hint = f"; did you mean '{close[0]}@gt'?" if close else ""
-        raise ValueError(
-            f"{where}: evaluation.monitor: given {settings.monitor!r}, accepted: one of "
-            f"{', '.join(evaluator.names)}, then @ and the protocol, as @gt{hint}"
-        )
-    kind = CODECS.get(recipe.codec.name)
-    whole = getattr(kind, "whole_image", False)
-    if (protocol == "image") != whole:
-        raise ValueError(
-            f"{where}: evaluation.monitor: given {settings.monitor!r}, accepted with codec "
-            f"{recipe.codec.name!r}: {name}@{'image' if whole else 'gt'}"
-        )
-    _check_scales(settings.scales, whole, where)
+    _check_skeleton(recipe, where)
+    whole = bool(getattr(CODECS.get(recipe.codec.name), "whole_image", False))
+    _check_monitor(recipe, whole, where)
+    _check_scales(recipe.evaluation.scales, whole, where)
     if isinstance(recipe.augmentation, Augmentation) == whole:
         raise ValueError(
             f"{where}: augmentation: given one of "
             f"{'crops' if whole else 'whole images'}, accepted with codec {recipe.codec.name!r}: "
             f"{'one with a `view`: whole_image or person_crop' if whole else 'one without `view`'}"
         )
-    if isinstance(DATASETS[recipe.dataset], Mixture) and getattr(kind, "whole_image", False):
+    if whole:
+        _check_no_boxes(recipe, where)
+
+
+def _check_skeleton(recipe: Recipe, where: str) -> None:
+    given, skeleton = recipe.evaluation.evaluator, DATASETS[recipe.dataset].SKELETON.name
+    if skeleton not in EVALUATORS[given].skeletons:
+        fitting = [name for name, kind in EVALUATORS.items() if skeleton in kind.skeletons]
+        raise ValueError(
+            f"{where}: evaluation.evaluator: given {given!r}, which scores "
+            f"{', '.join(EVALUATORS[given].skeletons)}; accepted for {recipe.dataset} (skeleton "
+            f"{skeleton}): {', '.join(fitting)}"
+        )
+
+
+def _check_monitor(recipe: Recipe, whole: bool, where: str) -> None:
+    given, names = recipe.evaluation.monitor, EVALUATORS[recipe.evaluation.evaluator].names
+    name, _, protocol = given.rpartition("@")
+    if name not in names or not protocol:
+        raise ValueError(
+            f"{where}: evaluation.monitor: given {given!r}, accepted: one of {', '.join(names)}, "
+            f"then @ and the protocol, as @gt{hint(name or protocol, names, '@gt')}"
+        )
+    if (protocol == "image") != whole:
+        raise ValueError(
+            f"{where}: evaluation.monitor: given {given!r}, accepted with codec "
+            f"{recipe.codec.name!r}: {name}@{'image' if whole else 'gt'}"
+        )
+
+
+def _check_no_boxes(recipe: Recipe, where: str) -> None:
+    """What draws or scores single people needs their boxes: no codec of whole images has them."""
+    if isinstance(DATASETS[recipe.dataset], Mixture):
         raise ValueError(
             f"{where}: codec: {recipe.codec.name!r} reads whole images, the mixture "
             f"{recipe.dataset} draws single people; accepted: a top-down codec"
         )
-    if evaluator.by_person and getattr(kind, "whole_image", False):
+    settings = recipe.evaluation
+    if EVALUATORS[settings.evaluator].by_person:
         raise ValueError(
             f"{where}: evaluation.evaluator: {settings.evaluator} scores each person from its own "
             f"box, codec {recipe.codec.name!r} reads whole images; accepted: a top-down codec"
@@ -217,19 +229,16 @@ def _check_stages(where: str, path: str, loss: FieldLoss, channels: list[int]) -
 
 def _on_menu(where: str, path: str, name: str, menu: Mapping[str, object]) -> None:
     if name not in menu:
-        close = difflib.get_close_matches(name, menu, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"{where}: {path}: given {name!r}, accepted: {', '.join(menu)}{hint}")
+        raise ValueError(f"{where}: {path}: given {name!r}, accepted: "
+                         f"{', '.join(menu)}{hint(name, menu)}")  # fmt: skip
 
 
 def _accepts(where: str, path: str, kind: Any, options: Mapping[str, object]) -> None:
     accepted = [p for p in inspect.signature(kind).parameters if p not in NOT_OPTIONS]
     for key in options:
         if key not in accepted:
-            close = difflib.get_close_matches(key, accepted, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"{where}: {path}.{key}: unknown key, accepted: "
-                             f"{', '.join(accepted) or 'none'}{hint}")  # fmt: skip
+                             f"{', '.join(accepted) or 'none'}{hint(key, accepted)}")  # fmt: skip
 
 
 def _plain(where: str, path: str, build: Any, argument: object) -> Any:

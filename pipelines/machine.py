@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
+
+from pipelines.strict import nearest
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,7 @@ def _profile(where: str, given: object) -> Profile:
 def _only(where: str, given: dict[str, Any], accepted: list[str]) -> None:
     for key in given:
         if key not in accepted:
-            close = difflib.get_close_matches(str(key), accepted, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"accepted: {', '.join(accepted)}"
-            raise ValueError(f"{where}.{key}: unknown key; {hint}")
+            raise ValueError(f"{where}.{key}: unknown key{nearest(key, accepted)}")
 
 
 def _whole(where: str, value: object, least: int) -> None:

@@ -7,7 +7,7 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, Literal
 
 from data.transforms import Plug
@@ -37,8 +37,13 @@ def _is_default(field: Any, value: Any) -> bool:
 
 
 def nearest(given: object, accepted: list[str]) -> str:
-    close = difflib.get_close_matches(str(given), accepted, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; accepted: {', '.join(accepted)}"
+    return hint(given, accepted) or f"; accepted: {', '.join(accepted)}"
+
+
+def hint(given: object, accepted: Iterable[str], ending: str = "") -> str:
+    """The accepted name most like the one given, for a message; "" where none is like it."""
+    close = difflib.get_close_matches(str(given), list(accepted), n=1)
+    return f"; did you mean {close[0] + ending!r}?" if close else ""
 
 
 def read(kind: Any, value: Any, where: str, path: str = "") -> Any:
