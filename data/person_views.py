@@ -23,7 +23,6 @@ class PersonViewDataset(WholeImageDataset):
     labels. Outside the image it is grey, and background that losses count (Osokin's code).
     """
 
-    fill: ClassVar[int] = PADDING
     outside: ClassVar[bool] = True
 
     def __init__(
@@ -37,7 +36,7 @@ class PersonViewDataset(WholeImageDataset):
         augmentation: PersonCropAugmentation,
         seed: int = 0,
     ) -> None:
-        super().__init__(prepared, raw, split, input_size, skeleton, seed=seed)
+        super().__init__(prepared, raw, split, input_size, skeleton, seed=seed, fill=PADDING)
         self.around = augmentation
         self.photometric = Photometric(augmentation.photometric)
         self.rows = main_people(self.people)  # of the person table

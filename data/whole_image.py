@@ -39,6 +39,7 @@ from data.transforms import (
 MOST_PEOPLE = 30  # of one image that a batch carries
 UNIT = 200.0  # pixels of an image side that HigherHRNet's shift is given for
 KEEP_STRIDE = 2  # of `WholeBatch.keep`
+Reference = Literal["short", "long", "tested"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ class WholeImageAugmentation:
 
     scale: smallest and largest factor of the view; rotation: largest angle in degrees; shift:
     largest move in pixels per 200 pixels of the view, along both axes (40: a fifth); reference:
-    which side of the image fills the input. photometric: as for crops.
+    which side of the image fills the input (long: all of the image lies in it); tested: its short
+    side becomes the input's short one, as when it is tested. count_outside: losses count outside
+    the image too, as background (the authors': they do not). photometric: as for crops.
     """
 
     view: Literal["whole_image"]
@@ -55,7 +58,8 @@ class WholeImageAugmentation:
     rotation: float = 0.0
     shift: float = 0.0
     flip_probability: float = 0.5
-    reference: Literal["short", "long"] = "short"
+    reference: Reference = "short"
+    count_outside: bool = False
     photometric: list[Plug] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -140,7 +144,6 @@ class WholeImageDataset(Dataset[WholeItem]):
     fill: grey outside the image; outside: whether losses count there.
     """
 
-    fill: ClassVar[int] = 0
     outside: ClassVar[bool] = False
 
     def __init__(
@@ -153,10 +156,11 @@ class WholeImageDataset(Dataset[WholeItem]):
         *,
         augmentation: WholeImageAugmentation | None = None,
         seed: int = 0,
+        fill: int = 0,
     ) -> None:
         self.people = ImagePeople(prepared, raw, split)
         self.input_size = (int(input_size[0]), int(input_size[1]))
-        self.skeleton, self.seed = skeleton, seed
+        self.skeleton, self.seed, self.fill = skeleton, seed, fill
         self.augmentation = augmentation
         self.photometric = Photometric(augmentation.photometric if augmentation else [])
         self.rows = self.people.with_people()
@@ -189,7 +193,8 @@ class WholeImageDataset(Dataset[WholeItem]):
         keypoints, visibility = self.people.poses(row)
         if view.flip:
             keypoints, visibility = keypoints[:, self._mirror], visibility[:, self._mirror]
-        keep = keep_of(self.people.unlabelled(row), matrix, self.input_size, self.outside)
+        outside = self.outside or getattr(self.augmentation, "count_outside", False)
+        keep = keep_of(self.people.unlabelled(row), matrix, self.input_size, outside)
         moved = move(matrix, keypoints).astype(np.float32)
         return WholeItem(image, moved, visibility, keep, place, to_image)
 
@@ -205,12 +210,17 @@ class WholeImageDataset(Dataset[WholeItem]):
 def plain_view(
     image_size: tuple[int, int],
     input_size: tuple[int, int],
-    reference: Literal["short", "long"] = "short",
+    reference: Reference = "short",
 ) -> View:
-    """The middle of an image, its short side filling the input (long: all of the image in it)."""
+    """The middle of an image, its size by `WholeImageAugmentation.reference`."""
     width, height = image_size
     pixels = (width / input_size[0], height / input_size[1])
-    ratio = min(pixels) if reference == "short" else max(pixels)
+    sizes = {
+        "short": min(pixels),
+        "long": max(pixels),
+        "tested": min(image_size) / min(input_size),
+    }
+    ratio = sizes[reference]
     return View((width * 0.5, height * 0.5), (ratio * input_size[0], ratio * input_size[1]))
 
 

@@ -25,6 +25,7 @@ from data.whole_image import (
     collate_whole,
     draw_whole_view,
     keep_of,
+    plain_view,
 )
 
 AUGMENTATION = WholeImageAugmentation(
@@ -86,6 +87,27 @@ def test_no_loss_counts_over_crowds_and_outside_the_image(prepared: Path) -> Non
     narrow = dataset(prepared)[1]
     wide = keep_of(np.zeros((32, 32), np.uint8), np.array([[1.0, 0, 16], [0, 1.0, 16]]), (64, 64))
     assert narrow.keep.all() and wide[:8].sum() == 0 and wide[8:24, 8:24].all()
+
+
+def test_outside_counts_as_background_where_the_recipe_says_so(prepared: Path) -> None:
+    away = dataclasses.replace(AUGMENTATION, scale=[2.0, 2.0], rotation=0.0, shift=0.0)
+    ignored = dataset(prepared, away)[0, 1]
+    counted = dataset(prepared, dataclasses.replace(away, count_outside=True))[0, 1]
+    np.testing.assert_array_equal(ignored.image, counted.image)
+    corner = np.s_[:6, :6]
+    assert not ignored.keep[corner].any() and counted.keep[corner].all()
+    inside = np.s_[10:22, 10:22]
+    np.testing.assert_array_equal(ignored.keep[inside], counted.keep[inside])
+
+
+def test_a_view_as_tested_has_the_size_of_the_test(prepared: Path) -> None:
+    resize = Resize("short", multiple=64)
+    for size in ((640, 427), (427, 640), (100, 100), (621, 640)):
+        view = plain_view(size, (512, 320), "tested")
+        matrix = resize.matrix(size, 320)
+        assert view.size[0] / 512 == pytest.approx(1 / matrix[0, 0])
+        assert view.size[1] / 320 == pytest.approx(1 / matrix[1, 1])
+        assert view.center == (size[0] / 2, size[1] / 2)
 
 
 def test_only_images_with_people_are_trained_on_and_at_most_30_of_them(prepared: Path) -> None:
