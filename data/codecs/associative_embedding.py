@@ -6,6 +6,7 @@ et al., CVPR 2020, arXiv:1908.10357, sections 3.3 and 3.4) and its code.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -166,9 +167,10 @@ class AssociativeEmbedding:
     def merge(self, stages: list[Fields], *others: list[Fields]) -> list[Fields]:
         """One set of fields of several passes over an image: mirrored, or at other scales.
 
-        Heatmaps are averaged, those of another size resized to the first's. Tags [B, K, h, w] of
-        the passes are stacked, pass after pass: [B, T K, h, w], so that a keypoint's tag is a
-        vector; passes at another scale give heatmaps only (HigherHRNet's code).
+        Heatmaps are averaged at the size of the largest, so that a larger scale loses nothing.
+        Tags [B, K, h, w] of the passes are stacked, pass after pass: [B, T K, h, w], so that a
+        keypoint's tag is a vector; passes of another size than the first give heatmaps only
+        (HigherHRNet's code).
         """
         return [
             {
@@ -229,10 +231,10 @@ def _of_all_scales(stages: Sequence[Fields]) -> Tensor:
 
 
 def _merged(passes: Sequence[Tensor], stack: bool) -> Tensor:
-    size = passes[0].shape[2:]
     if stack:
+        size = passes[0].shape[2:]
         return torch.cat([field for field in passes if field.shape[2:] == size], 1)
-    return _mean(passes, size)
+    return _mean(passes, max((field.shape[2:] for field in passes), key=math.prod))
 
 
 def _decoded(people: list[Found], scale: tuple[float, float], device: torch.device) -> Decoded:

@@ -155,6 +155,21 @@ def test_other_scales_give_heatmaps_only() -> None:
     assert float(far.max()) <= 0.5 * 4
 
 
+def test_a_larger_scale_loses_nothing() -> None:
+    points, seen = crowd(3, (192, 128))
+    whole = painted(batch_of((points, seen), size=(192, 128)), (192, 128))
+    twice = painted(batch_of((points * 2, seen), size=(384, 256)), (384, 256))
+    merged = GATED.merge(whole, twice)
+    assert [tuple(f.shape[2:] for f in s.values()) for s in merged] == [
+        ((64, 96), (32, 48)), ((128, 192),)
+    ]  # fmt: skip
+    enlarged = F.interpolate(whole[1]["heatmaps"], (128, 192), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(merged[1]["heatmaps"], (enlarged + twice[1]["heatmaps"]) / 2)
+    who, far = as_found(GATED.decode(merged, (192, 128)), points, seen)
+    assert sorted(who) == [0, 1, 2]
+    assert float(far.max()) <= 0.5 * 4
+
+
 # bad input
 
 
