@@ -5,13 +5,14 @@ A `Table` travels to another process by its path; all processes share the pages 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
+
+from data.whole_file import whole_file
 
 Column = np.ndarray | Sequence[str]
 
@@ -26,15 +27,8 @@ def write_table(path: Path, columns: Mapping[str, Column]) -> None:
         raise ValueError(f"{path}: columns of one length are accepted, given {lengths}")
     arrays = {name: _to_arrow(f"{path}: {name}", column) for name, column in columns.items()}
     batch = pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
-            writer.write_batch(batch)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as file, pa.ipc.new_file(file, batch.schema) as writer:
+        writer.write_batch(batch)
 
 
 def _to_arrow(where: str, column: Column) -> pa.Array:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipelines.checkpoint import alone, write_text_whole
+from data.whole_file import write_text_whole
+from pipelines.checkpoint import alone
 from pipelines.job import Job, Silent, TrainingStopped, TrainingSummary
 from pipelines.ranks import Rank
 from pipelines.tracking import open_run

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from data.whole_file import whole_file, write_text_whole
 from pipelines.folders import file_digest
 
 State = dict[str, Any]  # dicts, lists, numbers, text and tensors only
@@ -73,29 +74,9 @@ def save(
 
 
 def write_whole(path: Path, state: State) -> None:
-    """torch.save to `path`, whole or not at all: beside it, to the disk, then renamed."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_text_whole(path: Path, text: str) -> None:
-    """Writes a text file, whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    """torch.save to `path`, whole or not at all."""
+    with whole_file(path) as file:
+        torch.save(state, file)
 
 
 def manifests(run_folder: Path) -> list[Manifest]:

@@ -13,18 +13,18 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.whole_file import write_text_whole
 from models.weights import State, load_whole, read_state_dict
 from pipelines import places
 from pipelines.check import build_architecture
-from pipelines.checkpoint import alone, write_text_whole, write_whole
-from pipelines.folders import file_digest
+from pipelines.checkpoint import alone, write_whole
+from pipelines.folders import file_digest, whole_folder
 from pipelines.job import fingerprint
 from pipelines.recipe import Recipe, add_to_run, load_recipe
 from pipelines.road import DVC, run
@@ -118,9 +118,6 @@ def prepared_hash(dataset: str) -> str:
 
 def write_imported(found: Imported, state: State) -> Path:
     folder = places.trained(found.name)
-    part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     best = {
         "recipe": found.recipe.as_dict(),
         "model": state,
@@ -128,12 +125,11 @@ def write_imported(found: Imported, state: State) -> Path:
         "fingerprint": found.fingerprint,
         "data_hash": found.data_hash,
     }
-    write_whole(part / "best.pt", best)
-    run_id = log_import(found, folder / "best.pt", file_digest(part / "best.pt"))
-    content = json.dumps(summary(found, run_id), indent=1)
-    write_text_whole(part / "summary.json", content)
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
+    with whole_folder(folder) as part:
+        write_whole(part / "best.pt", best)
+        run_id = log_import(found, folder / "best.pt", file_digest(part / "best.pt"))
+        content = json.dumps(summary(found, run_id), indent=1)
+        write_text_whole(part / "summary.json", content)
     print(f"{found.name}: {len(state)} tensors of {found.file.name} -> {folder}", flush=True)
     return folder
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from data.whole_file import write_text_whole
+
 Entry = dict[str, Any]
 
 
@@ -42,6 +44,4 @@ class Ledger:
 
     def write(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_suffix(".json.new")
-        new.write_text(json.dumps(self._content, indent=2) + "\n")
-        new.replace(self.path)
+        write_text_whole(self.path, json.dumps(self._content, indent=2) + "\n")

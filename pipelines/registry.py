@@ -124,8 +124,9 @@ def champion_checkpoint(slot: str) -> tuple[Path, dict[str, Any]]:
 
 
 def _write_checkpoint(registry: Registry, version: Version, path: Path) -> None:
-    import torch
     from safetensors.torch import load_file
+
+    from pipelines.checkpoint import write_whole
 
     with tempfile.TemporaryDirectory() as folder:
         files = registry.files(version, "artifacts", Path(folder))
@@ -133,6 +134,4 @@ def _write_checkpoint(registry: Registry, version: Version, path: Path) -> None:
         state = {key: card[key] for key in ("recipe", "epoch", "fingerprint", "data_hash")}
         state["model"] = load_file(files / "model.safetensors")
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    torch.save(state, new)
-    new.replace(path)
+    write_whole(path, state)

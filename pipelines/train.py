@@ -23,9 +23,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from data.whole_file import write_text_whole
 from pipelines import places
 from pipelines.attempt import Outcome, run_rank
-from pipelines.checkpoint import write_text_whole
 from pipelines.cluster import cpus, ray_address
 from pipelines.folders import file_digest
 from pipelines.job import Job, TrainingStopped, fingerprint

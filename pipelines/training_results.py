@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
+from data.whole_file import write_text_whole
 from pipelines import checkpoint, places
+from pipelines.folders import whole_folder
 from pipelines.job import Job, TrainingSummary
 from pipelines.progress import Clock
 
@@ -30,9 +31,6 @@ def write_results(job: Job, summary: TrainingSummary, clock: Clock) -> Path:
     """Fills results/<recipe>/trained, whole or not at all. `clock`: seconds of the driver."""
     chosen, state = _best(job)
     folder = places.trained(job.name)
-    part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     model = state["average"]["network"] if state["average"] else state["model"]
     best = {
         "recipe": state["recipe"],
@@ -41,13 +39,12 @@ def write_results(job: Job, summary: TrainingSummary, clock: Clock) -> Path:
         "fingerprint": job.fingerprint,
         "data_hash": job.data_hash,
     }
-    checkpoint.write_whole(part / "best.pt", best)
-    _write_history(part / "history.csv", summary.history)
     row = next(row for row in summary.history if row["epoch"] == chosen.epoch)
     content = _summary(job, summary, chosen, row, clock)
-    checkpoint.write_text_whole(part / "summary.json", json.dumps(content, indent=1))
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
+    with whole_folder(folder) as part:
+        checkpoint.write_whole(part / "best.pt", best)
+        _write_history(part / "history.csv", summary.history)
+        write_text_whole(part / "summary.json", json.dumps(content, indent=1))
     monitor = job.recipe.evaluation.monitor
     print(f"{job.name}: best epoch {chosen.epoch}, {monitor} {row[monitor]:.3f} -> {folder}")
     return folder
