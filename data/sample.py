@@ -56,6 +56,12 @@ class Pose:
     crowd_index: float = 0.0
 
 
+def box_around(points: np.ndarray) -> tuple[float, float, float, float]:
+    """The box (x, y, w, h) that points [N, 2], at least one, span."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    return float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])
+
+
 @dataclass(frozen=True)
 class Sample:
     """One image of a data set with all its people; crowd regions are poses with `is_crowd`.

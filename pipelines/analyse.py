@@ -20,7 +20,7 @@ import numpy as np
 from data import DATASETS
 from data.evaluators.matches import OksMatches
 from data.images import read_image
-from data.sample import Pose
+from data.sample import Pose, box_around
 from data.skeletons import Skeleton
 from pipelines import places, tracking
 from pipelines.analysis import analyse, setting_of
@@ -29,6 +29,7 @@ from pipelines.detections import image_files
 from pipelines.evaluated import Evaluated, read_evaluated
 from pipelines.folders import whole_folder
 from pipelines.pictures import draw_poses, write_picture
+from pipelines.prepared import data_hash
 from pipelines.results import PROTOCOLS
 
 WORST = 20
@@ -66,10 +67,7 @@ def write_analysis(name: str) -> Path:
 def true_poses(name: str, evaluated: Evaluated) -> dict[int, list[Pose]]:
     """The split's truth. Raises ValueError where it is not what was evaluated on."""
     about = evaluated.about
-    summary = places.prepared(about["dataset"]) / "summary.json"
-    if not summary.is_file():
-        raise ValueError(f"{summary}: no such file; run `dvc repro prepare@{about['dataset']}`")
-    digest = json.loads(summary.read_text())["data_hash"]
+    digest = data_hash(about["dataset"])
     if digest != about["data_hash"]:
         raise ValueError(
             f"{evaluated.folder}: evaluated on data {about['data_hash']:.12}, prepared is "
@@ -125,10 +123,8 @@ def read_predictions(path: Path, threshold: float) -> dict[int, list[Pose]]:
     for row in json.loads(path.read_text()):
         columns = np.array(row["keypoints"], dtype=np.float64).reshape(-1, 3)
         points, scores = np.ascontiguousarray(columns[:, :2]), columns[:, 2]
-        low, high = points.min(axis=0), points.max(axis=0)
-        box = (float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
         shown = np.where(scores > threshold, 2, 0)
-        pose = Pose(points, shown, box, score=row["score"], keypoint_scores=scores)
+        pose = Pose(points, shown, box_around(points), score=row["score"], keypoint_scores=scores)
         found.setdefault(row["image_id"], []).append(pose)
     return found
 

@@ -34,6 +34,7 @@ from pipelines.detections import (
 from pipelines.evaluation_pictures import write_fields, write_overlays
 from pipelines.folders import whole_folder
 from pipelines.predictor import ByImage
+from pipelines.prepared import data_hash
 from pipelines.recipe import Recipe, load_recipe
 from pipelines.trained import Trained, load_trained, read_poses
 
@@ -83,11 +84,11 @@ def evaluate(name: str) -> Path:
     """The stage: results/<recipe>/trained -> results/<recipe>/evaluation and metrics.json."""
     recipe = load_recipe(name)
     trained = load_trained(places.trained(name) / "best.pt", name, recipe)
-    summary = prepared_summary(recipe.dataset)
-    if trained.checkpoint["data_hash"] != summary["data_hash"]:
+    digest = data_hash(recipe.dataset)
+    if trained.checkpoint["data_hash"] != digest:
         raise ValueError(
             f"results/{name}/trained/best.pt: trained on data {trained.checkpoint['data_hash']:.12}"
-            f", prepared is {summary['data_hash']:.12}; run `dvc repro train@{name}`"
+            f", prepared is {digest:.12}; run `dvc repro train@{name}`"
         )
     note = places.trained(name) / "summary.json"
     run_id = json.loads(note.read_text()).get("run_id") if note.is_file() else None
@@ -111,7 +112,7 @@ def evaluate_champion(slot: str, dataset: str) -> Path:
             f"{slot} predicts {trained.skeleton.name}; accepted: a data set of the same skeleton"
         )
     trained = replace(trained, recipe=replace(trained.recipe, dataset=dataset))
-    digest = prepared_summary(dataset)["data_hash"]
+    digest = data_hash(dataset)
     folder = places.home() / "results" / "champions" / slot / f"{dataset}-{digest[:12]}"
     write_evaluation(trained, folder, {"slot": slot, **identity})
     return folder
@@ -134,13 +135,6 @@ def evaluate_test_dev(name: str, detections: Path, images: Path, image_info: Pat
     with whole_folder(folder) as part:
         write_json(part / official_name(name), results_rows(poses), indent=None)
     return folder
-
-
-def prepared_summary(dataset: str) -> dict[str, Any]:
-    path = places.prepared(dataset) / "summary.json"
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; run `dvc repro prepare@{dataset}` first")
-    return dict(json.loads(path.read_text()))
 
 
 def write_evaluation(trained: Trained, folder: Path, identity: dict[str, Any]) -> dict[str, Any]:
@@ -244,7 +238,7 @@ def describe(trained: Trained) -> dict[str, Any]:
         "fingerprint": checkpoint["fingerprint"],
         "recipe_digest": recipe.digest(),
         "trained_on": checkpoint["data_hash"],
-        "data_hash": prepared_summary(recipe.dataset)["data_hash"],
+        "data_hash": data_hash(recipe.dataset),
         "epoch": checkpoint["epoch"],
         "input_size": recipe.input_size,
         "device": trained.device.type,

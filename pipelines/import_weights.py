@@ -26,6 +26,7 @@ from pipelines.check import build_architecture
 from pipelines.checkpoint import alone, write_whole
 from pipelines.folders import file_digest, whole_folder
 from pipelines.job import fingerprint
+from pipelines.prepared import data_hash
 from pipelines.recipe import Recipe, add_to_run, load_recipe
 from pipelines.road import DVC, run
 from pipelines.tracking import open_run
@@ -80,9 +81,8 @@ def import_weights(
     state = without(read_state_dict(file), drop, file)
     network = build_architecture(recipe)
     load_whole(network, state, str(file))
-    found = Imported(
-        name, recipe, file, file_digest(file), prepared_hash(recipe.dataset), tuple(drop)
-    )
+    digest = data_hash(recipe.dataset, ": the weights are evaluated on it")
+    found = Imported(name, recipe, file, file_digest(file), digest, tuple(drop))
     return write_imported(found, network.state_dict())
 
 
@@ -106,14 +106,6 @@ def without(state: State, drop: Sequence[str], file: Path) -> State:
                              f"{', '.join(parts)}")  # fmt: skip
     prefixes = tuple(f"{prefix}." for prefix in drop)
     return {key: value for key, value in state.items() if not key.startswith(prefixes)}
-
-
-def prepared_hash(dataset: str) -> str:
-    note = places.prepared(dataset) / "summary.json"
-    if not note.is_file():
-        raise ValueError(f"{note}: no such file; run `dvc repro prepare@{dataset}` first: the "
-                         "weights are evaluated on it")  # fmt: skip
-    return str(json.loads(note.read_text())["data_hash"])
 
 
 def write_imported(found: Imported, state: State) -> Path:

@@ -32,6 +32,7 @@ from pipelines.job import Job, TrainingStopped, fingerprint
 from pipelines.machine import Cluster, check_machine, read_cluster
 from pipelines.optimizer import plan_batches
 from pipelines.parts import check_device
+from pipelines.prepared import data_hash
 from pipelines.progress import Clock
 from pipelines.ranks import Rank
 from pipelines.recipe import Recipe, check_run, load_params, load_recipe
@@ -121,17 +122,14 @@ def make_job(name: str, cluster: Cluster) -> Job:
     machine = cluster.machine
     plan_batches(recipe.training.global_batch, machine.workers, machine.max_batch_per_worker)
     check_device(recipe, torch.device("cuda" if machine.gpu else "cpu"))
-    note = places.prepared(recipe.dataset) / "summary.json"
-    if not note.is_file():
-        raise ValueError(f"{note}: no such file; run `dvc repro prepare@{recipe.dataset}` first")
-    data_hash = str(json.loads(note.read_text())["data_hash"])
+    digest = data_hash(recipe.dataset)
     weights = _weights(name, recipe)
-    mark = fingerprint(recipe, data_hash, file_digest(weights) if weights else "")
+    mark = fingerprint(recipe, digest, file_digest(weights) if weights else "")
     return Job(
         name=name,
         recipe=recipe,
         fingerprint=mark,
-        data_hash=data_hash,
+        data_hash=digest,
         prepared=places.prepared(recipe.dataset),
         raw=places.raw(recipe.dataset),
         run_folder=places.run(name, mark),

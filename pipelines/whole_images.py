@@ -10,7 +10,7 @@ import numpy as np
 
 from data.loader import build_loader
 from data.resized_images import ResizedDataset
-from data.sample import Pose
+from data.sample import Pose, box_around
 from data.table import Table
 from data.whole_image import collate_whole
 from pipelines.predictor import ByImage, Predictions
@@ -54,7 +54,7 @@ def people_by_image(found: Predictions, image_ids: Sequence[int]) -> ByImage:
     for n in np.argsort(-found.pose_scores, kind="stable"):
         keypoints, scores = found.keypoints_image[n], found.scores[n]
         seen = scores > 0
-        box = _box_around(keypoints[seen] if seen.any() else keypoints)
+        box = box_around(keypoints[seen] if seen.any() else keypoints)
         pose = Pose(
             keypoints_image=keypoints,
             visibility=np.where(seen, 2, 0),
@@ -66,8 +66,3 @@ def people_by_image(found: Predictions, image_ids: Sequence[int]) -> ByImage:
         )
         people[int(image_ids[int(found.sample_id[n])])].append(pose)
     return people
-
-
-def _box_around(points: np.ndarray) -> tuple[float, float, float, float]:
-    low, high = points.min(axis=0), points.max(axis=0)
-    return float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from data.evaluators.matches import OksMatches
-from data.sample import Pose
+from data.sample import Pose, box_around
 
 CATEGORY = 1
 Poses = Mapping[int, Sequence[Pose]]
@@ -81,13 +81,12 @@ def annotation(pose: Pose) -> dict[str, Any]:
 
 def detection(pose: Pose) -> dict[str, Any]:
     """As COCO.loadRes makes it of a results file: area and box span the keypoints."""
-    low, high = pose.keypoints_image.min(axis=0), pose.keypoints_image.max(axis=0)
-    width, height = (high - low).tolist()
+    box = box_around(pose.keypoints_image)
     return {
         "keypoints": _flat(pose.keypoints_image, np.ones(len(pose.keypoints_image))),
         "score": float(pose.score),
-        "bbox": [float(low[0]), float(low[1]), width, height],
-        "area": width * height,
+        "bbox": list(box),
+        "area": box[2] * box[3],
         "iscrowd": 0,
     }
 
