@@ -24,6 +24,7 @@ from pipelines.detections import image_files, truth_boxes
 from pipelines.predictor import ByImage, Predictions, in_image, join, poses_by_image
 from pipelines.recipe import Recipe, load_recipe
 from pipelines.samples import samples_of
+from pipelines.scoring import named, scored
 from pipelines.whole_images import people_by_image
 
 BATCH = 32
@@ -36,12 +37,9 @@ def ceiling(recipe: Recipe) -> dict[str, float]:
         outputs: Outputs = build_architecture(recipe).outputs  # type: ignore[assignment]
     whole = bool(codec.whole_image)
     poses = _people(recipe, codec, outputs) if whole else _persons(recipe, codec, outputs)
-    evaluator = EVALUATORS[recipe.evaluation.evaluator](module.SKELETON)
     truth = module.truth(places.raw(recipe.dataset), recipe.evaluation.split)
-    for image_id, people in truth.items():
-        evaluator.add(image_id, poses.get(image_id, []), people)
-    protocol = "image" if whole else "gt"
-    return {f"{name}@{protocol}": float(v) for name, v in evaluator.result().items()}
+    evaluator = scored(recipe.evaluation.evaluator, module.SKELETON, poses, truth)
+    return named(evaluator.result(), "image" if whole else "gt")
 
 
 def told(name: str) -> list[str]:

@@ -23,9 +23,9 @@ from pipelines.imports import our_modules, reached
 from pipelines.places import REPOSITORY
 from pipelines.recipe import Recipe, load_params, load_recipe
 
-LOOP = ("worker", "step", "parts", "samples", "optimizer", "validation", "predictor")
+LOOP = ("worker", "step", "parts", "samples", "optimizer", "validation", "predictor", "scoring")
 PREPARING = ("prepare", "splits", "tables", "image_check")
-SCORING = ("evaluate", "trained", "detections", "predictor")
+SCORING = ("evaluate", "scoring", "trained", "detections", "predictor")
 WHOLE = ("whole_images",)  # besides, where whole images are fed
 WHOLE_FEED = ("data/whole_image.py", "data/person_views.py", "data/resized_images.py")
 MENUS = ("data/__init__.py", "models/__init__.py")  # a new line on a menu changes no result

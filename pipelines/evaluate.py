@@ -16,9 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data import DATASETS, EVALUATORS
+from data import DATASETS
 from data.sample import Pose
-from data.skeletons import Skeleton
 from models.cost import count
 from pipelines import places
 from pipelines.ceiling import told
@@ -33,9 +32,9 @@ from pipelines.detections import (
 )
 from pipelines.evaluation_pictures import write_fields, write_overlays
 from pipelines.folders import whole_folder
-from pipelines.predictor import ByImage
 from pipelines.prepared import data_hash
-from pipelines.recipe import Recipe, load_recipe
+from pipelines.recipe import load_recipe
+from pipelines.scoring import named, scored
 from pipelines.trained import Trained, load_trained, read_poses
 
 PROTOCOL = ("evaluator", "flip_test", "keypoint_threshold", "nms_threshold", "scales")
@@ -171,7 +170,8 @@ def write_protocol(
     recipe = trained.recipe
     plain, flipped = read_poses(trained, boxes, files, both=True)
     poses, others = (flipped, plain) if recipe.evaluation.flip_test else (plain, flipped)
-    evaluator = score(recipe, trained.skeleton, poses, truth)
+    judge, skeleton = recipe.evaluation.evaluator, trained.skeleton
+    evaluator = scored(judge, skeleton, poses, truth)
     evaluator.matches().save(part / f"matches_{protocol}.npz")
     write_json(part / f"predictions_{protocol}.json", results_rows(poses), indent=None)
     if protocol in ("gt", "image"):
@@ -180,7 +180,7 @@ def write_protocol(
         write_fields(part / "fields", trained, list(files))
     numbers = named(evaluator.result(), protocol)
     print(f"{protocol}: {'  '.join(f'{k} {v:.3f}' for k, v in numbers.items())}")
-    return numbers, named(score(recipe, trained.skeleton, others, truth).result(), protocol)
+    return numbers, named(scored(judge, skeleton, others, truth).result(), protocol)
 
 
 def box_sets(trained: Trained, truth: Mapping[int, object]) -> dict[str, Boxes | None]:
@@ -200,16 +200,6 @@ def box_sets(trained: Trained, truth: Mapping[int, object]) -> dict[str, Boxes |
     if path is not None:
         boxes["det"] = read_detections(path, truth.keys())
     return boxes
-
-
-def score(
-    recipe: Recipe, skeleton: Skeleton, poses: ByImage, truth: Mapping[int, list[Pose]]
-) -> Any:
-    """The recipe's evaluator after all images of the split, those without boxes too."""
-    evaluator = EVALUATORS[recipe.evaluation.evaluator](skeleton)
-    for image_id, people in truth.items():
-        evaluator.add(image_id, poses.get(image_id, []), people)
-    return evaluator
 
 
 def count_boxes(
@@ -245,10 +235,6 @@ def describe(trained: Trained) -> dict[str, Any]:
         "protocol": {name: getattr(recipe.evaluation, name) for name in PROTOCOL},
         "cost": {name: getattr(cost, name) for name in counts},
     }
-
-
-def named(result: Mapping[str, float], protocol: str) -> dict[str, float]:
-    return {f"{key}@{protocol}": float(value) for key, value in result.items()}
 
 
 def write_json(path: Path, content: object, indent: int | None = 2) -> None:

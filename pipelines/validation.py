@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import nn
 
-from data import DATASETS, EVALUATORS
+from data import DATASETS
 from data.loader import BoxDataset, build_loader, shard
 from data.sample import Batch, Pose, WholeBatch
 from data.skeletons import Skeleton
@@ -22,6 +22,7 @@ from pipelines.check import build_codec
 from pipelines.detections import Boxes, image_files, truth_boxes
 from pipelines.predictor import Predictions, join, poses_by_image, predict
 from pipelines.samples import samples_of
+from pipelines.scoring import named, scored
 from pipelines.whole_images import (
     image_sizes,
     people_by_image,
@@ -130,7 +131,5 @@ def score(found: Predictions, on: Validation, job: Job) -> dict[str, float]:
     else:
         given = (on.boxes, job.input_size, on.codec.aligned, settings, sigmas)
         poses = poses_by_image(found, *given)
-    evaluator = EVALUATORS[settings.evaluator](on.skeleton)
-    for image_id, people in on.truth.items():
-        evaluator.add(image_id, poses.get(image_id, []), people)
-    return {f"{name}@{on.protocol}": float(value) for name, value in evaluator.result().items()}
+    evaluator = scored(settings.evaluator, on.skeleton, poses, on.truth)
+    return named(evaluator.result(), on.protocol)
