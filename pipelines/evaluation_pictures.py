@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-import cv2
-
+from data.images import read_image
 from pipelines.ceiling import true_batches
 from pipelines.pictures import draw_poses, write_picture
 from pipelines.predictor import ByImage
@@ -26,10 +25,8 @@ def write_overlays(
     ids, threshold = sorted(poses), trained.recipe.evaluation.keypoint_threshold
     chosen = ids[:: max(1, len(ids) // OVERLAYS)][:OVERLAYS]
     for image_id in chosen:
-        image = cv2.imread(str(files[image_id]), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        assert image is not None, "prepare reads every image once"
         shown = [sure_of(pose, threshold) for pose in poses[image_id]]
-        picture = draw_poses(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), shown, trained.skeleton)
+        picture = draw_poses(read_image(files[image_id]), shown, trained.skeleton)
         write_picture(folder / f"{image_id:012d}.jpg", picture)
 
 
