@@ -16,7 +16,6 @@ from data.transforms import Plug, View, check_draws
 LEAST_KEYPOINTS = 5
 LEAST_AREA = 32 * 32  # pixels^2
 NEAR = 0.3  # of the width of a person used already
-PADDING = 128  # grey outside the image
 SHARE = 0.6  # of the input's height that a person fills at scale 1
 
 

@@ -10,10 +10,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from data.person_crops import PADDING, PersonCropAugmentation, draw_person_view, people_to_view
+from data.person_crops import PersonCropAugmentation, draw_person_view, people_to_view
+from data.resize import Resize
 from data.skeletons import Skeleton
 from data.transforms import Photometric, sample_generator
 from data.whole_image import MOST_PEOPLE, ImagePeople, WholeImageDataset, WholeItem
+
+GREY = Resize("height", multiple=8, fill=128)
 
 
 class PersonViewDataset(WholeImageDataset):
@@ -36,7 +39,7 @@ class PersonViewDataset(WholeImageDataset):
         augmentation: PersonCropAugmentation,
         seed: int = 0,
     ) -> None:
-        super().__init__(prepared, raw, split, input_size, skeleton, seed=seed, fill=PADDING)
+        super().__init__(prepared, raw, split, input_size, skeleton, seed=seed, resize=GREY)
         self.around = augmentation
         self.photometric = Photometric(augmentation.photometric)
         self.rows = main_people(self.people)  # of the person table

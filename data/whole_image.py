@@ -20,6 +20,7 @@ from pycocotools import mask
 from torch.utils.data import Dataset
 
 from data.images import RowReader
+from data.resize import Resize
 from data.sample import WholeBatch
 from data.skeletons import Skeleton
 from data.table import Table
@@ -40,6 +41,7 @@ MOST_PEOPLE = 30  # of one image that a batch carries
 UNIT = 200.0  # pixels of an image side that HigherHRNet's shift is given for
 KEEP_STRIDE = 2  # of `WholeBatch.keep`
 Reference = Literal["short", "long", "tested"]
+SHORT_SIDE = Resize("short", multiple=64)
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,9 @@ class WholeImageAugmentation:
 
     scale: smallest and largest factor of the view; rotation: largest angle in degrees; shift:
     largest move in pixels per 200 pixels of the view, along both axes (40: a fifth); reference:
-    which side of the image fills the input (long: all of the image lies in it); tested: its short
-    side becomes the input's short one, as when it is tested. count_outside: losses count outside
-    the image too, as background (the authors': they do not). photometric: as for crops.
+    which side of the image fills the input (long: all of the image lies in it); tested: as large
+    and at the place, from the left and the top, as when it is tested. count_outside: losses count
+    outside the image too, as background (the authors': they do not). photometric: as for crops.
     """
 
     view: Literal["whole_image"]
@@ -141,7 +143,8 @@ class WholeImageDataset(Dataset[WholeItem]):
     """Images of a prepared split that have people; `dataset[row]` or `dataset[epoch, row]`.
 
     input_size: (width, height); without augmentation the plain view, its reference side filled.
-    fill: grey outside the image; outside: whether losses count there.
+    resize: how it is fed at test time, of which views have the `fill` outside the image, and those
+    as tested their place; outside: whether losses count there.
     """
 
     outside: ClassVar[bool] = False
@@ -156,11 +159,11 @@ class WholeImageDataset(Dataset[WholeItem]):
         *,
         augmentation: WholeImageAugmentation | None = None,
         seed: int = 0,
-        fill: int = 0,
+        resize: Resize = SHORT_SIDE,
     ) -> None:
         self.people = ImagePeople(prepared, raw, split)
         self.input_size = (int(input_size[0]), int(input_size[1]))
-        self.skeleton, self.seed, self.fill = skeleton, seed, fill
+        self.skeleton, self.seed, self.resize = skeleton, seed, resize
         self.augmentation = augmentation
         self.photometric = Photometric(augmentation.photometric if augmentation else [])
         self.rows = self.people.with_people()
@@ -179,7 +182,7 @@ class WholeImageDataset(Dataset[WholeItem]):
         view, seed = plain_view(size, self.input_size), 0
         if self.augmentation is not None:
             rng = sample_generator(self.seed, epoch, int(images["image_id"][row]))
-            view = draw_whole_view(rng, size, self.input_size, self.augmentation)
+            view = draw_whole_view(rng, size, self.input_size, self.augmentation, self.resize)
             seed = int(rng.integers(1 << 31))
         return self._cut(place, row, view, seed)
 
@@ -187,7 +190,9 @@ class WholeImageDataset(Dataset[WholeItem]):
         matrix = view_matrix(view, self.input_size, aligned=False)
         to_image = invert(matrix)
         rows = lowest_row(to_image, self.input_size)
-        image = crop(self._read(self.people.path(row), rows), matrix, self.input_size, self.fill)
+        image = crop(
+            self._read(self.people.path(row), rows), matrix, self.input_size, self.resize.fill
+        )
         if self.photometric.plugs:
             image = self.photometric(image, seed)
         keypoints, visibility = self.people.poses(row)
@@ -211,17 +216,18 @@ def plain_view(
     image_size: tuple[int, int],
     input_size: tuple[int, int],
     reference: Reference = "short",
+    resize: Resize = SHORT_SIDE,
 ) -> View:
-    """The middle of an image, its size by `WholeImageAugmentation.reference`."""
+    """An image without changes, as `WholeImageAugmentation.reference` says."""
     width, height = image_size
+    center = width * 0.5, height * 0.5
     pixels = (width / input_size[0], height / input_size[1])
-    sizes = {
-        "short": min(pixels),
-        "long": max(pixels),
-        "tested": min(image_size) / min(input_size),
-    }
-    ratio = sizes[reference]
-    return View((width * 0.5, height * 0.5), (ratio * input_size[0], ratio * input_size[1]))
+    ratio = max(pixels) if reference == "long" else min(pixels)
+    if reference == "tested":
+        tested = invert(resize.matrix(image_size, min(input_size)))
+        x, y = move(tested, np.array(input_size) / 2).tolist()
+        center, ratio = (x, y), float(tested[0, 0])
+    return View(center, (ratio * input_size[0], ratio * input_size[1]))
 
 
 def draw_whole_view(
@@ -229,10 +235,11 @@ def draw_whole_view(
     image_size: tuple[int, int],
     input_size: tuple[int, int],
     augmentation: WholeImageAugmentation,
+    resize: Resize = SHORT_SIDE,
 ) -> View:
     """A random view of an image; always draws the same count of numbers."""
     size, turn, x, y, flip = rng.random(5).tolist()
-    plain = plain_view(image_size, input_size, augmentation.reference)
+    plain = plain_view(image_size, input_size, augmentation.reference, resize)
     least, most = augmentation.scale
     factor = least + (most - least) * size
     width, height = plain.size[0] * factor, plain.size[1] * factor

@@ -51,8 +51,8 @@ def samples_of(
         views = PersonViewDataset(*place, augmentation=changes, seed=seed)
         return Samples(views, collate_whole, views.people.persons["person_id"][views.rows])
     if codec.whole_image:
-        fill = codec.resize.fill  # as at test time
-        whole = WholeImageDataset(*place, augmentation=changes, seed=seed, fill=fill)
+        given = {"augmentation": changes, "seed": seed, "resize": codec.resize}
+        whole = WholeImageDataset(*place, **given)
         return Samples(whole, collate_whole, whole.people.images["image_id"][whole.rows])
     crops = TopDownDataset(*place, aligned=codec.aligned, augmentation=changes, seed=seed)
     return Samples(crops, collate, crops.persons["person_id"])

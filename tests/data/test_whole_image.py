@@ -17,7 +17,7 @@ from data.resize import Resize
 from data.resized_images import ResizedDataset
 from data.skeletons import COCO
 from data.table import write_table
-from data.transforms import Plug, move
+from data.transforms import Plug, move, view_matrix
 from data.whole_image import (
     ImagePeople,
     WholeImageAugmentation,
@@ -100,14 +100,14 @@ def test_outside_counts_as_background_where_the_recipe_says_so(prepared: Path) -
     np.testing.assert_array_equal(ignored.keep[inside], counted.keep[inside])
 
 
-def test_a_view_as_tested_has_the_size_of_the_test(prepared: Path) -> None:
-    resize = Resize("short", multiple=64)
-    for size in ((640, 427), (427, 640), (100, 100), (621, 640)):
-        view = plain_view(size, (512, 320), "tested")
-        matrix = resize.matrix(size, 320)
-        assert view.size[0] / 512 == pytest.approx(1 / matrix[0, 0])
-        assert view.size[1] / 320 == pytest.approx(1 / matrix[1, 1])
-        assert view.center == (size[0] / 2, size[1] / 2)
+@pytest.mark.parametrize("resize", [Resize("short", 64), Resize("height", 8, fill=128)])
+@pytest.mark.parametrize("size", [(640, 427), (427, 640), (100, 100), (621, 640)])
+def test_a_view_as_tested_has_the_size_and_place_of_the_test(
+    size: tuple[int, int], resize: Resize
+) -> None:
+    view = plain_view(size, (512, 320), "tested", resize)
+    matrix = view_matrix(view, (512, 320), aligned=False)
+    np.testing.assert_allclose(matrix, resize.matrix(size, 320), atol=1e-9)
 
 
 def test_only_images_with_people_are_trained_on_and_at_most_30_of_them(prepared: Path) -> None:
