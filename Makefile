@@ -23,7 +23,7 @@ repro: $(READY)  ## RECIPE=name runs that recipe's stages; without it all of par
 	@python -m pipelines.road $(RECIPE)
 
 test: $(READY)
-	@python -m pytest -n 2 --dist loadfile -m "not full"
+	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not full"
 
 test-full: $(READY)  ## the rest: a step of every recipe, every network exported, minutes long
 	@python -m pytest -n 2 -m full
