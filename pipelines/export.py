@@ -34,7 +34,6 @@ from pipelines.detections import Boxes, image_files, truth_boxes
 from pipelines.folders import file_digest, whole_folder
 from pipelines.graph import (
     FIELD_TOLERANCE,
-    LONGEST_INPUT,
     POINT_TOLERANCE,
     SCORE_TOLERANCE,
     CropGraph,
@@ -157,9 +156,7 @@ def export_program(graph: Graph, images: Tensor, *, any_size: bool = True) -> Ex
     example = images[:2] if len(images) > 1 else images.repeat(2, 1, 1, 1)
     shapes: dict[int, Any] = {0: Dim("batch", min=1, max=4096)}
     if isinstance(graph, ImageGraph) and any_size:
-        most = LONGEST_INPUT // graph.multiple
-        sides = {1: Dim("h", min=2, max=most), 2: Dim("w", min=2, max=most)}
-        shapes |= {axis: graph.multiple * side for axis, side in sides.items()}
+        shapes |= graph.sides()
     return torch.export.export(graph, (example,), dynamic_shapes=(shapes,))
 
 

@@ -65,12 +65,22 @@ class CropGraph(PoseGraph):
         return ["keypoints_input", "scores", *stages[-1]]
 
 
-class ImageGraph(nn.Module):
-    """Of a network that reads whole images: all fields of one pass, stage by stage, any size."""
+class WholeGraph(nn.Module):
+    """Of a network that reads whole images, any size."""
 
     def __init__(self, network: nn.Module, multiple: int) -> None:
         super().__init__()
         self.network, self.multiple = network, multiple
+
+    def sides(self) -> dict[int, Any]:
+        """What an export allows: per axis of the images' sides the multiples of `multiple`."""
+        most = LONGEST_INPUT // self.multiple
+        names = ((1, "h"), (2, "w"))
+        return {axis: self.multiple * Dim(name, min=2, max=most) for axis, name in names}
+
+
+class ImageGraph(WholeGraph):
+    """All fields of one pass, stage by stage."""
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """uint8 [B, H, W, 3] RGB, sides multiples of `multiple` -> fields as in `names`."""
@@ -83,15 +93,11 @@ class ImageGraph(nn.Module):
         return [f"{name}_{n}" for n, stage in enumerate(stages) for name in stage]
 
 
-class FieldGraph(nn.Module):
-    """Of a network that reads whole images: fields of the image and of its mirror, any size.
+class FieldGraph(WholeGraph):
+    """Fields of the image and of its mirror.
 
     What people they make is the codec's to say, beside the graph.
     """
-
-    def __init__(self, network: nn.Module, multiple: int) -> None:
-        super().__init__()
-        self.network, self.multiple = network, multiple
 
     def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
         """uint8 [B, H, W, 3] RGB, sides multiples of `multiple` -> stages, the mirror's behind."""
@@ -107,9 +113,7 @@ def write_field_graph(graph: FieldGraph, path: Path) -> None:
     Raises ValueError where the two differ for images of several sizes.
     """
     graph = graph.cpu().float().eval()
-    most = LONGEST_INPUT // graph.multiple
-    sides = {n: graph.multiple * Dim(name, min=2, max=most) for n, name in ((1, "h"), (2, "w"))}
-    shapes = ({0: Dim("batch", min=1, max=64), **sides},)
+    shapes = ({0: Dim("batch", min=1, max=64), **graph.sides()},)
     example = _images(2, 3 * graph.multiple, 4 * graph.multiple)
     with torch.no_grad():
         torch.export.save(torch.export.export(graph, (example,), dynamic_shapes=shapes), path)
