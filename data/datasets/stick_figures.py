@@ -9,8 +9,7 @@ survive a mirrored image. Colours are random per person and tell nothing. An ima
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,34 +18,10 @@ import cv2
 import numpy as np
 
 from data.datasets.coco import SKELETON, SPLITS, images_folder, samples, truth, truth_file
+from data.stick_bodies import HEAD, SIDES, Colour, Figure, any_colour, figures
 
 __all__ = ["SKELETON", "SPLITS", "draw_image", "draw_split", "samples", "truth", "truth_file"]
 
-Colour = tuple[int, int, int]
-Points = dict[str, np.ndarray]  # name -> (x, y, depth towards the viewer)
-
-# Ranges of a pose's angles in degrees, from hanging straight down: swing is forward, spread is
-# sideways, elbow and knee bend. Where `stride` is 1 the right limbs swing against the left ones.
-_STAND = {"leg_swing": (-8, 8), "leg_spread": (0, 12), "knee": (0, 10), "lean": (-5, 8)}
-_KINDS: dict[str, dict[str, tuple[int, int]]] = {
-    "standing": {"arm_swing": (-20, 30), "arm_spread": (5, 35), "elbow": (0, 60), **_STAND},
-    "pointing": {"arm_swing": (-20, 80), "arm_spread": (5, 95), "elbow": (0, 60), **_STAND},
-    "arms_up": {"arm_swing": (-15, 20), "arm_spread": (110, 170), "elbow": (-25, 40), **_STAND},
-    "running": {
-        "arm_swing": (10, 50), "arm_spread": (5, 20), "elbow": (50, 110), "leg_swing": (15, 55),
-        "leg_spread": (0, 6), "knee": (5, 90), "lean": (5, 20), "stride": (1, 1),
-    },
-    "sitting": {
-        "arm_swing": (0, 60), "arm_spread": (5, 30), "elbow": (10, 90), "leg_swing": (60, 92),
-        "leg_spread": (3, 22), "knee": (65, 100), "lean": (-10, 15),
-    },
-    "jumping": {
-        "arm_swing": (-15, 15), "arm_spread": (60, 130), "elbow": (-10, 50),
-        "leg_swing": (-10, 25), "leg_spread": (12, 40), "knee": (0, 50), "lean": (-5, 10),
-    },
-}  # fmt: skip
-_HEAD = 0.1  # radius of the head; like all lengths of a body in body heights
-_SIDES = (("left", 1.0), ("right", -1.0))
 # owner map, uint8 per pixel: 16 * (number of the person, from 1) + the part that is seen there
 _TORSO, _SKULL, _LIMBS, _OBJECT = 1, 2, 3, 255
 _MARKS = 16
@@ -55,25 +30,7 @@ _OWN_LIMBS = {"shoulder": ("arm",), "elbow": ("arm", "forearm"), "wrist": ("fore
 _BONES = {"arm": ("shoulder", "elbow"), "forearm": ("elbow", "wrist"),
           "thigh": ("hip", "knee"), "shin": ("knee", "ankle")}  # fmt: skip
 _MARK = {(side, bone): _LIMBS + i + 4 * (side == "right")
-         for side, _ in _SIDES for i, bone in enumerate(_BONES)}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Look:
-    """Radii of the limbs in body heights, and colours; both sides of a body are alike."""
-
-    radius: dict[str, float]
-    colour: dict[str, Colour]
-
-
-@dataclass(frozen=True)
-class _Figure:
-    """A person placed in the image: points and height (when standing upright) in pixels."""
-
-    number: int
-    points: Points
-    height: float
-    look: _Look
+         for side, _ in SIDES for i, bone in enumerate(_BONES)}  # fmt: skip
 
 
 def draw_split(
@@ -105,7 +62,7 @@ def draw_image(rng: np.random.Generator) -> tuple[np.ndarray, list[dict[str, Any
     canvas = _background(rng, width, height)
     owner = np.zeros((height, width), np.uint8)
     drawn = []
-    for figure in _figures(rng, width, height):
+    for figure in figures(rng, width, height):
         _draw(canvas, owner, figure)
         drawn.append((figure, int(np.count_nonzero(owner // _MARKS == figure.number))))
     for _ in range(rng.integers(0, 4)):
@@ -126,111 +83,7 @@ def _write_json(path: Path, seed: int, images: list[Any], people: list[Any]) -> 
     path.write_text(json.dumps(content))
 
 
-# ---- a body: angles -> points in 3-D (x to the person's left, y up, z forward), then the image
-
-
-def _angles(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Radians of one random pose: [2] (left, right) each."""
-    kind = _KINDS[str(rng.choice(list(_KINDS)))]
-    drawn = {name: np.radians(rng.uniform(*limits, 2)) for name, limits in kind.items()}
-    if "stride" in kind:
-        forward = rng.choice([-1.0, 1.0])
-        drawn["leg_swing"] *= np.array([forward, -0.6 * forward])
-        drawn["arm_swing"] *= np.array([-forward, forward])
-    return drawn
-
-
-def _direction(swing: float, spread: float, side: float) -> np.ndarray:
-    along = np.cos(swing)
-    return np.array([side * np.sin(spread) * along, -np.cos(spread) * along, np.sin(swing)])
-
-
-def _body(rng: np.random.Generator) -> Points:
-    """Points of a random pose, hips at the origin, in body heights, facing the viewer."""
-    angles = _angles(rng)
-    lean, roll = float(angles["lean"][0]), float(rng.uniform(-0.12, 0.12))
-    up = np.array([np.sin(roll), np.cos(roll) * np.cos(lean), np.sin(lean)])
-    forward = np.array([0.0, -np.sin(lean), np.cos(lean)])
-    across = np.cross(up, forward)
-    points = {"neck": up * 0.33, "chest": up * 0.21 + forward * 0.055, "belly": up * 0.08}
-    for i, (side, sign) in enumerate(_SIDES):
-        hip, shoulder = across * 0.07 * sign, up * 0.3 + across * 0.115 * sign
-        arm = _direction(angles["arm_swing"][i], angles["arm_spread"][i], sign)
-        bend = angles["arm_swing"][i] + angles["elbow"][i]
-        fore = _direction(bend, angles["arm_spread"][i] * rng.uniform(0.6, 1.1), sign)
-        thigh = _direction(angles["leg_swing"][i], angles["leg_spread"][i], sign)
-        shin = _direction(angles["leg_swing"][i] - angles["knee"][i], angles["leg_spread"][i], sign)
-        points |= {f"{side}_hip": hip, f"{side}_shoulder": shoulder}
-        points[f"{side}_elbow"] = shoulder + 0.17 * arm
-        points[f"{side}_wrist"] = points[f"{side}_elbow"] + 0.16 * fore
-        points[f"{side}_knee"] = hip + 0.24 * thigh
-        points[f"{side}_ankle"] = points[f"{side}_knee"] + 0.24 * shin
-        points[f"{side}_collar"] = up * 0.3 + across * 0.07 * sign + forward * 0.04
-    return points | _head(rng, points["neck"], up, forward)
-
-
-def _head(rng: np.random.Generator, neck: np.ndarray, up: np.ndarray, front: np.ndarray) -> Points:
-    turn, nod = rng.uniform(-0.6, 0.6), rng.uniform(-0.2, 0.25)
-    across = np.cross(up, front)
-    forward = np.cos(turn) * front + np.sin(turn) * across - nod * up
-    forward /= np.linalg.norm(forward)
-    across = np.cross(up, forward)
-    centre = neck + up * (_HEAD * 0.95)
-    points = {"head": centre, "face": centre + forward * _HEAD * 0.35 - up * _HEAD * 0.1,
-              "nose": centre + _HEAD * (forward * 1.05 - up * 0.15)}  # fmt: skip
-    for side, sign in _SIDES:
-        points[f"{side}_eye"] = centre + _HEAD * (forward * 0.9 + across * 0.42 * sign + up * 0.2)
-        points[f"{side}_ear"] = centre + _HEAD * (across * 1.0 * sign - up * 0.02)
-    return points
-
-
-def _figures(rng: np.random.Generator, width: int, height: int) -> Iterator[_Figure]:
-    """1 to 3 people side by side, the smaller (farther) ones first."""
-    count = int(rng.choice([1, 2, 3], p=[0.45, 0.35, 0.2]))
-    sizes = np.sort(rng.uniform(0.5, 1.05 if count < 3 else 0.85, count)) * height
-    places = rng.permutation((np.arange(count) + rng.uniform(0.3, 0.7, count)) / count) * width
-    for number, (size, x) in enumerate(zip(sizes, places, strict=True), 1):
-        yaw = rng.choice([0.0, np.pi / 2, -np.pi / 2, np.pi], p=[0.6, 0.08, 0.08, 0.24])
-        points = _turned(_body(rng), float(yaw + rng.normal(0, 0.25)), float(size))
-        low, high = _extent(points)
-        top = rng.uniform(-0.08, 1.08) * max(height - (high[1] - low[1]), 0) - low[1]
-        middle = x - (low[0] + high[0]) / 2
-        moved = {name: point + np.array([middle, top, 0.0]) for name, point in points.items()}
-        yield _Figure(number, moved, float(size), _look(rng))
-
-
-def _turned(points: Points, yaw: float, size: float) -> Points:
-    """Turned about the upright by `yaw`, scaled to pixels, y down, depth towards the viewer."""
-    c, s = np.cos(yaw), np.sin(yaw)
-    turn = np.array([[c, 0, s], [0, -1, 0], [-s, 0, c]]) * size
-    return {name: turn @ point for name, point in points.items()}
-
-
-def _extent(points: Points) -> tuple[np.ndarray, np.ndarray]:
-    flat = np.stack(list(points.values()))[:, :2]
-    return flat.min(0), flat.max(0)
-
-
 # ---- drawing: every part goes onto the canvas and into the owner map
-
-
-def _look(rng: np.random.Generator) -> _Look:
-    arm, leg = rng.uniform(0.034, 0.046), rng.uniform(0.045, 0.06)
-    radius = {"arm": arm, "forearm": arm * 0.85, "thigh": leg, "shin": leg * 0.8}
-    skin = tuple(float(v) for v in np.array([150, 185, 235]) * rng.uniform(0.35, 1.05))
-    names = ("hair", "torso", "arm", "forearm", "thigh", "shin", "shoes")
-    colour = {name: _colour(rng) for name in names} | {"skin": skin}
-    for part, like in (("forearm", "arm"), ("arm", "torso"), ("shin", "thigh")):
-        if rng.random() < 0.6:  # long sleeves, one shirt, long trousers
-            colour[part] = colour[like]
-        elif rng.random() < 0.6:
-            colour[part] = skin
-    return _Look(radius, colour)  # type: ignore[arg-type]
-
-
-def _colour(rng: np.random.Generator) -> Colour:
-    b, g, r = (int(v) for v in rng.integers(15, 241, 3))
-    return b, g, r
 
 
 def _pixel(point: np.ndarray) -> tuple[int, int]:
@@ -242,7 +95,7 @@ def _darker(colour: Colour) -> Colour:
     return b, g, r
 
 
-def _draw(canvas: np.ndarray, owner: np.ndarray, figure: _Figure) -> None:
+def _draw(canvas: np.ndarray, owner: np.ndarray, figure: Figure) -> None:
     """All parts, the farthest first."""
     points = figure.points
     torso, head = float((points["belly"][2] + points["neck"][2]) / 2), float(points["head"][2])
@@ -260,9 +113,7 @@ def _draw(canvas: np.ndarray, owner: np.ndarray, figure: _Figure) -> None:
         draw_part()
 
 
-def _draw_bone(
-    canvas: np.ndarray, owner: np.ndarray, figure: _Figure, side: str, bone: str
-) -> None:
+def _draw_bone(canvas: np.ndarray, owner: np.ndarray, figure: Figure, side: str, bone: str) -> None:
     start, end = (figure.points[f"{side}_{joint}"] for joint in _BONES[bone])
     radius, colour = figure.look.radius[bone] * figure.height, figure.look.colour
     mark = figure.number * _MARKS + _MARK[side, bone]
@@ -294,15 +145,15 @@ def _draw_disc(
         cv2.circle(owner, centre, size, mark, -1, cv2.LINE_8, 4)
 
 
-def _draw_neck(canvas: np.ndarray, owner: np.ndarray, figure: _Figure) -> None:
+def _draw_neck(canvas: np.ndarray, owner: np.ndarray, figure: Figure) -> None:
     ends = figure.points["neck"], figure.points["head"]
     mark, skin = figure.number * _MARKS + _TORSO, figure.look.colour["skin"]
     _draw_limb(canvas, owner, ends, 0.025 * figure.height, skin, mark)
 
 
-def _draw_torso(canvas: np.ndarray, owner: np.ndarray, figure: _Figure) -> None:
+def _draw_torso(canvas: np.ndarray, owner: np.ndarray, figure: Figure) -> None:
     points, look = figure.points, figure.look
-    corners = [points[f"{side}_{joint}"] for side, _ in _SIDES for joint in ("shoulder", "hip")]
+    corners = [points[f"{side}_{joint}"] for side, _ in SIDES for joint in ("shoulder", "hip")]
     flat = np.array([_pixel(p) for p in (*corners, points["chest"], points["belly"])], np.int32)
     hull = cv2.convexHull(flat)
     width = max(3, round(0.1 * figure.height))
@@ -319,17 +170,17 @@ def _draw_torso(canvas: np.ndarray, owner: np.ndarray, figure: _Figure) -> None:
             cv2.polylines(canvas, [line.astype(np.int32)], False, tint, thick, cv2.LINE_AA, 4)
 
 
-def _draw_head(canvas: np.ndarray, owner: np.ndarray, figure: _Figure) -> None:
-    points, colour, r = figure.points, figure.look.colour, figure.height * _HEAD
+def _draw_head(canvas: np.ndarray, owner: np.ndarray, figure: Figure) -> None:
+    points, colour, r = figure.points, figure.look.colour, figure.height * HEAD
     mark = figure.number * _MARKS + _SKULL
     behind = points["face"][2] < points["head"][2]
-    for side, _ in _SIDES:
+    for side, _ in SIDES:
         _draw_disc(canvas, owner, points[f"{side}_ear"], r * 0.28, colour["skin"], mark)
     face = (points["face"], r * 0.85, colour["skin"])
     skull = (points["head"], r, colour["hair"])
     for at, radius, tint in (face, skull) if behind else (skull, face):
         _draw_disc(canvas, owner, at, radius, tint, mark)
-    for side, _ in _SIDES:
+    for side, _ in SIDES:
         ear, eye = points[f"{side}_ear"], points[f"{side}_eye"]
         if ear[2] > points["head"][2] - 0.3 * r:
             _draw_disc(canvas, owner, ear, r * 0.26, _darker(colour["skin"]), mark)
@@ -358,7 +209,7 @@ def _draw_clutter(rng: np.random.Generator, canvas: np.ndarray, owner: np.ndarra
     height, width = canvas.shape[:2]
     x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
     w, h = (int(v) for v in rng.integers(10, height // 4, 2))
-    colour, turn = _colour(rng), float(rng.uniform(0, 180))
+    colour, turn = any_colour(rng), float(rng.uniform(0, 180))
     kind = rng.integers(3)
     for image, paint in ((canvas, colour), (owner, _OBJECT)):
         smooth = cv2.LINE_AA if image is canvas else cv2.LINE_8
@@ -375,7 +226,7 @@ def _draw_clutter(rng: np.random.Generator, canvas: np.ndarray, owner: np.ndarra
 # ---- what is known of a drawn person
 
 
-def _row(figure: _Figure, owner: np.ndarray, whole: int) -> dict[str, Any] | None:
+def _row(figure: Figure, owner: np.ndarray, whole: int) -> dict[str, Any] | None:
     """A person's row without ids, or None where next to nothing of it is seen."""
     seen = (owner // _MARKS == figure.number) & (owner != _OBJECT)
     area = int(np.count_nonzero(seen))
@@ -393,7 +244,7 @@ def _row(figure: _Figure, owner: np.ndarray, whole: int) -> dict[str, Any] | Non
             "iscrowd": 0, "segmentation": polygons}  # fmt: skip
 
 
-def _keypoints(figure: _Figure, owner: np.ndarray) -> np.ndarray:
+def _keypoints(figure: Figure, owner: np.ndarray) -> np.ndarray:
     """[K, 3] x, y, visibility: 2 seen, 1 hidden by a body or an object.
 
     0 (at 0, 0) outside the image, and what of a face is turned away, as COCO leaves it.
@@ -409,7 +260,7 @@ def _keypoints(figure: _Figure, owner: np.ndarray) -> np.ndarray:
     return rows
 
 
-def _is_seen(figure: _Figure, name: str, mark: int) -> bool:
+def _is_seen(figure: Figure, name: str, mark: int) -> bool:
     """Whether the part seen at a keypoint's pixel is one that carries this keypoint."""
     part = mark - figure.number * _MARKS
     side, _, joint = name.partition("_")
@@ -421,7 +272,7 @@ def _is_seen(figure: _Figure, name: str, mark: int) -> bool:
     return part == _SKULL
 
 
-def _is_turned_away(figure: _Figure, name: str) -> bool:
+def _is_turned_away(figure: Figure, name: str) -> bool:
     least = {"nose": -0.1, "eye": -0.1, "ear": -0.7}.get(name.rpartition("_")[2])
     depth = figure.points[name][2] - figure.points["head"][2]
-    return least is not None and bool(depth < least * _HEAD * figure.height)
+    return least is not None and bool(depth < least * HEAD * figure.height)
