@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +23,7 @@ from pipelines.optimizer import rate_factor, set_learning_rate
 from pipelines.parts import Feed, Parts, build, build_feed
 from pipelines.progress import Clock, Pace, ProgressLine
 from pipelines.ranks import Rank
+from pipelines.recipe import Recipe
 from pipelines.step import learn
 from pipelines.training_pictures import draw_batch, draw_fields, draw_predictions
 from pipelines.validation import Validation, build_validation, validate
@@ -116,19 +118,14 @@ def run_epoch(
 ) -> dict[str, float]:
     """The steps of one epoch that are still to do; its row of the history."""
     training = job.recipe.training
-    feed.sampler.set_epoch(at.epoch)
-    feed.sampler.set_position(at.step)
-    _set_random(job, rank, at)
-    batches = iter(feed.loader)
+    batches = _batches(job, rank, feed, at)
     pace, rate = Pace(), 0.0
     while at.step < feed.steps:
         with pace.waiting():
             micro = [next(batches) for _ in range(feed.accumulation)]
         if rank.is_main and at.epoch == at.step == 0:
             _picture_batch(job, micro[0], report)
-        rate = job.recipe.optimizer.learning_rate * rate_factor(
-            job.recipe.schedule, at.epoch * feed.steps + at.step, feed.steps, training.epochs
-        )
+        rate = _learning_rate(job.recipe, feed, at)
         set_learning_rate(parts.optimizer, rate)
         sums, bad = learn(job, rank, parts, micro)
         at.step, pace.steps = at.step + 1, pace.steps + 1
@@ -149,6 +146,20 @@ def run_epoch(
         "data_wait_share": pace.wait_share,
         "seconds": pace.seconds,
     }
+
+
+def _batches(job: Job, rank: Rank, feed: Feed, at: Position) -> Iterator[Batch]:
+    """This rank's batches of the epoch that are still to do, random numbers set for them."""
+    feed.sampler.set_epoch(at.epoch)
+    feed.sampler.set_position(at.step)
+    _set_random(job, rank, at)
+    return iter(feed.loader)
+
+
+def _learning_rate(recipe: Recipe, feed: Feed, at: Position) -> float:
+    step = at.epoch * feed.steps + at.step
+    factor = rate_factor(recipe.schedule, step, feed.steps, recipe.training.epochs)
+    return recipe.optimizer.learning_rate * factor
 
 
 def _is_due(every: int | None, steps: int, at: Position) -> bool:
@@ -232,33 +243,16 @@ def _share_buffers(rank: Rank, parts: Parts) -> None:
 def keep(job: Job, rank: Rank, parts: Parts, feed: Feed, at: Position, report: Report) -> None:
     """A checkpoint of all ranks' state; weights that are not finite are never kept."""
     _share_buffers(rank, parts)
-    if not all(bool(tensor.isfinite().all()) for tensor in parts.network.state_dict().values()):
-        raise TrainingStopped(
-            f"{job.name}: epoch {at.epoch + 1}, step {at.step}: weights are not finite although "
-            "the losses were; lower the learning rate or clip gradients (optimizer.clip_norm). "
-            f"The last good checkpoint is kept in {checkpoint.folder_of(job.run_folder)}"
-        )
+    _refuse_not_finite(job, parts, at)
     sums = rank.total(at.sums.clone())
     random_states = rank.gather(checkpoint.random_state(rank.device))
     if not rank.is_main:
         return
-    state = {
-        "recipe": job.recipe.as_dict(),
-        "name": job.name,
-        "fingerprint": job.fingerprint,
-        "data_hash": job.data_hash,
+    state = _state(job, parts, at) | {
         "run_id": report.run_id,
         "world_size": rank.world_size,
-        "epoch": at.epoch,
-        "step": at.step,
-        "skipped": at.skipped,
         "sums": sums.cpu(),
-        "history": at.history,
         "random": random_states,
-        "model": parts.network.state_dict(),
-        "average": parts.average.state_dict() if parts.average else None,
-        "optimizer": parts.optimizer.state_dict(),
-        "scaler": parts.scaler.state_dict(),
     }
     metrics = at.history[-1] if at.step == 0 else {}
     manifest = checkpoint.save(
@@ -274,3 +268,30 @@ def keep(job: Job, rank: Rank, parts: Parts, feed: Feed, at: Position, report: R
     if manifest in checkpoint.best(found, job.recipe.training.keep_best):
         path = checkpoint.folder_of(job.run_folder) / manifest.file
         report.checkpoint(path, at.epoch, metrics, manifest.sha256)
+
+
+def _refuse_not_finite(job: Job, parts: Parts, at: Position) -> None:
+    if not all(bool(tensor.isfinite().all()) for tensor in parts.network.state_dict().values()):
+        raise TrainingStopped(
+            f"{job.name}: epoch {at.epoch + 1}, step {at.step}: weights are not finite although "
+            "the losses were; lower the learning rate or clip gradients (optimizer.clip_norm). "
+            f"The last good checkpoint is kept in {checkpoint.folder_of(job.run_folder)}"
+        )
+
+
+def _state(job: Job, parts: Parts, at: Position) -> checkpoint.State:
+    """What a checkpoint holds, but for what the ranks know together."""
+    return {
+        "recipe": job.recipe.as_dict(),
+        "name": job.name,
+        "fingerprint": job.fingerprint,
+        "data_hash": job.data_hash,
+        "epoch": at.epoch,
+        "step": at.step,
+        "skipped": at.skipped,
+        "history": at.history,
+        "model": parts.network.state_dict(),
+        "average": parts.average.state_dict() if parts.average else None,
+        "optimizer": parts.optimizer.state_dict(),
+        "scaler": parts.scaler.state_dict(),
+    }
