@@ -17,7 +17,7 @@ demo: $(READY)  ## the whole road on drawn people: two recipes, two workers, one
 	@python -m pipelines.road demo_hrnet demo_simple_baseline
 
 demo-bottom-up: $(READY)  ## the same for networks that find everyone in the whole image
-	@python -m pipelines.road demo_higher_hrnet demo_lightweight_openpose
+	@python -m pipelines.road demo_higher_hrnet demo_openpose
 
 repro: $(READY)  ## RECIPE=name runs that recipe's stages; without it all of params.yaml
 	@python -m pipelines.road $(RECIPE)
