@@ -11,7 +11,7 @@ from pipelines.ceiling import true_batches
 from pipelines.pictures import draw_poses, write_picture
 from pipelines.predictor import ByImage
 from pipelines.trained import Trained
-from pipelines.training_pictures import draw_fields, sure_of
+from pipelines.training_pictures import draw_fields, sure_people
 
 OVERLAYS = 12
 FIELDS = 4  # images
@@ -25,7 +25,7 @@ def write_overlays(
     ids, threshold = sorted(poses), trained.recipe.evaluation.keypoint_threshold
     chosen = ids[:: max(1, len(ids) // OVERLAYS)][:OVERLAYS]
     for image_id in chosen:
-        shown = [sure_of(pose, threshold) for pose in poses[image_id]]
+        shown = sure_people(poses[image_id], threshold)
         picture = draw_poses(read_image(files[image_id]), shown, trained.skeleton)
         write_picture(folder / f"{image_id:012d}.jpg", picture)
 

@@ -24,6 +24,7 @@ PICTURED = 15  # persons on a page: one large, the others around it
 WHOLE_PICTURED = 6  # images on a page
 FIELDS_PICTURED = 2  # images with their fields
 SHADE = 0.35  # of what no loss counts
+LEAST = 0.1  # of the best score of an image: who is drawn
 
 
 def draw_predictions(path: Path, found: Predictions, on: Validation, threshold: float) -> None:
@@ -52,7 +53,7 @@ def _people_of_images(found: Predictions, on: Validation, threshold: float) -> n
     chosen = np.linspace(0, len(on.paths) - 1, min(WHOLE_PICTURED, len(on.paths)))
     drawn = []
     for row in np.unique(chosen.astype(int)):
-        people = [sure_of(pose, threshold) for pose in poses[int(on.image_ids[row])]]
+        people = sure_people(poses[int(on.image_ids[row])], threshold)
         image = draw_poses(read_image(str(on.paths[row])), people, on.skeleton)
         drawn.append((image, f"{len(people)} people"))
     return page_of_pictures(drawn)
@@ -83,8 +84,14 @@ def _of(stages: Sequence[Fields], n: int) -> list[dict[str, np.ndarray]]:
     return [{k: f[n].float().cpu().numpy() for k, f in stage.items()} for stage in stages]
 
 
-def sure_of(pose: Pose, threshold: float) -> Pose:
-    """Without keypoints of a score up to `threshold`: they are not drawn."""
+def sure_people(poses: Sequence[Pose], threshold: float) -> list[Pose]:
+    """Who is drawn of an image: without keypoints of a score up to `threshold`, and without people
+    of less than a tenth of the best one's score, as grouping makes of what is left over."""
+    best = max((pose.score for pose in poses), default=0.0)
+    return [_sure_of(pose, threshold) for pose in poses if pose.score >= LEAST * best]
+
+
+def _sure_of(pose: Pose, threshold: float) -> Pose:
     assert pose.keypoint_scores is not None
     return replace(pose, visibility=np.where(pose.keypoint_scores > threshold, 2, 0))
 
