@@ -6,7 +6,6 @@ What networks of limbs are trained on: which people, and how they are seen, says
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -26,8 +25,6 @@ class PersonViewDataset(WholeImageDataset):
     labels. Outside the image it is grey, and background that losses count (Osokin's code).
     """
 
-    outside: ClassVar[bool] = True
-
     def __init__(
         self,
         prepared: Path,
@@ -40,7 +37,7 @@ class PersonViewDataset(WholeImageDataset):
         seed: int = 0,
     ) -> None:
         super().__init__(prepared, raw, split, input_size, skeleton, seed=seed, resize=GREY)
-        self.around = augmentation
+        self.around, self.count_outside = augmentation, True
         self.photometric = Photometric(augmentation.photometric)
         self.rows = main_people(self.people)  # of the person table
 

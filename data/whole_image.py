@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -144,10 +144,8 @@ class WholeImageDataset(Dataset[WholeItem]):
 
     input_size: (width, height); without augmentation the plain view, its reference side filled.
     resize: how it is fed at test time, of which views have the `fill` outside the image, and those
-    as tested their place; outside: whether losses count there.
+    as tested their place.
     """
-
-    outside: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -165,6 +163,7 @@ class WholeImageDataset(Dataset[WholeItem]):
         self.input_size = (int(input_size[0]), int(input_size[1]))
         self.skeleton, self.seed, self.resize = skeleton, seed, resize
         self.augmentation = augmentation
+        self.count_outside = augmentation is not None and augmentation.count_outside
         self.photometric = Photometric(augmentation.photometric if augmentation else [])
         self.rows = self.people.with_people()
 
@@ -198,8 +197,7 @@ class WholeImageDataset(Dataset[WholeItem]):
         keypoints, visibility = self.people.poses(row)
         if view.flip:
             keypoints, visibility = keypoints[:, self._mirror], visibility[:, self._mirror]
-        outside = self.outside or getattr(self.augmentation, "count_outside", False)
-        keep = keep_of(self.people.unlabelled(row), matrix, self.input_size, outside)
+        keep = keep_of(self.people.unlabelled(row), matrix, self.input_size, self.count_outside)
         moved = move(matrix, keypoints).astype(np.float32)
         return WholeItem(image, moved, visibility, keep, place, to_image)
 
