@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -37,20 +37,16 @@ from models.layers import Fields, Output, check_counts, check_fields, check_inpu
 # Shapes: everything after the third pool is [B, channels, H / 8, W / 8].
 FIELDS = ("pafs", "heatmaps")  # in the order in which the next stage sees them
 VGG19 = (64, 64, 128, 128, 256, 256, 256, 256, 512, 512)
-Norm = Literal["batch", "group"] | None
-GROUP = 4  # channels that "group" normalises together
 POOLS = (2, 4, 8)  # a pool stands before the third, the fifth and the ninth convolution
 
 
-def conv_relu(inputs: int, outputs: int, kernel: int, norm: Norm) -> list[nn.Module]:
+def conv_relu(inputs: int, outputs: int, kernel: int, norm: bool) -> list[nn.Module]:
     convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
-    between: list[nn.Module] = [nn.BatchNorm2d(outputs)] if norm == "batch" else []
-    if norm == "group":
-        between = [nn.GroupNorm(outputs // GROUP, outputs)]
+    between = [nn.BatchNorm2d(outputs)] if norm else []
     return [convolution, *between, nn.ReLU(inplace=True)]
 
 
-def vgg(widths: Sequence[int], norm: Norm) -> nn.Sequential:
+def vgg(widths: Sequence[int], norm: bool) -> nn.Sequential:
     """The first ten convolutions of VGG-19: [B, 3, H, W] -> [B, widths[-1], H / 8, W / 8]."""
     layers: list[nn.Module] = []
     for i, (inputs, outputs) in enumerate(pairwise((3, *widths))):
@@ -60,7 +56,7 @@ def vgg(widths: Sequence[int], norm: Norm) -> nn.Sequential:
 
 
 def branch(
-    widths: Sequence[int], kernels: Sequence[int], painted: int, norm: Norm
+    widths: Sequence[int], kernels: Sequence[int], painted: int, norm: bool
 ) -> nn.Sequential:
     """Convolutions widths[0] -> widths[1] -> ..., each with its kernel, and a 1x1 that paints."""
     layers: list[nn.Module] = []
@@ -73,7 +69,7 @@ class Stage(nn.Module):
     """Each field by its own branch from the same features."""
 
     def __init__(
-        self, widths: Sequence[int], kernels: Sequence[int], channels: dict[str, int], norm: Norm
+        self, widths: Sequence[int], kernels: Sequence[int], channels: dict[str, int], norm: bool
     ) -> None:
         super().__init__()
         self.pafs = branch(widths, kernels, channels["pafs"], norm)
@@ -91,7 +87,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "trunk": (8, 8, 16, 16, 24, 24, 24, 24, 32, 32),
         "width": 32,
         "hidden": 64,
-        "norm": "batch",
+        "norm": True,
     },
 }
 
@@ -100,9 +96,8 @@ class OpenPose(nn.Module):
     """Images [B, 3, H, W], normalised, H and W multiples of 8 -> fields at stride 8, per stage.
 
     `stages`: 1 or more; `trunk`: channels of the ten convolutions; `width`: of features and
-    branches; `hidden`: before the last 1x1 of the first stage; `norm`: before every ReLU "batch"
-    or "group" (groups of 4 channels, where ranks have batches of a few images); `init`: "kaiming",
-    "torch" or "small_normal".
+    branches; `hidden`: before the last 1x1 of the first stage; `norm`: BatchNorm before every
+    ReLU; `init`: "kaiming", "torch" or "small_normal".
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
@@ -117,14 +112,13 @@ class OpenPose(nn.Module):
         trunk: Sequence[int] = VGG19,
         width: int = 128,
         hidden: int = 512,
-        norm: Norm = None,
+        norm: bool = False,
         init: str = "kaiming",
     ) -> None:
         super().__init__()
         check_fields(channels, self.FIELDS)
         check_counts("trunk", trunk, len(VGG19))
         check_counts("stages, width, hidden", (stages, width, hidden), 3)
-        check_norm(norm, (*trunk, width, hidden))
         self.outputs = [{f: Output(channels[f], 8) for f in FIELDS} for _ in range(stages)]
         self.features = vgg(trunk, norm)
         self.reduce = nn.Sequential(
@@ -144,12 +138,3 @@ class OpenPose(nn.Module):
         for stage in self.stages[1:]:
             stages.append(stage(torch.cat([features, *stages[-1].values()], dim=1)))
         return stages
-
-
-def check_norm(norm: object, widths: Sequence[int]) -> None:
-    if norm not in (None, "batch", "group"):
-        raise ValueError(f"norm: given {norm!r}, accepted: batch, group, or null")
-    if norm == "group" and any(width % GROUP for width in widths):
-        raise ValueError(
-            f"norm: group: given widths {sorted(set(widths))}, accepted: multiples of {GROUP}"
-        )
