@@ -1,6 +1,6 @@
 """Every recipe's network, whole: a training step on its data and poses read back from it.
 
-Whole images are fed at half their size, to keep it short.
+Whole images are fed at half their size or a little more, to keep it short.
 
 Data: the real samples of $LIMBER_REAL_DATA, else drawn people (recipes of COCO's skeleton).
 """
@@ -50,8 +50,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def on_data_at_hand(name: str) -> Recipe:
     recipe = load_recipe(name)
-    if build_codec(recipe).whole_image and "coco" in name:
-        half = [side // 2 for side in recipe.input_size]
+    codec = build_codec(recipe)
+    if codec.whole_image and "coco" in name:
+        multiple = codec.resize.multiple
+        half = [-(-side // (2 * multiple)) * multiple for side in recipe.input_size]
         recipe = dataclasses.replace(recipe, input_size=half)
     if REAL and recipe.dataset in (*FOLDERS, "coco_mpii"):
         return recipe
