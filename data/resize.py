@@ -71,15 +71,19 @@ class Resize:
             ]
         )
 
+    @property
+    def interpolation(self) -> int:
+        """As the official codes: OpenCV's number of linear or cubic."""
+        return cv2.INTER_LINEAR if self.side == "short" else cv2.INTER_CUBIC
+
     def __call__(
         self, image: np.ndarray, size: int, scale: float = 1.0, least: float = 1.0
     ) -> tuple[np.ndarray, np.ndarray]:
         """uint8 [H, W, 3] -> (what the network is fed, input_to_image float64 [2, 3])."""
         image_size = image.shape[1], image.shape[0]
         matrix = self.matrix(image_size, size, scale, least)
-        kind = cv2.INTER_LINEAR if self.side == "short" else cv2.INTER_CUBIC
         fill, to = (self.fill,) * 3, self.input_size(image_size, size, scale, least)
-        view = cv2.warpAffine(image, matrix, to, flags=kind, borderValue=fill)
+        view = cv2.warpAffine(image, matrix, to, flags=self.interpolation, borderValue=fill)
         return view, cv2.invertAffineTransform(matrix)
 
 

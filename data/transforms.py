@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # this file also travels alone, with every registered model
 PADDING = 1.25  # view around a person's box, all official top-down code
 HALF_BODY_PADDING = 1.5
 HALF_BODY_MORE_THAN = 8  # keypoints labelled
-MARGIN = 4  # rows: bilinear neighbours, and those that colour upsampling looks at
+MARGIN = 5  # rows: neighbours of bicubic, and those that colour upsampling looks at
 # they leave the image's geometry alone, although albumentations has them among its dual ones
 OCCLUSIONS = ("CoarseDropout", "Erasing", "GridDropout", "PixelDropout", "XYMasking")
 
@@ -120,11 +120,15 @@ def move(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def crop(
-    image: np.ndarray, matrix: np.ndarray, input_size: tuple[int, int], fill: int = 0
+    image: np.ndarray,
+    matrix: np.ndarray,
+    input_size: tuple[int, int],
+    fill: int = 0,
+    interpolation: int = cv2.INTER_LINEAR,
 ) -> np.ndarray:
-    """The view uint8 [H, W, 3], bilinear, `fill` outside; image [H, W, 3], or 4 with a filler."""
+    """The view uint8 [H, W, 3], `fill` outside; image [H, W, 3], or 4 with a filler."""
     border = (fill,) * 4
-    view = cv2.warpAffine(image, matrix, input_size, flags=cv2.INTER_LINEAR, borderValue=border)
+    view = cv2.warpAffine(image, matrix, input_size, flags=interpolation, borderValue=border)
     return view if view.shape[2] == 3 else cv2.cvtColor(view, cv2.COLOR_RGBA2RGB)
 
 

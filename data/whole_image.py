@@ -50,8 +50,8 @@ class WholeImageAugmentation:
 
     scale: smallest and largest factor of the view; rotation: largest angle in degrees; shift:
     largest move in pixels per 200 pixels of the view, along both axes (40: a fifth); reference:
-    which side of the image fills the input (long: all of the image lies in it); tested: as large
-    and at the place, from the left and the top, as when it is tested. count_outside: losses count
+    which side of the image fills the input (long: all of the image lies in it); tested: as large,
+    at the place (from the left and the top) and interpolated as when it is tested. count_outside: losses count
     outside the image too, as background (the authors': they do not). photometric: as for crops.
     """
 
@@ -164,6 +164,8 @@ class WholeImageDataset(Dataset[WholeItem]):
         self.skeleton, self.seed, self.resize = skeleton, seed, resize
         self.augmentation = augmentation
         self.count_outside = augmentation is not None and augmentation.count_outside
+        tested = augmentation is not None and augmentation.reference == "tested"
+        self.interpolation = resize.interpolation if tested else cv2.INTER_LINEAR
         self.photometric = Photometric(augmentation.photometric if augmentation else [])
         self.rows = self.people.with_people()
 
@@ -189,9 +191,8 @@ class WholeImageDataset(Dataset[WholeItem]):
         matrix = view_matrix(view, self.input_size, aligned=False)
         to_image = invert(matrix)
         rows = lowest_row(to_image, self.input_size)
-        image = crop(
-            self._read(self.people.path(row), rows), matrix, self.input_size, self.resize.fill
-        )
+        pixels = self._read(self.people.path(row), rows)
+        image = crop(pixels, matrix, self.input_size, self.resize.fill, self.interpolation)
         if self.photometric.plugs:
             image = self.photometric(image, seed)
         keypoints, visibility = self.people.poses(row)

@@ -110,6 +110,18 @@ def test_a_view_as_tested_has_the_size_and_place_of_the_test(
     np.testing.assert_allclose(matrix, resize.matrix(size, 320), atol=1e-9)
 
 
+@pytest.mark.parametrize("resize", [Resize("short", 64), Resize("height", 8, fill=128)])
+def test_a_view_as_tested_has_the_pixels_of_the_test(prepared: Path, resize: Resize) -> None:
+    as_tested = WholeImageAugmentation("whole_image", reference="tested", flip_probability=0.0)
+    data = WholeImageDataset(
+        prepared, prepared, "train", (192, 128), COCO, augmentation=as_tested, resize=resize
+    )
+    for n in range(len(data)):
+        tested = ResizedDataset([data.people.path(n)], resize, 128)[0].image[:128, :192]
+        trained = data[n].image[:, : tested.shape[1]]
+        np.testing.assert_array_equal(trained, tested)
+
+
 def test_only_images_with_people_are_trained_on_and_at_most_30_of_them(prepared: Path) -> None:
     data = dataset(prepared)
     assert len(data) == 2
@@ -219,6 +231,23 @@ def test_real_images(tmp_path: Path) -> None:
         row = int(data.rows[n])
         size = data.people.images["width"][row], data.people.images["height"][row]
         assert (image >= -1).all() and (image <= size).all()
+
+
+@pytest.mark.skipif("LIMBER_REAL_DATA" not in os.environ, reason="names no folder of real data")
+@pytest.mark.parametrize("resize", [Resize("short", 64), Resize("height", 8, fill=128)])
+def test_real_views_as_tested_have_the_pixels_of_the_test(tmp_path: Path, resize: Resize) -> None:
+    """JPEGs, of which training reads as many rows as it needs."""
+    raw = Path(os.environ["LIMBER_REAL_DATA"]) / "coco_mini"
+    write_tables(tmp_path / "train", raw)
+    as_tested = WholeImageAugmentation("whole_image", reference="tested", flip_probability=0.0)
+    data = WholeImageDataset(
+        tmp_path, raw, "train", (448, 256), COCO, augmentation=as_tested, resize=resize
+    )
+    for n, row in enumerate(data.rows):
+        tested = ResizedDataset([data.people.path(int(row))], resize, 256)[0].image[:256, :448]
+        height, width = tested.shape[:2]
+        apart = data[n].image[:height, :width].astype(int) - tested
+        assert np.abs(apart).mean() < 0.1
 
 
 def write_tables(folder: Path, raw: Path) -> None:
