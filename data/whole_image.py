@@ -51,8 +51,9 @@ class WholeImageAugmentation:
     scale: smallest and largest factor of the view; rotation: largest angle in degrees; shift:
     largest move in pixels per 200 pixels of the view, along both axes (40: a fifth); reference:
     which side of the image fills the input (long: all of the image lies in it); tested: as large,
-    at the place (from the left and the top) and interpolated as when it is tested. count_outside: losses count
-    outside the image too, as background (the authors': they do not). photometric: as for crops.
+    at the place (from the left and the top) and interpolated as when it is tested. count_outside:
+    losses count outside the image too, as background (the authors': they do not). photometric: as
+    for crops.
     """
 
     view: Literal["whole_image"]
