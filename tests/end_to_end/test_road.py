@@ -28,7 +28,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     skip = shutil.ignore_patterns("store", "__pycache__")
     for name in ("data", "models", "pipelines", "mlflow", "recipes"):
         shutil.copytree(ROOT / name, folder / name, ignore=skip)
-    for name in ("dvc.yaml", ".gitignore", ".rayignore"):
+    for name in ("dvc.yaml", ".gitignore", ".rayignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["datasets"]["stick_figures"].update(train_images=40, val_images=12)
