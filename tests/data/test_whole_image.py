@@ -31,6 +31,7 @@ from data.whole_image import (
 AUGMENTATION = WholeImageAugmentation(
     "whole_image", scale=[0.75, 1.5], rotation=30.0, shift=40.0, flip_probability=0.5
 )
+AS_TESTED = WholeImageAugmentation("whole_image", reference="tested", flip_probability=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +113,8 @@ def test_a_view_as_tested_has_the_size_and_place_of_the_test(
 
 @pytest.mark.parametrize("resize", [Resize("short", 64), Resize("height", 8, fill=128)])
 def test_a_view_as_tested_has_the_pixels_of_the_test(prepared: Path, resize: Resize) -> None:
-    as_tested = WholeImageAugmentation("whole_image", reference="tested", flip_probability=0.0)
     data = WholeImageDataset(
-        prepared, prepared, "train", (192, 128), COCO, augmentation=as_tested, resize=resize
+        prepared, prepared, "train", (192, 128), COCO, augmentation=AS_TESTED, resize=resize
     )
     for n in range(len(data)):
         tested = ResizedDataset([data.people.path(n)], resize, 128)[0].image[:128, :192]
@@ -239,9 +239,8 @@ def test_real_views_as_tested_have_the_pixels_of_the_test(tmp_path: Path, resize
     """JPEGs, of which training reads as many rows as it needs."""
     raw = Path(os.environ["LIMBER_REAL_DATA"]) / "coco_mini"
     write_tables(tmp_path / "train", raw)
-    as_tested = WholeImageAugmentation("whole_image", reference="tested", flip_probability=0.0)
     data = WholeImageDataset(
-        tmp_path, raw, "train", (448, 256), COCO, augmentation=as_tested, resize=resize
+        tmp_path, raw, "train", (448, 256), COCO, augmentation=AS_TESTED, resize=resize
     )
     for n, row in enumerate(data.rows):
         tested = ResizedDataset([data.people.path(int(row))], resize, 256)[0].image[:256, :448]
