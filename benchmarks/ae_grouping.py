@@ -27,8 +27,8 @@ from torch.nn import functional as F
 from data.codecs.associative_embedding import AssociativeEmbedding, grouping_order
 from data.datasets import coco
 from data.evaluators.oks import OksEvaluator
-from data.sample import Fields, Output, Pose, WholeBatch
-from data.skeletons import COCO
+from data.ground.sample import Fields, Output, Pose, WholeBatch
+from data.ground.skeletons import COCO
 
 NETWORK = [{"heatmaps": Output(17, 4), "tags": Output(17, 4)}, {"heatmaps": Output(17, 2)}]
 WAYS = {name: AssociativeEmbedding(resolution=name) for name in ("exact", "fast")}  # type: ignore[arg-type]

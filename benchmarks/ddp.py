@@ -23,12 +23,12 @@ def measure(rank: int, world: int) -> float:
     import torch
     import torch.distributed as dist
 
-    from data.sample import Batch
-    from pipelines.job import Job
-    from pipelines.parts import build
-    from pipelines.ranks import Rank
-    from pipelines.recipe import load_recipe
-    from pipelines.step import learn
+    from data.ground.sample import Batch
+    from pipelines.recipe.reader import load_recipe
+    from pipelines.training.job import Job
+    from pipelines.training.parts import build_parts
+    from pipelines.training.rank import Rank
+    from pipelines.training.step import train_step
 
     torch.set_num_threads(1)
     recipe = load_recipe(RECIPE)
@@ -44,14 +44,14 @@ def measure(rank: int, world: int) -> float:
         torch.eye(2, 3, dtype=torch.float64).expand(SIZE, 2, 3),
     )
     this = Rank(rank, world)
-    parts = build(job, this)
+    parts = build_parts(job, this)
     rates = []
     for number in range(ROUNDS + 1):
         if world > 1:
             dist.barrier()
         started = time.perf_counter()
         for _ in range(STEPS if number else WARM):
-            learn(job, this, parts, [batch])
+            train_step(job, this, parts, [batch])
         if world > 1:
             dist.barrier()
         rates.append(world * SIZE * STEPS / (time.perf_counter() - started))
@@ -91,7 +91,7 @@ def ray_loop(_: dict[str, object]) -> float:
 
 def through_ray(world: int) -> float:
     """The same in Ray Train's workers, on a head of its own."""
-    from pipelines.cluster import ray_address
+    from pipelines.cluster.head import ray_address
 
     with ray_address(None) as address:
         import ray

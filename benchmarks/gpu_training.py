@@ -25,16 +25,17 @@ from typing import Any, NamedTuple
 import torch
 
 from data.datasets import coco
-from data.sample import Batch
+from data.ground.sample import Batch
 from models import cost
-from pipelines.job import Job
-from pipelines.parts import build, build_feed
-from pipelines.progress import Pace
-from pipelines.ranks import Rank
-from pipelines.recipe import Recipe, load_recipe
-from pipelines.splits import read_split
-from pipelines.step import learn
-from pipelines.tables import write_split
+from pipelines.host.progress import Pace
+from pipelines.intake.splits import read_split
+from pipelines.intake.tables import write_split
+from pipelines.recipe.reader import load_recipe
+from pipelines.recipe.schema import Recipe
+from pipelines.training.job import Job
+from pipelines.training.parts import build_feed, build_parts
+from pipelines.training.rank import Rank
+from pipelines.training.step import train_step
 
 RECIPES = ("hrnet_w32_coco_256x192", "simple_baseline_r50_coco_256x192")
 WAYS: dict[str, dict[str, Any]] = {
@@ -129,11 +130,11 @@ def measure(job: Job, given: argparse.Namespace) -> Measured:
     """Whole steps after the warm-up; the device is waited for before and after."""
     device = torch.device(given.device)
     rank, on_gpu, training = Rank(device=device), device.type == "cuda", job.recipe.training
-    parts = build(job, rank)
+    parts = build_parts(job, rank)
     flops = flops_per_sample(parts.network, job.input_size)
     batches = from_loader(job, rank) if given.data else in_memory(job.recipe, given.batch, on_gpu)
     for _ in range(WARM if on_gpu else 1):
-        learn(job, rank, parts, next(batches))
+        train_step(job, rank, parts, next(batches))
     wait_for(device)
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
@@ -141,7 +142,7 @@ def measure(job: Job, given: argparse.Namespace) -> Measured:
     for _ in range(given.steps):
         with pace.waiting():
             batch = next(batches)
-        learn(job, rank, parts, batch)
+        train_step(job, rank, parts, batch)
     wait_for(device)
     rate = given.steps * given.batch / pace.seconds
     memory = torch.cuda.max_memory_allocated() / 2**30 if on_gpu else float("nan")

@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
+from data.evaluators.matching.referee import annotation, coco_dataset, detection
 from data.evaluators.oks import NAMES, OksEvaluator
-from data.evaluators.referee import annotation, coco_dataset, detection
-from data.sample import Pose
-from data.skeletons import COCO
+from data.ground.sample import Pose
+from data.ground.skeletons import COCO
 
 People = dict[int, list[Pose]]
 PER_IMAGE, PEOPLE = 20, 9228 / 5000  # people per image as in COCO val 2017

@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from data.evaluators.nms import oks_nms, oks_nms_of_images
-from data.skeletons import COCO
+from data.ground.skeletons import COCO
+from pipelines.prediction.nms import oks_nms, oks_nms_of_images
 
 SIZES = {20: 100, 60: 30, 200: 6}  # candidates per image: images
 THRESHOLD = 0.9

@@ -24,8 +24,8 @@ from torch import Tensor
 from data.codecs.part_affinity_fields import ASSEMBLY, PartAffinityFields
 from data.datasets import coco, stick_figures
 from data.evaluators.oks import OksEvaluator
-from data.sample import Fields, Output, Pose, WholeBatch
-from data.skeletons import COCO, OPENPOSE18
+from data.ground.sample import Fields, Output, Pose, WholeBatch
+from data.ground.skeletons import COCO, OPENPOSE18
 
 IMAGE, HEIGHT = (640, 480), 368
 NETWORK = [{"heatmaps": Output(19, 8), "pafs": Output(38, 8)}]

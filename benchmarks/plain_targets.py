@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.skeletons import COCO, OPENPOSE18
+from data.ground.skeletons import COCO, OPENPOSE18
 
 SIGMA, PAF_SIGMA = 2.0, 7.0  # in cells; in input pixels
 MOST = 30  # people of an image

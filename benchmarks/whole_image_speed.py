@@ -25,32 +25,23 @@ import numpy as np
 import torch
 from pycocotools import mask
 
-from benchmarks.plain_targets import (
-    MOST,
-    PAF_SIGMA,
-    SIGMA,
-    plain_limb_targets,
-    plain_tag_targets,
-)
+from benchmarks.plain_targets import MOST, PAF_SIGMA, SIGMA, plain_limb_targets, plain_tag_targets
 from benchmarks.sample_speed import MEAN, STD, measure
 from data.codecs.associative_embedding import AssociativeEmbedding
 from data.codecs.part_affinity_fields import PartAffinityFields
 from data.datasets import coco, stick_figures
-from data.person_crops import PersonCropAugmentation, draw_person_view
-from data.person_views import PersonViewDataset
-from data.sample import Output, Sample, WholeBatch
-from data.skeletons import COCO
-from data.transforms import View, move, sample_generator, view_matrix
-from data.whole_image import (
-    WholeImageAugmentation,
-    WholeImageDataset,
-    WholeItem,
-    collate_whole,
-    draw_whole_view,
-)
-from pipelines.predictor import normalise
-from pipelines.splits import read_split
-from pipelines.tables import write_split
+from data.feeds.person_views import PersonViewDataset
+from data.feeds.whole_images import WholeImageDataset, WholeItem, collate_whole
+from data.ground.sample import Output, Sample, WholeBatch
+from data.ground.skeletons import COCO
+from data.views.draws import sample_generator
+from data.views.geometry import View, move, view_matrix
+from data.views.person_views import draw_person_view
+from data.views.settings import PersonCropAugmentation, WholeImageAugmentation
+from data.views.whole_views import draw_whole_view
+from pipelines.intake.splits import read_split
+from pipelines.intake.tables import write_split
+from pipelines.prediction.pixels import normalise
 
 WHOLE = WholeImageAugmentation("whole_image", scale=[0.75, 1.5], rotation=30.0, shift=40.0)
 AROUND = PersonCropAugmentation("person_crop")

@@ -40,14 +40,7 @@ import torch
 from torch import Tensor, nn
 
 from models.hsrnet import DEMO, DilatedBottleneck, HSRTrunk, deconvolutions, projection
-from models.layers import (
-    Fields,
-    Output,
-    check_channels,
-    check_counts,
-    initialise,
-    split_fields,
-)
+from models.layers import Fields, Output, check_channels, check_counts, initialise, split_fields
 
 SQUEEZE = 16  # channels per hidden one of the gate
 FULL_PLANES = 64  # of layer1 in a ResNet of full width, which `group_width` is stated for

@@ -18,19 +18,20 @@ from typing import Any
 import numpy as np
 
 from data import DATASETS
-from data.evaluators.matches import OksMatches
-from data.images import read_image
-from data.sample import Pose, box_around
-from data.skeletons import Skeleton
-from pipelines import places, tracking
-from pipelines.analysis import analyse, setting_of
-from pipelines.analysis_page import draw_errors, draw_groups, page
-from pipelines.detections import image_files
-from pipelines.evaluated import Evaluated, read_evaluated
-from pipelines.folders import whole_folder
-from pipelines.pictures import draw_poses, write_picture
-from pipelines.prepared import data_hash
-from pipelines.results import PROTOCOLS
+from data.evaluators.matching.matches import OksMatches
+from data.files.images import read_image
+from data.ground.sample import Pose
+from data.ground.skeletons import Skeleton
+from pipelines.evaluation.errors import analyse_errors, setting_of
+from pipelines.evaluation.record import Evaluated, read_evaluated
+from pipelines.evaluation.scoring import PROTOCOLS
+from pipelines.host import places
+from pipelines.host.folders import whole_folder
+from pipelines.intake.prepared import data_hash, image_files
+from pipelines.pictures.people import draw_poses, write_picture
+from pipelines.prediction.coco_results import read_predictions
+from pipelines.report.errors_page import draw_errors, draw_groups, errors_page
+from pipelines.tracking import runs as tracking
 
 WORST = 20
 Poses = Mapping[int, Sequence[Pose]]
@@ -57,10 +58,10 @@ def write_analysis(name: str) -> Path:
     with whole_folder(folder) as part:
         found = {p: write_protocol(part, evaluated, p, truth) for p in protocols_of(evaluated)}
         (part / "analysis.json").write_text(json.dumps(found, indent=2) + "\n")
-        (part / "analysis.md").write_text(page(name, evaluated.about, found))
+        (part / "analysis.md").write_text(errors_page(name, evaluated.about, found))
     about, errors = evaluated.about, {p: numbers["errors"] for p, numbers in found.items()}
     shares = {f"analysis/{kind}@{p}": v for p, of in errors.items() for kind, v in of.items()}
-    tracking.attach(about.get("run_id"), about["fingerprint"], name, folder, shares)
+    tracking.attach_folder(about.get("run_id"), about["fingerprint"], name, folder, shares)
     return folder
 
 
@@ -100,7 +101,7 @@ def write_protocol(part: Path, evaluated: Evaluated, protocol: str, truth: Poses
     predicted = read_predictions(evaluated.folder / f"predictions_{protocol}.json", threshold)
     matches = evaluated.matches(protocol)
     assert isinstance(matches, OksMatches), "scored by oks"
-    numbers = analyse(setting_of(truth, predicted, skeleton), matches, WORST)
+    numbers = analyse_errors(setting_of(truth, predicted, skeleton), matches, WORST)
     draw_errors(part / f"errors_{protocol}.png", numbers, protocol, skeleton)
     draw_groups(part / f"groups_{protocol}.png", numbers["groups"], protocol)
     files = image_files(places.prepared(about["dataset"]), places.raw(about["dataset"]),
@@ -115,18 +116,6 @@ def write_protocol(part: Path, evaluated: Evaluated, protocol: str, truth: Poses
             write_picture(pictures / f"{row['image_id']:012d}.jpg", both)
             row["picture"] = f"worst_{protocol}/{row['image_id']:012d}.jpg"
     return numbers
-
-
-def read_predictions(path: Path, threshold: float) -> dict[int, list[Pose]]:
-    """COCO results rows as poses; keypoints of a score up to `threshold` are not drawn."""
-    found: dict[int, list[Pose]] = {}
-    for row in json.loads(path.read_text()):
-        columns = np.array(row["keypoints"], dtype=np.float64).reshape(-1, 3)
-        points, scores = np.ascontiguousarray(columns[:, :2]), columns[:, 2]
-        shown = np.where(scores > threshold, 2, 0)
-        pose = Pose(points, shown, box_around(points), score=row["score"], keypoint_scores=scores)
-        found.setdefault(row["image_id"], []).append(pose)
-    return found
 
 
 if __name__ == "__main__":

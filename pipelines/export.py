@@ -12,43 +12,39 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
-import statistics
 import sys
-import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.export import Dim, ExportedProgram
 
-from pipelines import places
-from pipelines.decide import read_rules
-from pipelines.detections import Boxes, image_files, truth_boxes
-from pipelines.folders import file_digest, whole_folder
-from pipelines.graph import (
-    FIELD_TOLERANCE,
-    POINT_TOLERANCE,
-    SCORE_TOLERANCE,
-    CropGraph,
-    ImageGraph,
+from pipelines.host import places
+from pipelines.host.folders import file_digest, whole_folder
+from pipelines.intake.prepared import image_files
+from pipelines.prediction.boxes import Boxes, truth_boxes
+from pipelines.prediction.feeds import crops, whole
+from pipelines.prediction.trained import Trained, load_trained
+from pipelines.recipe.reader import load_recipe, recipe_names
+from pipelines.registry.rules import RULES, read_rules
+from pipelines.serving.graph import CropGraph
+from pipelines.serving.program import (
+    Graph,
+    build_graph,
+    export_program,
+    largest_difference,
+    onnx_runner,
+    program_runner,
+    refuse_difference,
+    timed,
+    write_onnx,
 )
-from pipelines.recipe import load_recipe, recipe_names
-from pipelines.trained import Trained, crops, load_trained, whole
 
-RULES = places.REPOSITORY / "mlflow" / "promotion.yaml"
-Graph = CropGraph | ImageGraph
 PEOPLE, IMAGES = 16, 4  # real ones that the exports are held against
-REPEATS = 5
-MOST = 0.99  # of the keypoints
 ONNX, PROGRAM, NOTE = "model.onnx", "model.pt2", "export.json"
-TOLERANCES = {"keypoints_input": POINT_TOLERANCE, "scores": SCORE_TOLERANCE}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -80,7 +76,7 @@ def export_named(what: str, *, flip_test: bool = False) -> Path:
 
 
 def export_champion(slot: str, flip_test: bool) -> Path:
-    from pipelines.registry import CHAMPION, Registry, champion_checkpoint
+    from pipelines.registry.versions import CHAMPION, Registry, champion_checkpoint
 
     path, identity = champion_checkpoint(slot)
     trained = load_trained(path, f"champion of {slot}", None)
@@ -120,16 +116,6 @@ def write_exports(trained: Trained, folder: Path, flip_test: bool = False) -> di
     return note
 
 
-def build_graph(trained: Trained, flip_test: bool) -> Graph:
-    codec, network = trained.codec, trained.network
-    graph: Graph
-    if codec.whole_image:
-        graph = ImageGraph(network, codec.resize.multiple)
-    else:
-        graph = CropGraph(network, codec, trained.skeleton, trained.input_size, flip_test=flip_test)
-    return graph.cpu().float().eval()
-
-
 def real_images(trained: Trained) -> list[Tensor]:
     """Crops or whole images of the recipe's validation split, uint8 [B, H, W, 3], in batches."""
     recipe = trained.recipe
@@ -148,99 +134,6 @@ def real_images(trained: Trained) -> list[Tensor]:
     found = [batch.images for batch in batches]
     if not found:
         raise ValueError(f"{prepared / split}: nobody in it to check an export on")
-    return found
-
-
-def export_program(graph: Graph, images: Tensor, *, any_size: bool = True) -> ExportedProgram:
-    """For any batch, of whole images any size, if wanted; the example is a batch of two."""
-    example = images[:2] if len(images) > 1 else images.repeat(2, 1, 1, 1)
-    shapes: dict[int, Any] = {0: Dim("batch", min=1, max=4096)}
-    if isinstance(graph, ImageGraph) and any_size:
-        shapes |= graph.sides()
-    return torch.export.export(graph, (example,), dynamic_shapes=(shapes,))
-
-
-def write_onnx(program: ExportedProgram, graph: Graph, path: Path) -> None:
-    """One file of any size, input `images`, outputs by their names."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        made = torch.onnx.export(
-            program,
-            input_names=["images"],
-            output_names=graph.names,
-            dynamo=True,
-            verbose=False,
-        )
-    assert made is not None
-    made.save(path)
-
-
-Run = Callable[[Tensor], Sequence[Tensor]]
-
-
-def program_runner(path: Path) -> Run:
-    module: Run = torch.export.load(path).module()
-    return module
-
-
-def onnx_runner(path: Path) -> Run:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = torch.get_num_threads()  # as PyTorch beside it
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-    def run(images: Tensor) -> list[Tensor]:
-        return [
-            torch.from_numpy(np.asarray(out))
-            for out in session.run(None, {"images": images.numpy()})
-        ]
-
-    return run
-
-
-def largest_difference(run: Run, graph: Graph, images: Sequence[Tensor]) -> dict[str, float]:
-    """By output: pixels; of scores and fields parts of the largest value, or of 1.
-
-    Of keypoints what 99 of 100 stay below: where a heatmap is flat, reading it magnifies the last
-    bits of the fields, which are held to their own measure.
-    """
-    found = dict.fromkeys(graph.names, 0.0)
-    moved = []
-    for batch in (images[0][:1], *images):
-        for name, given, true in zip(graph.names, run(batch), graph(batch), strict=True):
-            if name == "keypoints_input":
-                moved.append((given - true).abs().amax(-1).flatten())
-            apart = (given - true).abs().amax().item()
-            scale = max(1.0, true.abs().amax().item())
-            found[name] = max(found[name], apart / scale)
-    if moved:
-        found["keypoints_input"] = torch.cat(moved).quantile(MOST).item()
-    return found
-
-
-def refuse_difference(file: str, found: Mapping[str, float]) -> None:
-    for name, apart in found.items():
-        accepted = TOLERANCES.get(name, FIELD_TOLERANCE)
-        if not apart <= accepted:
-            raise ValueError(f"{file}: differs from the network by {apart:.3g} in {name}, "
-                             f"accepted: {accepted}; nothing was kept of the export")  # fmt: skip
-
-
-def timed(runners: Mapping[str, Run], images: Tensor) -> dict[str, dict[str, float]]:
-    """Median seconds of a call, by batch size and runner, taken in turns."""
-    found: dict[str, dict[str, float]] = {}
-    for batch in sorted({1, min(8, len(images))}):
-        shown = images[:batch]
-        times: dict[str, list[float]] = {name: [] for name in runners}
-        for _ in range(REPEATS + 1):  # the first is not counted
-            for name, run in runners.items():
-                started = time.perf_counter()
-                run(shown)
-                times[name].append(time.perf_counter() - started)
-        found[str(batch)] = {name: statistics.median(each[1:]) for name, each in times.items()}
     return found
 
 

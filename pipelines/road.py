@@ -8,7 +8,6 @@ A recipe that `params.yaml` does not run yet is added there. One Ray head serves
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -16,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from data import EVALUATORS
-from pipelines import places
-from pipelines.cluster import one_head
-from pipelines.recipe import add_to_run, load_params, load_recipe
+from pipelines.cluster.head import one_head
+from pipelines.host import places
+from pipelines.host.processes import run_dvc
+from pipelines.recipe.params import add_to_run, load_params
+from pipelines.recipe.reader import load_recipe
 
-DVC = [sys.executable, "-m", "dvc"]
 MAIN = {kind.main for kind in EVALUATORS.values()}
 NOTHING = "Data and pipelines are up to date."
 
@@ -49,22 +49,9 @@ def main(arguments: Sequence[str]) -> int:
 def reproduce(recipes: Sequence[str]) -> int:
     """Exit code of `dvc repro` for these recipes; their report and promotion come last."""
     if not recipes:
-        return run([*DVC, "repro"])
+        return run_dvc("repro")
     targets = [f"evaluate@{name}" for name in recipes]
-    return run([*DVC, "repro", *targets]) or run(
-        [*DVC, "repro", "--single-item", "compare", "promote"]
-    )
-
-
-def run(command: Sequence[str]) -> int:
-    """Exit code of a child that gets our signals (same process group); 128 + n if one ended it."""
-    child = subprocess.Popen(command, cwd=places.REPOSITORY)
-    while True:
-        try:
-            code = child.wait()
-            return code if code >= 0 else 128 - code
-        except KeyboardInterrupt:
-            continue  # the child got it too: wait for its own end
+    return run_dvc("repro", *targets) or run_dvc("repro", "--single-item", "compare", "promote")
 
 
 def lock_file() -> bytes | None:

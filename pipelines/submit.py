@@ -9,46 +9,11 @@ the job.
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Sequence
 
-from pipelines import places
-from pipelines.lineage import git_commit
-from pipelines.recipe import load_params
-
-EXIT = {"SUCCEEDED": 0, "FAILED": 1, "STOPPED": 3}
-POLL_S = 1.0
-SILENCE_S = 120.0  # how long a cluster may not answer
-AUTH = (
-    "the cluster asks for a token: export RAY_AUTH_MODE=token (and RAY_AUTH_TOKEN, or "
-    "RAY_AUTH_TOKEN_PATH, or put it into ~/.ray/auth_token), then try again"
-)
-
-
-class Jobs(Protocol):
-    """What is used of Ray's JobSubmissionClient."""
-
-    def list_jobs(self) -> list[Any]: ...
-    def submit_job(
-        self,
-        *,
-        entrypoint: str,
-        submission_id: str | None = None,
-        runtime_env: dict[str, Any] | None = None,
-        metadata: dict[str, str] | None = None,
-    ) -> str: ...
-    def get_job_status(self, job_id: str) -> Any: ...
-    def get_job_logs(self, job_id: str) -> str: ...
-    def stop_job(self, job_id: str) -> bool: ...
-
-
-class Ended(BaseException):
-    """A signal for us; its number is the argument."""
+from pipelines.cluster.jobs import connect, follow, run_key
+from pipelines.host.processes import Interrupted, catch_signals
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,129 +21,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("recipe")
     parser.add_argument("--address", help="of the cluster's dashboard")
     given = parser.parse_args(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end)
+    catch_signals()
     try:
         key = run_key(given.recipe)
         return follow(connect(given.address), given.recipe, key)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except Ended as ended:
-        return 128 + int(ended.args[0])
-
-
-def _end(number: int, _: object) -> None:
-    raise Ended(number)
-
-
-def run_key(recipe: str) -> str:
-    """Names the training: the same recipe and data are never submitted twice at a time."""
-    from pipelines.machine import read_cluster
-    from pipelines.train import make_job
-
-    return make_job(recipe, read_cluster(load_params(), gpus=0)).run_folder.name
-
-
-def connect(address: str | None) -> Jobs:
-    """A client of the cluster's jobs. ValueError where none answers or a token is missing."""
-    accept_token()
-    from ray.exceptions import AuthenticationError
-    from ray.job_submission import JobSubmissionClient
-
-    variables = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
-    known = [os.environ[name] for name in variables if os.environ.get(name)]
-    where = address or next(iter(known), None) or load_params()["cluster"]["address"]
-    if not where:
-        raise ValueError("no cluster: give --address http://HOST:8265, set RAY_API_SERVER_ADDRESS, "
-                         "or run `python -m pipelines.train RECIPE` for a local one")  # fmt: skip
-    try:
-        client = JobSubmissionClient(where)
-        client.list_jobs()
-    except AuthenticationError as error:
-        raise ValueError(f"{where}: {AUTH}") from error
-    except (ConnectionError, RuntimeError, OSError) as error:
-        reason = AUTH if "auth" in str(error).lower() else str(error)
-        raise ValueError(f"{where}: no answer from a Ray cluster: {reason}") from error
-    return client
-
-
-def accept_token() -> None:
-    """`ray start` turns tokens on where one lies; Ray's job client must be told to send it."""
-    file = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
-    if os.environ.get("RAY_AUTH_TOKEN") or Path(file).is_file():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-
-
-def follow(jobs: Jobs, recipe: str, key: str, poll_s: float = POLL_S) -> int:
-    """The exit code of the training's job, attached to if it runs already; a signal stops it."""
-    job_id = running(jobs, key) or submit(jobs, recipe, key)
-    try:
-        return EXIT[wait(jobs, job_id, poll_s)]
-    except Ended as ended:
-        print(f"{job_id}: stopping it", file=sys.stderr, flush=True)
-        jobs.stop_job(job_id)
-        return 128 + int(ended.args[0])
-
-
-def running(jobs: Jobs, key: str) -> str | None:
-    """Id of a job of that training which has not ended."""
-    for job in jobs.list_jobs():
-        job_id = str(job.submission_id)
-        if job_id.startswith(f"{key}-") and str(job.status) not in EXIT:
-            print(f"{job_id}: runs already; following it", flush=True)
-            return job_id
-    return None
-
-
-def submit(jobs: Jobs, recipe: str, key: str) -> str:
-    before = [job for job in jobs.list_jobs() if str(job.submission_id).startswith(f"{key}-")]
-    places.leave_note()
-    variables = {
-        "LIMBER_HOME": str(places.home()),
-        "LIMBER_GIT_COMMIT": git_commit(),
-        "RAY_JOB_STOP_SIGNAL": "SIGTERM",
-        "RAY_JOB_STOP_WAIT_TIME_S": "20",
-    }
-    job_id = jobs.submit_job(
-        entrypoint=f"python -m pipelines.train {recipe}",
-        submission_id=f"{key}-{len(before) + 1}",
-        runtime_env={"working_dir": str(places.REPOSITORY), "env_vars": variables},
-        metadata={"recipe": recipe, "run_key": key},
-    )
-    print(f"{job_id}: submitted", flush=True)
-    return job_id
-
-
-def wait(jobs: Jobs, job_id: str, poll_s: float = POLL_S) -> str:
-    """The state that the job ended in; its log is shown meanwhile.
-
-    A cluster that does not answer counts as nothing, least of all as success: after two minutes
-    of it, ValueError.
-    """
-    shown, heard = 0, time.monotonic()
-    while True:
-        try:
-            status = str(jobs.get_job_status(job_id))
-            shown = show(jobs, job_id, shown)
-            heard = time.monotonic()
-        except (ConnectionError, RuntimeError, OSError) as error:
-            if time.monotonic() - heard > SILENCE_S:
-                raise ValueError(f"{job_id}: the cluster does not answer any more ({error}); the "
-                                 "same command attaches to the job again") from error  # fmt: skip
-            status = ""
-        if status in EXIT:
-            print(f"{job_id}: {status}", flush=True)
-            return status
-        time.sleep(poll_s)
-
-
-def show(jobs: Jobs, job_id: str, shown: int, out: Callable[[str], Any] | None = None) -> int:
-    """Prints what is new in the job's log; how much of it has been shown."""
-    text = jobs.get_job_logs(job_id)
-    (out or sys.stdout.write)(text[shown:])
-    sys.stdout.flush()
-    return len(text)
+    except Interrupted as interrupted:
+        return 128 + int(interrupted.args[0])
 
 
 if __name__ == "__main__":

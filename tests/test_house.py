@@ -11,8 +11,8 @@ import pytest
 
 from data import CODECS, DATASETS, EVALUATORS
 from models import ARCHITECTURES, LOSSES, REFINEMENTS
+from tests.worlds.here import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 STAGES = {"fetch", "prepare", "train", "evaluate", "compare", "promote"}
 RAY = {"train", "submit", "cluster"}
 MLFLOW = {"tracking", "registered_model"}  # the second travels with the registered model

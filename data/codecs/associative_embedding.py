@@ -19,13 +19,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from data.codecs.tag_drawing import draw_heatmaps, draw_tags, mark_cells, sampled
-from data.codecs.tag_grouping import Grouping, group
-from data.codecs.tag_peaks import find_peaks, grid
-from data.codecs.tag_refinement import complete
-from data.resize import Resize
-from data.sample import Decoded, Fields, Outputs, Targets, WholeBatch
-from data.skeletons import SKELETONS, Skeleton
+from data.codecs.tags.drawing import draw_heatmaps, draw_tags, mark_cells, sampled
+from data.codecs.tags.grouping import Grouping, group
+from data.codecs.tags.peaks import find_peaks, grid
+from data.codecs.tags.refinement import complete
+from data.ground.sample import Decoded, Fields, Outputs, Targets, WholeBatch
+from data.ground.skeletons import SKELETONS, Skeleton
+from data.views.resize import Resize
 
 Resolution = Literal["exact", "fast"]
 OUTWARDS = ("hip", "elbow", "wrist", "knee", "ankle")  # grouped after head and shoulders, so

@@ -12,8 +12,8 @@ from typing import ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
-from data.sample import Batch, Decoded, Fields, Outputs, Targets
-from data.skeletons import Skeleton
+from data.ground.sample import Batch, Decoded, Fields, Outputs, Targets
+from data.ground.skeletons import Skeleton
 
 Decoding = Literal["argmax", "quarter_offset", "dark"]
 # OpenCV's Gaussian kernels of size 3 to 9 when no sigma is given; larger ones follow a formula

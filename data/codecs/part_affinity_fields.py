@@ -21,12 +21,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from data.codecs.limb_drawing import draw_heatmaps, draw_limbs
-from data.codecs.limb_grouping import People, Rules, group
-from data.codecs.limb_peaks import Peaks, bordered, enlarged_peaks, refined_peaks
-from data.resize import Resize
-from data.sample import Decoded, Fields, Outputs, Targets, WholeBatch
-from data.skeletons import COCO, OPENPOSE18, Skeleton
+from data.codecs.limbs.drawing import draw_heatmaps, draw_limbs
+from data.codecs.limbs.grouping import People, Rules, group
+from data.codecs.limbs.peaks import Peaks, bordered, enlarged_peaks, refined_peaks
+from data.ground.sample import Decoded, Fields, Outputs, Targets, WholeBatch
+from data.ground.skeletons import COCO, OPENPOSE18, Skeleton
+from data.views.resize import Resize
 
 Matching = Literal["greedy", "hungarian"]
 Resolution = Literal["exact", "fast"]

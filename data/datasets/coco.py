@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from data.sample import Layout, Pose, Reject, Rejected, Sample
-from data.skeletons import COCO, Skeleton
+from data.ground.sample import Layout, Pose, Reject, Rejected, Sample
+from data.ground.skeletons import COCO, Skeleton
 
 SKELETON = COCO
 SPLITS = ("train", "val")

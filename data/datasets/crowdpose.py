@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from data.datasets import coco
-from data.sample import Layout, Pose, Reject, Sample
-from data.skeletons import CROWDPOSE
+from data.ground.sample import Layout, Pose, Reject, Sample
+from data.ground.skeletons import CROWDPOSE
 
 SKELETON = CROWDPOSE
 SPLITS = ("train", "val", "trainval", "test")

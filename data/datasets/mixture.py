@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from data.sample import Pose, Reject, Rejected, Sample
-from data.skeletons import Skeleton
+from data.ground.sample import Pose, Reject, Rejected, Sample
+from data.ground.skeletons import Skeleton
 
 APART = 10**14  # between the ids of two members' images or people, more than any of them has
 COPY = 10**16  # between the ids of one person's copies

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from data.mpii_mat import gt_valid, mat_rows
-from data.sample import Layout, Pose, Reject, Rejected, Sample
-from data.skeletons import MPII
+from data.datasets.sources.mpii_mat import gt_valid, mat_rows
+from data.ground.sample import Layout, Pose, Reject, Rejected, Sample
+from data.ground.skeletons import MPII
 
 SKELETON = MPII
 SPLITS = ("train", "val")

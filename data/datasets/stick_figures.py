@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from data.datasets.coco import SKELETON, SPLITS, images_folder, samples, truth, truth_file
-from data.stick_bodies import HEAD, SIDES, Colour, Figure, any_colour, figures
+from data.datasets.sources.stick_bodies import HEAD, SIDES, Colour, Figure, any_colour, figures
 
 __all__ = ["SKELETON", "SPLITS", "draw_image", "draw_split", "samples", "truth", "truth_file"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from data.evaluators.matches import Matches, OksMatches, load_arrays
+from data.evaluators.matching.matches import Matches, OksMatches, load_arrays
 from data.evaluators.pckh import PckhMatches
 
 MATCHES: dict[str, Any] = {kind.kind: kind for kind in (OksMatches, PckhMatches)}

@@ -14,10 +14,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from data.evaluators.matches import save_arrays
-from data.mpii_mat import gt_valid
-from data.sample import Pose
-from data.skeletons import MPII, Skeleton
+from data.datasets.sources.mpii_mat import gt_valid
+from data.evaluators.matching.matches import save_arrays
+from data.ground.sample import Pose
+from data.ground.skeletons import MPII, Skeleton
 
 THRESHOLDS = (0.5, 0.1, 0.11)  # of the head size
 LEFT_OUT = ("pelvis", "thorax")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from functools import cache
 
-import families
 import pytest
 import torch
 from torch import Tensor, nn
 
 from models import ARCHITECTURES, LOSSES
+from tests.worlds import families
 
 NAMES = sorted(ARCHITECTURES)
 ONE_FAMILY = [name for name in NAMES if len(getattr(ARCHITECTURES[name], "FIELDS", ())) > 1]

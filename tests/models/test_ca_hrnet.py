@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,7 @@ from models.ca_hrnet import CABlock, CAHRNet, CoordinateAttention
 from models.cost import count
 from models.hrnet import HRNet
 from models.weights import load_trunk
-
-MANIFESTS = Path(__file__).parents[1] / "manifests"
+from tests.worlds.here import MANIFESTS
 
 
 def build(**options: Any) -> CAHRNet:

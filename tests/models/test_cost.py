@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
-import families
 import pytest
 import torch
 from torch import nn
 
 from models import ARCHITECTURES
 from models.cost import Cost, count
+from tests.worlds import families
 
 # variant, (width, height), exact MACs, HR MACs, exact G, exact Gi, HR G, HR Gi
 TABLE = [

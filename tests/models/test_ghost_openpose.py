@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +11,8 @@ from torch import nn
 from models.cost import count
 from models.ghost_openpose import ROWS, Ghost, GhostOpenPose, squeezed
 from models.weights import load_trunk
+from tests.worlds.here import MANIFESTS
 
-MANIFESTS = Path(__file__).parents[1] / "manifests"
 LITERAL, UNROUNDED = {"tail": "none"}, {"se_rounding": False}
 # options, params, exact G, exact Gi at 368x368
 TABLE = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +13,8 @@ from models.cost import count
 from models.higher_hrnet import HigherHRNet, HRNetBottomUp
 from models.hrnet import HRNet
 from models.weights import load_trunk
+from tests.worlds.here import MANIFESTS
 
-MANIFESTS = Path(__file__).parents[1] / "manifests"
 CHANNELS = {"heatmaps": 17, "tags": 17}
 # network, variant, side, params, exact G, exact Gi, HR G, HR Gi
 TABLE = [

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from models.hrnet import ExchangeModule, HRNet, exchange, transition, widen
-
-MANIFESTS = Path(__file__).parents[1] / "manifests"
+from tests.worlds.here import MANIFESTS
 
 
 @pytest.mark.parametrize(("variant", "params"), [("w32", 28_536_113), ("w48", 63_595_745)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +10,8 @@ import torch
 
 from models.cost import count
 from models.hsrnet import DilatedBottleneck, HSRNet
+from tests.worlds.here import MANIFESTS
 
-MANIFESTS = Path(__file__).parents[1] / "manifests"
 # variant, (width, height), params, exact Gi, HR Gi
 TABLE = [
     ("59", (192, 256), 22_595_921, 6.073, 10.573),

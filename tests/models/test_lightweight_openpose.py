@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from models.cost import count
 from models.lightweight_openpose import LightweightOpenPose
 from models.weights import load_trunk, load_whole, read_state_dict
+from tests.worlds.here import MANIFESTS
 
-MANIFESTS = Path(__file__).parents[1] / "manifests"
 CHANNELS = {"heatmaps": 19, "pafs": 38}
 TABLE = [
     ("r0", 2_483_065, 5.488),

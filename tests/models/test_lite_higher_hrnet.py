@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
@@ -19,8 +18,8 @@ from models.lite_higher_hrnet import (
     ghost_exchange,
 )
 from models.weights import load_trunk
+from tests.worlds.here import MANIFESTS
 
-MANIFESTS = Path(__file__).parents[1] / "manifests"
 A, B = LiteHigherHRNet.VARIANTS["a"], LiteHigherHRNet.VARIANTS["b"]
 BLOCKS = {"stem": "ordinary", "layer1_mid": 0, "transitions": "ordinary"}
 GHOSTS = {"fusion": "ghost", "deconv": "ghost", "layer1_mid": 512, "se_reduction": 4}

@@ -6,7 +6,6 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import families
 import pytest
 import torch
 from torch import Tensor, nn
@@ -18,6 +17,7 @@ from models.hrnet import HRNet
 from models.layers import Output
 from models.pose_renet import PoseReNet
 from models.simple_baseline import SimpleBaseline
+from tests.worlds import families
 
 REFINABLE = [name for name in sorted(ARCHITECTURES) if "heatmaps" in families.channels(name)]
 REFINED = [(refinement, name) for refinement in sorted(REFINEMENTS) for name in REFINABLE]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from models.simple_baseline import SimpleBaseline, deconvolution
+from tests.worlds.here import MANIFESTS
 
-MANIFESTS = Path(__file__).parents[1] / "manifests"
 PARAMS = {"r50": 33_999_697, "r101": 52_991_825, "r152": 68_635_473}
 
 

@@ -7,7 +7,6 @@ import pickle
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import families
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -17,8 +16,9 @@ from models import ARCHITECTURES
 from models.hrnet import HRNet
 from models.simple_baseline import SimpleBaseline
 from models.weights import load_trunk, load_whole, read_state_dict
+from tests.worlds import families
+from tests.worlds.here import MANIFESTS
 
-MANIFESTS = Path(__file__).parents[1] / "manifests"
 PUBLISHED = [
     ("hrnet", "w32", "hrnet_w32"),
     ("hrnet", "w48", "hrnet_w48"),

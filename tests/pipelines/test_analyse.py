@@ -14,12 +14,15 @@ import pytest
 
 from data import DATASETS
 from data.datasets.stick_figures import draw_split
-from data.evaluators.errors import KINDS
+from data.evaluators.matching.errors import KINDS
 from data.evaluators.oks import OksEvaluator
-from data.sample import Pose
-from data.table import write_table
-from pipelines import analyse, analysis, places, tracking
-from pipelines.detections import results_rows
+from data.files.table import write_table
+from data.ground.sample import Pose
+from pipelines import analyse
+from pipelines.evaluation import errors as analysis
+from pipelines.host import places
+from pipelines.prediction.coco_results import results_rows
+from pipelines.tracking import runs as tracking
 
 NAME = "some"
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from pipelines import code
-from pipelines.places import REPOSITORY
-from pipelines.recipe import load_recipe
+from pipelines.host.places import REPOSITORY
+from pipelines.recipe.reader import load_recipe
 
 VIEWS = "data/person_views.py"
 RESIZED = "data/resized_images.py"

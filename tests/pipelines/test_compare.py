@@ -11,21 +11,25 @@ import numpy as np
 import pytest
 
 from data import EVALUATORS
-from pipelines import compare, places, recipe, results
-from pipelines.recipe import (
+from data.ground.plug import Plug
+from data.views.settings import Augmentation
+from pipelines import compare
+from pipelines.evaluation.scoring import NUMBERS
+from pipelines.host import places
+from pipelines.recipe.reader import read_yaml, recipe_names, recipe_path
+from pipelines.recipe.schema import (
     Architecture,
-    Augmentation,
     Evaluation,
     FieldLoss,
     Optimizer,
-    Plug,
     Published,
     Recipe,
     Schedule,
     Training,
 )
+from pipelines.report import results
 
-NUMBERS = results.NUMBERS
+NUMBERS = NUMBERS
 
 
 def make_recipe(published: list[Published]) -> Recipe:
@@ -217,9 +221,9 @@ def test_mpii_has_a_table_of_its_own(
     assert in_json["measured"]["PCKh@0.5@gt"] == 0.887
 
 
-@pytest.mark.parametrize("name", recipe.recipe_names())
+@pytest.mark.parametrize("name", recipe_names())
 def test_published_rows_of_the_recipes_say_their_protocol(name: str) -> None:
-    content = recipe.read_yaml(recipe.recipe_path(name))
+    content = read_yaml(recipe_path(name))
     for row in content.get("published", []):
         protocols = {key.rpartition("@")[2] for key in row["metrics"]}
         assert protocols <= {"gt", "det", "image", "test-dev"}

@@ -19,11 +19,13 @@ from pycocotools.cocoeval import COCOeval
 from data import DATASETS
 from data.datasets.stick_figures import draw_split
 from data.evaluators import load_matches
-from data.sample import Pose
-from data.table import write_table
-from pipelines import evaluate, places
-from pipelines.check import build_architecture
-from pipelines.recipe import Recipe, load_recipe
+from data.files.table import write_table
+from data.ground.sample import Pose
+from pipelines import evaluate
+from pipelines.host import places
+from pipelines.recipe.build import build_architecture
+from pipelines.recipe.reader import load_recipe
+from pipelines.recipe.schema import Recipe
 
 NUMBERS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 real_data = pytest.mark.skipif("LIMBER_REAL_DATA" not in os.environ, reason="needs real data")

@@ -14,13 +14,25 @@ from torch import Tensor, nn
 
 from data import CODECS
 from data.datasets.stick_figures import draw_split
-from data.skeletons import COCO
+from data.ground.skeletons import COCO
 from models import ARCHITECTURES, REFINEMENTS
-from pipelines import export, places, promote
+from pipelines import export, promote
 from pipelines.evaluate import evaluate
-from pipelines.graph import CropGraph, ImageGraph
-from pipelines.recipe import Recipe, load_recipe
-from pipelines.registry import Registry
+from pipelines.host import places
+from pipelines.recipe.reader import load_recipe
+from pipelines.recipe.schema import Recipe
+from pipelines.registry.rules import RULES
+from pipelines.registry.versions import Registry
+from pipelines.serving.graph import CropGraph, ImageGraph
+from pipelines.serving.program import (
+    Graph,
+    build_graph,
+    export_program,
+    largest_difference,
+    onnx_runner,
+    refuse_difference,
+    write_onnx,
+)
 from tests.pipelines.test_evaluate import prepare, save_trained
 
 SIZE = (64, 64)
@@ -47,7 +59,7 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     return recipe
 
 
-def graph_of(name: str) -> export.Graph:
+def graph_of(name: str) -> Graph:
     torch.manual_seed(0)
     architecture, _, refined = name.partition(" + ")
     kind = ARCHITECTURES[architecture]
@@ -79,10 +91,10 @@ def test_every_network_exports(name: str, tmp_path: Path) -> None:
     if any_size:
         shown.append(crops(1, size=(128, 256)))
     with torch.no_grad():
-        program = export.export_program(graph, crops(2, size=(192, 128)), any_size=any_size)
-        export.write_onnx(program, graph, tmp_path / "model.onnx")
-        found = export.largest_difference(export.onnx_runner(tmp_path / "model.onnx"), graph, shown)
-        export.refuse_difference(name, found)
+        program = export_program(graph, crops(2, size=(192, 128)), any_size=any_size)
+        write_onnx(program, graph, tmp_path / "model.onnx")
+        found = largest_difference(onnx_runner(tmp_path / "model.onnx"), graph, shown)
+        refuse_difference(name, found)
     assert list(found) == graph.names
     assert len(list(tmp_path.iterdir())) == 1, "one file, weights inside"
 
@@ -111,7 +123,7 @@ def test_the_command_leaves_files_that_others_can_use(trained: Recipe, tmp_path:
 def test_the_flip_test_can_be_inside(trained: Recipe) -> None:
     loaded = export.load_trained(places.trained("demo_simple_baseline") / "best.pt", "x", None)
     images = crops(2, size=(trained.input_size[0], trained.input_size[1]))
-    plain, flipped = (export.build_graph(loaded, flip_test=flip)(images) for flip in (False, True))
+    plain, flipped = (build_graph(loaded, flip_test=flip)(images) for flip in (False, True))
     assert not torch.allclose(plain[2], flipped[2])
 
 
@@ -128,11 +140,11 @@ def test_a_graph_that_differs_is_refused() -> None:
     graph = graph_of("simple_baseline")
     wrong = lambda images: [out + 0.5 for out in graph(images)]  # noqa: E731
     with torch.no_grad():
-        found = export.largest_difference(wrong, graph, [crops(2)])
+        found = largest_difference(wrong, graph, [crops(2)])
     with pytest.raises(ValueError, match=r"model\.onnx: differs from the network by 0\.5"):
-        export.refuse_difference("model.onnx", found)
+        refuse_difference("model.onnx", found)
     with pytest.raises(ValueError, match="nan"):
-        export.refuse_difference("model.onnx", {"scores": float("nan")})
+        refuse_difference("model.onnx", {"scores": float("nan")})
 
 
 def test_a_champion_gets_its_exports(
@@ -141,7 +153,7 @@ def test_a_champion_gets_its_exports(
     evaluate("demo_simple_baseline")
     params = {"run": {"recipes": {"demo_simple_baseline": {}}}}
     monkeypatch.setattr(promote, "load_params", lambda: params)
-    rules = promote.read_rules(promote.RULES)
+    rules = promote.read_rules(RULES)
     free = {"pose-coco": promote.Rule(**{**vars(rules["pose-coco"]), "floor": 0.0})}
     monkeypatch.setattr(promote, "read_rules", lambda _: free)
     assert promote.main([]) == 0

@@ -17,7 +17,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from data.datasets import coco, stick_figures
-from pipelines import fetch, places, recipe
+from pipelines import fetch
+from pipelines.host import places
+from pipelines.intake.sources import DETECTIONS
+from pipelines.recipe import schema as recipe
 
 JSONS = [name for names in coco.LAYOUT.needed for name in names]
 
@@ -33,7 +36,7 @@ def source(tmp_path: Path) -> Path:
     """A folder of the official layout."""
     for split in coco.SPLITS:
         stick_figures.draw_split(tmp_path / "source", split, 2, seed=1)
-    boxes = tmp_path / "source" / fetch.DETECTIONS / "COCO_val2017_detections_AP_H_56_person.json"
+    boxes = tmp_path / "source" / DETECTIONS / "COCO_val2017_detections_AP_H_56_person.json"
     boxes.parent.mkdir()
     boxes.write_text("[]")
     return tmp_path / "source"
@@ -149,12 +152,12 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def images_and_jsons(folder: Path) -> dict[str, bytes]:
-    skipped = ("manifest.json", fetch.DETECTIONS)
+    skipped = ("manifest.json", DETECTIONS)
     return {k: v for k, v in bytes_below(folder).items() if not k.startswith(skipped)}
 
 
 def test_official_zips_come_over_http(source: Path, mirror: str) -> None:
-    boxes = str(source / fetch.DETECTIONS / "COCO_val2017_detections_AP_H_56_person.json")
+    boxes = str(source / DETECTIONS / "COCO_val2017_detections_AP_H_56_person.json")
     fetch.fetch("coco", {"source": mirror, "detections": boxes})
     assert images_and_jsons(places.raw("coco")) == images_and_jsons(source)
     assert coco.detections_file(places.raw("coco"), "val") is not None

@@ -15,11 +15,16 @@ import torch
 from safetensors.torch import save_file
 
 from data.datasets.stick_figures import draw_split
-from pipelines import compare, evaluate, import_weights, places, promote, tracking
-from pipelines.check import build_architecture
-from pipelines.recipe import Recipe, load_recipe
-from pipelines.registry import Registry
-from pipelines.results import read_result
+from pipelines import compare, evaluate, promote
+from pipelines import import_weights as command
+from pipelines.host import places
+from pipelines.recipe.build import build_architecture
+from pipelines.recipe.reader import load_recipe
+from pipelines.recipe.schema import Recipe
+from pipelines.registry.versions import Registry
+from pipelines.report.results import read_result
+from pipelines.tracking.server import mlflow_client
+from pipelines.training.imported import import_weights
 from tests.pipelines.test_evaluate import prepare
 
 REAL = os.environ.get("LIMBER_REAL_DATA")
@@ -52,7 +57,7 @@ WRAPPINGS: dict[str, Callable[[State], Any]] = {
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     """A drawn, prepared data set and a tracker of its own."""
     monkeypatch.setenv("LIMBER_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(import_weights, "log_import", lambda *_: "a-run")
+    monkeypatch.setattr(command, "log_import", lambda *_: "a-run")
     draw_split(places.raw("stick_figures"), "val", 4, seed=5)
     prepare("stick_figures", "val")
     return load_recipe("demo_hrnet")
@@ -64,7 +69,7 @@ def test_every_official_wrapping_fills_the_network(
 ) -> None:
     state = official(recipe)
     torch.save(WRAPPINGS[wrapping](state), tmp_path / "pose.pth")
-    folder = import_weights.import_weights(tmp_path / "pose.pth", "demo_hrnet", recipe)
+    folder = import_weights(tmp_path / "pose.pth", "demo_hrnet", recipe)
     best = torch.load(folder / "best.pt", weights_only=True)
     given = {k: v for k, v in best["model"].items() if "num_batches" not in k}
     assert all(torch.equal(value, state[key]) for key, value in given.items())
@@ -77,7 +82,7 @@ def test_every_official_wrapping_fills_the_network(
 
 def test_safetensors_too(recipe: Recipe, tmp_path: Path) -> None:
     save_file(official(recipe), tmp_path / "pose.safetensors")
-    import_weights.import_weights(tmp_path / "pose.safetensors", "demo_hrnet", recipe)
+    import_weights(tmp_path / "pose.safetensors", "demo_hrnet", recipe)
     assert (places.trained("demo_hrnet") / "best.pt").is_file()
 
 
@@ -99,7 +104,7 @@ def test_another_network_is_refused_and_nothing_written(
 ) -> None:
     torch.save(change(official(recipe), recipe), tmp_path / "other.pth")
     with pytest.raises(ValueError, match=r"other\.pth") as caught:
-        import_weights.import_weights(tmp_path / "other.pth", "demo_hrnet", recipe)
+        import_weights(tmp_path / "other.pth", "demo_hrnet", recipe)
     assert said in str(caught.value)
     assert not places.trained("demo_hrnet").exists()
 
@@ -110,10 +115,10 @@ def test_parts_that_a_recipe_has_no_use_for_are_dropped_by_name(
     file = tmp_path / "three_stages.pth"
     torch.save(official(recipe) | {"refinement_stages.1.a": torch.zeros(2)}, file)
     with pytest.raises(ValueError, match=r"refinement_stages \(not in the network\)"):
-        import_weights.import_weights(file, "demo_hrnet", recipe)
+        import_weights(file, "demo_hrnet", recipe)
     with pytest.raises(ValueError, match=r"given 'refinement_stage\.1', which"):
-        import_weights.import_weights(file, "demo_hrnet", recipe, ["refinement_stage.1"])
-    import_weights.import_weights(file, "demo_hrnet", recipe, ["refinement_stages.1"])
+        import_weights(file, "demo_hrnet", recipe, ["refinement_stage.1"])
+    import_weights(file, "demo_hrnet", recipe, ["refinement_stages.1"])
     about = json.loads((places.trained("demo_hrnet") / "summary.json").read_text())
     assert about["imported"]["dropped"] == ["refinement_stages.1"]
 
@@ -124,10 +129,10 @@ def test_a_training_is_not_overwritten_by_the_way(recipe: Recipe, tmp_path: Path
     note.parent.mkdir(parents=True)
     note.write_text(json.dumps({"run_id": "weeks"}))
     with pytest.raises(ValueError, match="results of a training; accepted: --replace"):
-        import_weights.import_weights(tmp_path / "pose.pth", "demo_hrnet", recipe)
+        import_weights(tmp_path / "pose.pth", "demo_hrnet", recipe)
     for _ in range(2):  # once imported, the next import needs no flag
-        import_weights.import_weights(tmp_path / "pose.pth", "demo_hrnet", recipe, replace=True)
-    import_weights.import_weights(tmp_path / "pose.pth", "demo_hrnet", recipe)
+        import_weights(tmp_path / "pose.pth", "demo_hrnet", recipe, replace=True)
+    import_weights(tmp_path / "pose.pth", "demo_hrnet", recipe)
 
 
 def test_the_command_adds_the_recipe_and_runs_the_stages(
@@ -135,23 +140,23 @@ def test_the_command_adds_the_recipe_and_runs_the_stages(
 ) -> None:
     torch.save(official(recipe), tmp_path / "pose.pth")
     added, ran = [], []
-    monkeypatch.setattr(import_weights, "add_to_run", lambda name, _: added.append(name))
-    monkeypatch.setattr(import_weights, "run", lambda command: ran.append(command[2:]) or 0)
-    assert import_weights.main([str(tmp_path / "pose.pth"), "demo_hrnet"]) == 0
+    monkeypatch.setattr(command, "add_to_run", lambda name, _: added.append(name))
+    monkeypatch.setattr(command, "run", lambda command: ran.append(command[2:]) or 0)
+    assert command.main([str(tmp_path / "pose.pth"), "demo_hrnet"]) == 0
     assert added == ["demo_hrnet"]
     assert ran == [["pipelines.evaluate", "demo_hrnet"], ["pipelines.compare"],
                    ["pipelines.promote"]]  # fmt: skip
-    assert import_weights.main([str(tmp_path / "none.pth"), "demo_hrnet"]) == 2
-    assert import_weights.main([str(tmp_path / "pose.pth"), "demo_hrnett"]) == 2
+    assert command.main([str(tmp_path / "none.pth"), "demo_hrnet"]) == 2
+    assert command.main([str(tmp_path / "pose.pth"), "demo_hrnett"]) == 2
 
 
 def test_dvc_hears_that_there_is_nothing_to_train(monkeypatch: pytest.MonkeyPatch) -> None:
     ran = []
     monkeypatch.delenv("LIMBER_HOME", raising=False)
-    monkeypatch.setattr(import_weights, "run", lambda command: ran.append(command[3:]) or 0)
+    monkeypatch.setattr(command, "run", lambda command: ran.append(command[3:]) or 0)
     if not (places.REPOSITORY / ".dvc").is_dir():
         pytest.skip("no DVC here")
-    assert import_weights.follow("demo_hrnet") == 0
+    assert command.follow("demo_hrnet") == 0
     assert ran[1] == ["commit", "--force", "train@demo_hrnet"]
     assert ran[-1] == ["repro", "--single-item", "promote"]
 
@@ -175,13 +180,13 @@ def test_imported_weights_stand_in_the_comparison_and_become_champion(
     monkeypatch.setattr(promote, "load_params", lambda: runs)
     monkeypatch.setattr(promote, "read_rules", low_floor(promote.read_rules))
     torch.save(training_file(official(recipe)), tmp_path / "pose_hrnet.pth")
-    import_weights.import_weights(tmp_path / "pose_hrnet.pth", "demo_hrnet", recipe)
+    import_weights(tmp_path / "pose_hrnet.pth", "demo_hrnet", recipe)
     evaluate.evaluate("demo_hrnet")
     result = read_result("demo_hrnet")
     assert result is not None
     assert {"AP@gt", "AP@det"} <= set(result.metrics)
     assert result.training["imported"]["file"] == "pose_hrnet.pth"
-    run = tracking.client().get_run(result.training["run_id"])
+    run = mlflow_client().get_run(result.training["run_id"])
     assert run.data.tags["limber.imported_file"] == "pose_hrnet.pth"
     assert run.info.status == "FINISHED"
     write_comparison("demo_hrnet", monkeypatch)

@@ -13,14 +13,16 @@ import pytest
 from pycocotools import mask
 
 from data.datasets import coco, stick_figures
-from data.sample import Pose
-from data.table import Table
-from pipelines import fetch, image_check, places
+from data.files.table import Table
+from data.ground.sample import Pose
+from pipelines import fetch
 from pipelines import prepare as stage
-from pipelines.image_check import Told, check_image, check_images
-from pipelines.prepare import prepare
-from pipelines.splits import clip_box
-from pipelines.tables import run_lengths
+from pipelines.host import places
+from pipelines.intake import image_check
+from pipelines.intake.image_check import Told, check_image, check_images
+from pipelines.intake.preparing import prepare
+from pipelines.intake.splits import clip_box
+from pipelines.intake.tables import run_lengths
 
 REAL = os.environ.get("LIMBER_REAL_DATA")
 

@@ -12,20 +12,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-import drawn
 import pytest
 import torch
 
-from pipelines import attempt, checkpoint, places, train
-from pipelines.job import Job, Silent, TrainingStopped, fingerprint
-from pipelines.machine import check_machine, read_cluster
-from pipelines.ranks import Rank
-from pipelines.recipe import load_params
+from pipelines import train
+from pipelines.host import places
+from pipelines.recipe.params import load_params
+from pipelines.recipe.profile import check_machine, read_cluster
+from pipelines.training import attempt, checkpoint
+from pipelines.training.job import Job, SilentListener, TrainingStopped, fingerprint
+from pipelines.training.rank import Rank
+from tests.worlds import drawn
+from tests.worlds.here import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 
-
-class QuietLog(Silent):
+class QuietLog(SilentListener):
     """A run log that tells nobody."""
 
     run_id = "run-1"
@@ -59,7 +60,7 @@ def test_results_say_what_was_trained(home: Path) -> None:
     assert (summary["steps"], summary["epochs"], summary["world_size"]) == (4, 2, 1)
     assert summary["run_id"] == "run-1"
     assert {"configuration", "build", "steps", "validation"} <= set(summary["seconds"])
-    state = checkpoint.load(home / summary["checkpoint"])
+    state = checkpoint.read_checkpoint(home / summary["checkpoint"])
     assert all(torch.equal(best["model"][k], v) for k, v in state["average"]["network"].items())
     with (folder / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -181,7 +182,7 @@ def test_two_ray_workers_share_one_head_that_ends_with_its_command(tmp_path: Pat
     """The only test with a real Ray: two trainings under one head; nothing is left behind."""
     drawn.draw(tmp_path, train=12, val=6)
     code = (
-        "import os, sys; sys.path.insert(0, 'tests/pipelines'); import drawn\n"
+        "import os; from tests.worlds import drawn\n"
         "from pipelines import cluster, train\n"
         "train.load_recipe = lambda name: drawn.small_recipe(epochs=1, steps_per_epoch=2)\n"
         "with cluster.one_head():\n"

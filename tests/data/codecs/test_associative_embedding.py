@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from data.codecs.associative_embedding import AssociativeEmbedding
-from data.sample import Output
-from data.skeletons import COCO, CROWDPOSE, MPII, Skeleton
-from tests.data.codecs import plain_associative_embedding as plain
-from tests.data.codecs.painted_people import (
+from data.ground.sample import Output
+from data.ground.skeletons import COCO, CROWDPOSE, MPII, Skeleton
+from tests.worlds import plain_associative_embedding as plain
+from tests.worlds.painted_people import (
     FAST,
     GATED,
     NETWORK,

@@ -12,8 +12,8 @@ import torch
 
 from data import CODECS
 from data.codecs.heatmap import HeatmapCodec
-from data.sample import Batch, Output
-from data.skeletons import COCO, SKELETONS, Skeleton
+from data.ground.sample import Batch, Output
+from data.ground.skeletons import COCO, SKELETONS, Skeleton
 
 SIZE, FIELD = (192, 256), (48, 64)
 TOP_DOWN = [name for name, kind in CODECS.items() if not kind.whole_image]

@@ -12,11 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from data.codecs import limb_grouping, limb_peaks
+from data.codecs.limbs import grouping as limb_grouping
+from data.codecs.limbs import peaks as limb_peaks
 from data.codecs.part_affinity_fields import PartAffinityFields, with_neck
-from data.sample import Fields, Output, WholeBatch
-from data.skeletons import COCO, CROWDPOSE, OPENPOSE18
-from tests.data.codecs import plain_part_affinity_fields as plain
+from data.ground.sample import Fields, Output, WholeBatch
+from data.ground.skeletons import COCO, CROWDPOSE, OPENPOSE18
+from tests.worlds import plain_part_affinity_fields as plain
 
 EXACT = PartAffinityFields(resolution="exact", shift=0.5)  # as published
 FAST = PartAffinityFields()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from data.datasets import coco
-from data.sample import Rejected
+from data.ground.sample import Rejected
 
 PERSON = {"id": 1, "name": "person", "keypoints": list(coco.SKELETON.keypoints)}
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from data.datasets import coco, crowdpose
-from data.sample import Rejected
+from data.ground.sample import Rejected
 
 NAMES = ["head" if name == "top_head" else name for name in crowdpose.SKELETON.keypoints]
 PERSON = {"id": 1, "name": "person", "keypoints": NAMES}

@@ -11,9 +11,9 @@ import pytest
 from data import DATASETS
 from data.datasets import coco, mpii, stick_figures
 from data.datasets.mixture import APART, Mixture, drawn_rows, keypoint_places
-from data.sample import Sample
-from data.skeletons import COCO, CROWDPOSE, MPII, OPENPOSE18
-from tests.data.mpii_files import row, write_json
+from data.ground.sample import Sample
+from data.ground.skeletons import COCO, CROWDPOSE, MPII, OPENPOSE18
+from tests.worlds.mpii_files import row, write_json
 
 BOTH = Mixture({"coco": coco, "mpii": mpii})
 

@@ -10,9 +10,9 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from data.datasets import coco, mpii
-from data.sample import Rejected
-from data.transforms import box_to_view, move, view_matrix
-from tests.data.mpii_files import rectangle, row, write_json, write_release
+from data.ground.sample import Rejected
+from data.views.geometry import box_to_view, move, view_matrix
+from tests.worlds.mpii_files import rectangle, row, write_json, write_release
 
 REAL = os.environ.get("LIMBER_REAL_DATA")
 real_data = pytest.mark.skipif(not REAL, reason="LIMBER_REAL_DATA names no folder")

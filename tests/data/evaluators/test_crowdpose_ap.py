@@ -10,9 +10,9 @@ import pytest
 
 from data.evaluators import load_matches
 from data.evaluators.crowdpose import CrowdPoseEvaluator
-from data.evaluators.referee import referee
-from data.sample import Pose
-from data.skeletons import CROWDPOSE
+from data.evaluators.matching.referee import referee
+from data.ground.sample import Pose
+from data.ground.skeletons import CROWDPOSE
 
 Poses = dict[int, list[Pose]]
 

@@ -15,12 +15,12 @@ import pytest
 from pycocotools.cocoeval import COCOeval
 
 from data.evaluators import load_matches
-from data.evaluators.matches import OksMatches
-from data.evaluators.nms import oks_nms, oks_nms_of_images
+from data.evaluators.matching.matches import OksMatches
 from data.evaluators.oks import NAMES, OksEvaluator
-from data.sample import Pose
-from data.skeletons import COCO, SKELETONS, Skeleton
-from tests.data.evaluators.worlds import world
+from data.ground.sample import Pose
+from data.ground.skeletons import COCO, SKELETONS, Skeleton
+from pipelines.prediction.nms import oks_nms, oks_nms_of_images
+from tests.worlds.people import world
 
 Truth = dict[int, list[Pose]]
 

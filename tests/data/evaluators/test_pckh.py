@@ -14,9 +14,9 @@ from scipy.io import loadmat
 from data.datasets import mpii
 from data.evaluators import load_matches
 from data.evaluators.pckh import PckhEvaluator, pckh_of_array
-from data.sample import Pose
-from data.skeletons import COCO, MPII
-from tests.data.mpii_files import NAMES, row, write_heads
+from data.ground.sample import Pose
+from data.ground.skeletons import COCO, MPII
+from tests.worlds.mpii_files import NAMES, row, write_heads
 
 REAL = os.environ.get("LIMBER_REAL_DATA")
 

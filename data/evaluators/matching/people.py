@@ -1,0 +1,97 @@
+"""Poses of many images as arrays: what the evaluators count on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.ground.sample import Pose
+
+ByImage = Sequence[Sequence[Pose]]  # poses of each image, images in the order of their ids
+
+
+@dataclass(frozen=True)
+class People:
+    """N poses, image after image: image_index [N], keypoints [N, K, 2], area [N], score [N],
+
+    and of true ones visible [N, K], box_image [N, 4], crowd [N].
+    """
+
+    image_index: np.ndarray
+    keypoints_image: np.ndarray
+    area: np.ndarray
+    score: np.ndarray
+    visible: np.ndarray
+    box_image: np.ndarray
+    crowd: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.image_index)
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Keypoints that are labelled, per pose [N]."""
+        return np.asarray(self.visible.sum(axis=1))
+
+
+def true_people(by_image: ByImage, keypoints: int) -> People:
+    poses = [pose for of_image in by_image for pose in of_image]
+    seen = [pose.visibility for pose in poses]
+    return People(
+        _image_index(by_image),
+        _points(poses, keypoints),
+        np.array([pose.area for pose in poses], dtype=np.float64),
+        np.ones(len(poses)),
+        np.concatenate([np.zeros(0), *seen]).reshape(-1, keypoints) > 0,
+        np.array([pose.box_image for pose in poses], dtype=np.float64).reshape(-1, 4),
+        np.array([pose.is_crowd for pose in poses], dtype=bool),
+    )
+
+
+def best_found(image_ids: Sequence[int], by_image: ByImage, keypoints: int, most: int) -> People:
+    """Each image's `most` best predictions, best first; of equal scores the earlier goes first.
+
+    Their area is that of the box around their keypoints, as COCO reads results. Raises ValueError
+    where a keypoint or score is not finite, or a pose has another number of keypoints.
+    """
+    poses = [pose for of_image in by_image for pose in of_image]
+    image, score = _image_index(by_image), np.array([p.score for p in poses], dtype=np.float64)
+    points = _points(poses, keypoints)
+    _refuse_not_finite(points, score, image, image_ids)
+    order = np.lexsort((-score, image))
+    first = np.searchsorted(image, np.arange(len(by_image)))
+    order = order[np.arange(len(poses)) - first[image] < most]
+    points, score, image = points[order], score[order], image[order]
+    x, y = points[..., 0], points[..., 1]
+    area = (x.max(axis=1) - x.min(axis=1)) * (y.max(axis=1) - y.min(axis=1))
+    nothing = np.zeros((len(order), 0))
+    return People(image, points, area, score, nothing > 0, nothing, np.zeros(len(order), bool))
+
+
+def _image_index(by_image: ByImage) -> np.ndarray:
+    return np.repeat(np.arange(len(by_image)), [len(of_image) for of_image in by_image])
+
+
+def _points(poses: Sequence[Pose], keypoints: int) -> np.ndarray:
+    each = [pose.keypoints_image for pose in poses]
+    if other := sorted(set(map(len, each)) - {keypoints}):
+        raise ValueError(
+            f"given poses of {', '.join(map(str, other))} keypoints, accepted: {keypoints}, as the "
+            "evaluator's skeleton has; evaluate on a data set of that skeleton"
+        )
+    joined = np.concatenate([np.zeros((0, 2)), *each])
+    return joined.astype(np.float64, copy=False).reshape(len(poses), keypoints, 2)
+
+
+def _refuse_not_finite(
+    points: np.ndarray, score: np.ndarray, image: np.ndarray, image_ids: Sequence[int]
+) -> None:
+    good = np.isfinite(points).all(axis=(1, 2)) & np.isfinite(score)
+    if not good.all():
+        which = image_ids[int(image[np.argmin(good)])]
+        raise ValueError(
+            f"image {which}: a predicted pose has keypoints or a score that are not finite, "
+            "accepted: numbers; look for NaN in the network's output"
+        )

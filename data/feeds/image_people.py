@@ -1,0 +1,73 @@
+"""The people of each image of a prepared split."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask
+
+from data.files.table import Table
+
+MOST_PEOPLE = 30  # of one image that a batch carries
+
+
+class ImagePeople:
+    """Per image of a prepared split: its people's keypoints and what a loss must not count."""
+
+    def __init__(self, prepared: Path, raw: Path, split: str) -> None:
+        folder = Path(prepared) / split
+        self.raw = str(raw)
+        self.images = Table(folder / "images.arrow")
+        self.persons = Table(folder / "persons.arrow")
+        self.regions = Table(folder / "ignore.arrow")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k not in ("people_of", "regions_of")}
+
+    @cached_property
+    def people_of(self) -> tuple[np.ndarray, np.ndarray]:
+        """(rows of the person table by image, where each image's begin [I + 1])."""
+        return _by_image(self.persons["image_row"], len(self.images))
+
+    @cached_property
+    def regions_of(self) -> tuple[np.ndarray, np.ndarray]:
+        return _by_image(self.regions["image_row"], len(self.images))
+
+    def with_people(self) -> np.ndarray:
+        """Image rows with anyone on them, labelled or not: what HigherHRNet trains on."""
+        people = np.diff(self.people_of[1]) + np.diff(self.regions_of[1])
+        return np.flatnonzero(people)
+
+    def path(self, row: int) -> str:
+        return f"{self.raw}/{self.images['path'][row]}"
+
+    def person_rows(self, row: int) -> np.ndarray:
+        rows, start = self.people_of
+        return rows[start[row] : start[row + 1]]
+
+    def poses(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of the first 30 people: keypoints_image [N, K, 2] float64, visibility [N, K] int64."""
+        rows = self.person_rows(row)[:MOST_PEOPLE]
+        keypoints = self.persons["keypoints_image"][rows].astype(np.float64)
+        visibility = self.persons["visibility"][rows].astype(np.int64)
+        return keypoints.reshape(len(rows), keypoints.shape[1] // 2, 2), visibility
+
+    def unlabelled(self, row: int) -> np.ndarray:
+        """uint8 [H, W]: 1 over crowds and people without labelled keypoints."""
+        rows, start = self.regions_of
+        height, width = int(self.images["height"][row]), int(self.images["width"][row])
+        lengths = [
+            {"size": [height, width], "counts": self.regions["counts"][int(region)].encode()}
+            for region in rows[start[row] : start[row + 1]]
+        ]
+        if not lengths:
+            return np.zeros((height, width), dtype=np.uint8)
+        return np.asarray(mask.decode(mask.merge(lengths)), dtype=np.uint8)
+
+
+def _by_image(image_row: np.ndarray, images: int) -> tuple[np.ndarray, np.ndarray]:
+    rows = np.argsort(image_row, kind="stable")
+    return rows, np.searchsorted(image_row[rows], np.arange(images + 1))

@@ -1,0 +1,117 @@
+"""Batches of any feed's samples: whole global batches per epoch, sharded by rank, in processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
+
+from data.feeds.person_crops import collate
+
+
+class EpochSampler(DistributedSampler[Any]):
+    """(epoch, row) of each sample of one rank, in whole global batches.
+
+    Step s of an epoch trains on the same `global_batch` rows whatever the world size; rank r takes
+    every world_size-th of them. The ragged tail of an epoch is dropped. A split smaller than one
+    global batch is repeated until it fills one, or refused (ValueError). `steps` sets the steps of
+    an epoch (default: as many as the split fills); beyond the split it is shuffled again.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        rank: int = 0,
+        world_size: int = 1,
+        seed: int = 0,
+        global_batch: int = 1,
+        shuffle: bool = True,
+        small_split: Literal["repeat", "refuse"] = "repeat",
+        steps: int | None = None,
+    ) -> None:
+        if size < 1:
+            raise ValueError("a split without samples: zero training steps; check its summary.json")
+        if global_batch < 1 or global_batch % world_size:
+            raise ValueError(f"global batch: given {global_batch}, accepted: a multiple of the "
+                             f"{world_size} workers")  # fmt: skip
+        if size < global_batch and small_split == "refuse":
+            raise ValueError(f"a split of {size} samples does not fill one global batch of "
+                             f"{global_batch}; lower it or accept small_split: repeat")  # fmt: skip
+        super().__init__(range(size), world_size, rank, shuffle, seed, drop_last=True)  # type: ignore[arg-type]
+        self.size, self.global_batch, self.world_size = size, global_batch, world_size
+        self.steps_per_epoch = steps or max(size // global_batch, 1)
+        self.position = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Another epoch, from its start."""
+        self.epoch, self.position = epoch, 0
+
+    def set_position(self, step: int) -> None:
+        """Goes on after `step` optimizer steps of the epoch."""
+        self.position = step
+
+    def order(self) -> np.ndarray:
+        """Rows of the whole epoch over all ranks, [steps_per_epoch, global_batch]."""
+        wanted = self.steps_per_epoch * self.global_batch
+        rounds = -(-wanted // self.size)
+        rows = [self._permutation(number) for number in range(rounds)]
+        return np.concatenate(rows)[:wanted].reshape(self.steps_per_epoch, self.global_batch)
+
+    def _permutation(self, number: int) -> np.ndarray:
+        if not self.shuffle:
+            return np.arange(self.size)
+        return np.random.default_rng([self.seed, self.epoch, number]).permutation(self.size)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        mine = self.order()[self.position :, self.rank :: self.world_size]
+        return iter([(self.epoch, row) for row in mine.reshape(-1).tolist()])
+
+    def __len__(self) -> int:
+        return (self.steps_per_epoch - self.position) * (self.global_batch // self.world_size)
+
+
+def shard(size: int, rank: int = 0, world_size: int = 1) -> list[int]:
+    """Rows of one rank, a contiguous run, none twice: metrics over all ranks are exact."""
+    return list(range(size * rank // world_size, size * (rank + 1) // world_size))
+
+
+def build_loader(
+    dataset: Dataset[Any],
+    sampler: Sampler[Any] | Sequence[int] | None = None,
+    batch_size: int = 1,
+    workers: int = 0,
+    *,
+    batches: Sequence[Sequence[int]] | None = None,
+    collate: Callable[[Any], Any] = collate,
+) -> DataLoader[Any]:
+    """Batches in the sampler's order, or of the rows that `batches` lists.
+
+    Workers live across epochs; each holds one CPU thread. forkserver: no inherited locks of Ray,
+    CUDA or OpenCV, and modules are imported only once.
+    """
+    context = None
+    if workers:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["data.feeds.person_crops", "data.feeds.whole_images"])
+    order: dict[str, Any] = {"batch_size": batch_size, "sampler": sampler}
+    return DataLoader(
+        dataset,
+        **(order if batches is None else {"batch_sampler": batches}),
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=torch.cuda.is_available(),
+        multiprocessing_context=context,
+        persistent_workers=workers > 0,
+        worker_init_fn=_start_worker if workers else None,
+        generator=torch.Generator(),  # its seeds for workers, unused here, cost us no random number
+    )
+
+
+def _start_worker(_: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

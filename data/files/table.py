@@ -1,0 +1,116 @@
+"""Columns on disk, read without copying: one uncompressed Arrow IPC file, memory-mapped.
+
+A `Table` travels to another process by its path; all processes share the pages of one mapping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import pyarrow as pa
+
+from data.files.whole_file import whole_file
+
+Column = np.ndarray | Sequence[str]
+
+
+def write_table(path: Path, columns: Mapping[str, Column]) -> None:
+    """Writes columns of equal length (1-D, 2-D [N, M] or strings) to `path`, whole or not at all.
+
+    Raises ValueError where lengths differ or a column has another kind.
+    """
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"{path}: columns of one length are accepted, given {lengths}")
+    arrays = {name: _to_arrow(f"{path}: {name}", column) for name, column in columns.items()}
+    batch = pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
+    with whole_file(path) as file, pa.ipc.new_file(file, batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+def _to_arrow(where: str, column: Column) -> pa.Array:
+    if not isinstance(column, np.ndarray):
+        return pa.array(column, type=pa.large_string())
+    if column.ndim not in (1, 2) or column.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{where}: given {column.dtype} {list(column.shape)}; accepted: 1-D or 2-D arrays of "
+            "numbers, or a list of strings"
+        )
+    flat = pa.array(np.ascontiguousarray(column).reshape(-1))
+    return flat if column.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, column.shape[1])
+
+
+class Strings(Sequence[str]):
+    """A string column; each row is read from the file when asked for."""
+
+    def __init__(self, array: pa.Array) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[str]: ...
+    def __getitem__(self, row: int | slice) -> str | list[str]:
+        if isinstance(row, slice):
+            return [self[i] for i in range(*row.indices(len(self)))]
+        text: str = self._array[int(row)].as_py()
+        return text
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[row] for row in range(len(self)))
+
+
+class Table:
+    """A file of `write_table`: `table["name"]` is a read-only view [N] or [N, M], or `Strings`.
+
+    Opened when first used. Raises ValueError where the file is missing or no table.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._opened: pa.RecordBatch | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "_opened": None}
+
+    def __len__(self) -> int:
+        return int(self._batch.num_rows)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._batch.schema.names)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.names:
+            raise ValueError(f"{self.path}: no column {name!r}; it has {', '.join(self.names)}")
+        column = self._batch.column(name)
+        if pa.types.is_large_string(column.type):
+            return Strings(column)
+        if pa.types.is_fixed_size_list(column.type):
+            flat = column.flatten().to_numpy(zero_copy_only=True)
+            return flat.reshape(len(self), column.type.list_size)
+        return column.to_numpy(zero_copy_only=True)
+
+    @property
+    def _batch(self) -> pa.RecordBatch:
+        if self._opened is None:
+            self._opened = _open(self.path)
+        return self._opened
+
+
+def _open(path: Path) -> pa.RecordBatch:
+    if not path.is_file():
+        raise ValueError(f"{path}: no such table; `dvc repro prepare` or `make demo` writes it")
+    try:
+        return pa.ipc.open_file(pa.memory_map(str(path), "r")).get_batch(0)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(
+            f"{path}: not a table in Arrow's IPC file format ({error}); remove the folder and run "
+            "`python -m pipelines.prepare` again"
+        ) from error

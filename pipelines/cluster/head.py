@@ -1,0 +1,220 @@
+"""One local Ray head for as long as a command needs it, started only when a training asks.
+
+    python -m pipelines.cluster -- COMMAND...
+
+The head gets free ports, a folder and a token of its own. A guard in its own session ends exactly
+that head when its owner (this command, or the training that started it) ends or is killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from pipelines.host.places import REPOSITORY
+from pipelines.host.processes import usable_cores
+
+FOLDER = "LIMBER_RAY_FOLDER"  # where the owner keeps its place for a head
+START_S, END_S = 120.0, 20.0
+OBJECT_STORE = 200_000_000  # bytes; images never travel through it
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
+
+
+@contextmanager
+def one_head() -> Iterator[None]:
+    """All trainings started inside share one head, which the first of them starts."""
+    if FOLDER in os.environ:
+        yield
+        return
+    with _place() as folder:
+        os.environ[FOLDER] = str(folder)
+        try:
+            yield
+        finally:
+            del os.environ[FOLDER]
+
+
+@contextmanager
+def ray_address(given: str | None) -> Iterator[str]:
+    """Where Ray is: `given`, $RAY_ADDRESS, the head of `one_head`, or a head just for this.
+
+    Sets what Ray reads from the environment, so it must come before `import ray`.
+    """
+    os.environ.update({key: os.environ.get(key, value) for key, value in QUIET.items()})
+    if address := given or os.environ.get("RAY_ADDRESS"):
+        yield address
+        return
+    with one_head():
+        head = _find_head(Path(os.environ[FOLDER]))
+        before = {key: os.environ.get(key) for key in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=head["token"])
+        try:
+            yield head["address"]
+        finally:
+            for key, value in before.items():
+                os.environ.pop(key) if value is None else os.environ.update({key: value})
+
+
+@contextmanager
+def _place() -> Iterator[Path]:
+    """A folder for a head; letting go of its lock is what ends the head."""
+    root = tempfile.gettempdir()
+    # Ray puts sockets deep into it, and their paths may have 107 letters.
+    folder = Path(tempfile.mkdtemp(prefix="limber-", dir=root if len(root) < 30 else "/tmp"))
+    with _lock(folder).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+    end = time.monotonic() + END_S
+    while _note(folder).exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock(folder: Path) -> Path:
+    return folder / "owner.lock"
+
+
+def _note(folder: Path) -> Path:
+    return folder / "head.json"
+
+
+def _find_head(folder: Path) -> dict[str, str]:
+    if not _note(folder).is_file():
+        _start(folder)
+    note: dict[str, str] = json.loads(_note(folder).read_text())
+    return note
+
+
+def _start(folder: Path) -> None:
+    """Starts a guard, which starts the head. Raises ValueError with Ray's words if it cannot."""
+    print("starting a local Ray head", flush=True)
+    with (folder / "head.log").open("w") as log:
+        guardian = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.cluster", "--guard", str(folder)],
+            cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    end = time.monotonic() + START_S
+    while not _note(folder).is_file():
+        if guardian.poll() is not None or time.monotonic() > end:
+            tail = (folder / "head.log").read_text()[-2000:]
+            raise ValueError(f"the local Ray head did not start; Ray says:\n{tail}")
+        time.sleep(0.05)
+
+
+def guard(folder: Path) -> int:
+    """Starts a head, writes its note, and ends it when nobody holds the owner's lock any more."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    token = secrets.token_hex(32)
+    with _lock(folder).open() as lock:
+        head, address = _start_ray(folder, token, lock)
+        try:
+            if not address:
+                return 1
+            new = _note(folder).with_suffix(".new")
+            new.touch(mode=0o600)
+            new.write_text(json.dumps({"address": address, "token": token, "guard": os.getpid()}))
+            new.replace(_note(folder))
+            while head.poll() is None and not _is_free(lock):
+                time.sleep(0.25)
+        finally:
+            _end(head)
+            shutil.rmtree(folder / "ray", ignore_errors=True)
+            _note(folder).unlink(missing_ok=True)
+            if _is_free(lock):  # an owner that was killed removes nothing
+                shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _start_ray(folder: Path, token: str, lock: IO[str]) -> tuple[subprocess.Popen[bytes], str]:
+    """(`ray start`'s process, address); the address is empty when three tries failed."""
+    for attempt in range(3):
+        port, dashboard, agent, metrics, client = free_ports(5)
+        log = folder / f"start_{attempt}.log"
+        with log.open("w") as file:
+            head = subprocess.Popen(
+                [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block",
+                 "--node-ip-address=127.0.0.1", f"--port={port}", "--dashboard-host=127.0.0.1",
+                 f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}",
+                 f"--metrics-export-port={metrics}", f"--ray-client-server-port={client}",
+                 f"--object-store-memory={OBJECT_STORE}", f"--num-cpus={usable_cores()}",
+                 f"--temp-dir={folder / 'ray'}", "--disable-usage-stats"],
+                env={**os.environ, **QUIET, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token,
+                     "RAY_ADDRESS": f"127.0.0.1:{port}"},  # helpers in workers look for it
+                stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+            )  # fmt: skip
+        while head.poll() is None and not _is_free(lock):
+            if "Ray runtime started" in log.read_text():
+                return head, f"127.0.0.1:{port}"
+            time.sleep(0.05)
+        print(log.read_text(), flush=True)
+        if _is_free(lock):
+            break
+    return head, ""
+
+
+def _is_free(lock: IO[str]) -> bool:
+    """Whether the owner let go of its lock, or died."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _end(head: subprocess.Popen[bytes]) -> None:
+    """Ends this head and what it started: all of it lives in the guard's own session."""
+    head.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        head.wait(10)
+    for pid in _session_members(os.getsid(0)):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _session_members(session: int) -> list[int]:
+    """Other processes of our session (a head's children may have process groups of their own)."""
+    members = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if int(entry.name) != os.getpid() and os.getsid(int(entry.name)) == session:
+                members.append(int(entry.name))
+    return members
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now, all different."""
+    with closing(_Sockets(count)) as sockets:
+        return sockets.ports
+
+
+class _Sockets:
+    """Some sockets bound at once, so that their ports differ."""
+
+    def __init__(self, count: int) -> None:
+        self._sockets = [socket.socket() for _ in range(count)]
+        for each in self._sockets:
+            each.bind(("127.0.0.1", 0))
+        self.ports = [int(each.getsockname()[1]) for each in self._sockets]
+
+    def close(self) -> None:
+        for each in self._sockets:
+            each.close()

@@ -1,0 +1,130 @@
+"""One training as one TorchTrainer of Ray Train."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import uuid
+from typing import Any
+
+import torch
+
+from pipelines.cluster.head import ray_address
+from pipelines.host.processes import Interrupted, catch_signals, say_interrupted, usable_cores
+from pipelines.host.progress import Clock
+from pipelines.recipe.profile import Cluster, check_machine
+from pipelines.training.attempt import Outcome, run_rank
+from pipelines.training.job import Job, TrainingStopped
+from pipelines.training.rank import Rank
+
+# Small helpers poll often, helpers that serve nobody here stay away, prints are not doubled.
+RAY_TRAIN = {
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+def train_through_ray(job: Job, cluster: Cluster, clock: Clock) -> Outcome:
+    os.environ.update({key: os.environ.get(key, value) for key, value in RAY_TRAIN.items()})
+    started = time.perf_counter()
+    with ray_address(cluster.address) as address:
+        if not _is_elsewhere(cluster):
+            check_machine(cluster, usable_cores(), torch.cuda.device_count())
+        clock.seconds["ray_head"] = time.perf_counter() - started
+        with clock("ray_train"):
+            outcome = fit_with_ray(job, cluster, address)
+    if outcome.summary:  # what Ray takes around the worker
+        inside = sum(outcome.summary.seconds.values())
+        clock.seconds["ray_train"] -= inside
+    return outcome
+
+
+def _is_elsewhere(cluster: Cluster) -> bool:
+    return bool(cluster.address or os.environ.get("RAY_ADDRESS"))
+
+
+def fit_with_ray(job: Job, cluster: Cluster, address: str) -> Outcome:
+    """One TorchTrainer. It runs in a thread: Ray's own way out on Ctrl-C may exit with 0."""
+    import ray
+
+    try:
+        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True)
+        catch_signals()  # Ray took SIGTERM for itself, and would abort
+    except (ConnectionError, RuntimeError) as error:
+        raise ValueError(
+            f"no Ray cluster answers at {address}: {error}; start one, or leave cluster.address "
+            "in params.yaml null and RAY_ADDRESS unset for a local one"
+        ) from error
+    box: list[Any] = []
+    try:
+        found = ray.cluster_resources()
+        check_machine(cluster, found.get("CPU", 0), found.get("GPU", 0))
+        thread = threading.Thread(target=_fit, args=(job, cluster, box), daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(0.2)
+    except Interrupted as interrupted:
+        # Shutting Ray down under the waiting thread crashes; without us Ray ends the workers, and
+        # a head of our own is ended by its guard.
+        os._exit(say_interrupted(job.name, int(interrupted.args[0])))
+    ray.shutdown()
+    if isinstance(box[0], BaseException):
+        raise box[0]
+    return box[0]  # type: ignore[no-any-return]
+
+
+def _fit(job: Job, cluster: Cluster, box: list[Any]) -> None:
+    from ray.train import FailureConfig, LoggingConfig, ScalingConfig, TrainingFailedError
+    from ray.train.torch import TorchConfig
+
+    RunConfig, TorchTrainer = _version_two()
+    machine = cluster.machine
+    resources = {"CPU": float(machine.cpus_per_worker), **({"GPU": 1.0} if machine.gpu else {})}
+    try:
+        result = TorchTrainer(
+            ray_worker,
+            train_loop_config={"job": job, "attempt": uuid.uuid4().hex},
+            torch_config=TorchConfig(backend=machine.backend),
+            scaling_config=ScalingConfig(
+                num_workers=machine.workers, use_gpu=machine.gpu, resources_per_worker=resources
+            ),
+            run_config=RunConfig(
+                name=f"{job.run_folder.name}-{uuid.uuid4().hex[:8]}",
+                storage_path=str(job.run_folder / "ray"),
+                logging_config=LoggingConfig("WARNING"),
+                failure_config=FailureConfig(max_failures=cluster.max_failures),
+            ),
+        ).fit()
+        box.append(result.return_value)
+    except TrainingFailedError as error:
+        box.append(TrainingStopped(f"{job.name}: workers failed more than {cluster.max_failures} "
+                                   f"times, last: {error}"))  # fmt: skip
+    except BaseException as error:  # noqa: BLE001 - the thread that waits raises it
+        box.append(error)
+
+
+def _version_two() -> tuple[Any, Any]:
+    """Ray Train's classes as they are when it runs; type checkers see those of version 1."""
+    from ray.train import RunConfig
+    from ray.train.torch import TorchTrainer
+
+    return RunConfig, TorchTrainer
+
+
+def ray_worker(config: dict[str, Any]) -> Outcome:
+    """What Ray Train runs on each worker."""
+    import ray.train
+    import ray.train.torch
+
+    context = ray.train.get_context()
+    device = ray.train.torch.get_device()
+    assert isinstance(device, torch.device)
+    rank = Rank(context.get_world_rank(), context.get_world_size(), device)
+    return run_rank(config["job"], rank, config["attempt"])

@@ -1,0 +1,49 @@
+"""What every command shares: its help is its module's docstring, a refusal is one line and 2."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+ROOF = Path(__file__).resolve().parents[1]
+
+
+class Arguments(argparse.ArgumentParser):
+    """Of `python -m pipelines.NAME`; `--help` explains with `text`, the module's docstring.
+
+    Wrong arguments are a ValueError, as whatever else a user can write wrong.
+    """
+
+    def __init__(self, name: str, text: str | None) -> None:
+        super().__init__(
+            prog=f"python -m pipelines.{name}",
+            description=inspect.cleandoc(text or ""),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; {' '.join(self.format_usage().split())}")
+
+
+def run_command(arguments: Arguments, argv: Sequence[str], act: Callable[[Any], int | None]) -> int:
+    """Exit code of `act` on what was given; 2 and one line on stderr where it is refused."""
+    try:
+        return act(arguments.parse_args(list(argv))) or 0
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return 2
+
+
+def commands(roof: Path = ROOF) -> Iterator[tuple[str, str]]:
+    """(name, the first line of what it says of itself) of every `python -m pipelines.NAME`."""
+    files = {path.stem: path for path in roof.glob("*.py")}
+    files |= {path.parent.name: path for path in roof.glob("*/__main__.py")}
+    for name, path in sorted(files.items()):
+        if not name.startswith("__"):
+            text = ast.get_docstring(ast.parse(path.read_text())) or ""
+            yield name, text.partition("\n")[0]

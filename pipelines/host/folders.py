@@ -1,0 +1,70 @@
+"""Folders that appear whole or not at all; what a file holds, as a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data.files.whole_file import whole_file
+
+TensorState = dict[str, Any]  # dicts, lists, numbers, text and tensors only
+
+
+def save_tensors(path: Path, state: TensorState) -> None:
+    """torch.save to `path`, whole or not at all."""
+    with whole_file(path) as file:
+        torch.save(state, file)
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """An empty folder to fill; takes the place of `target` at the end, or vanishes on any error.
+
+    Raises ValueError where the place cannot be written.
+    """
+    part = target.with_name(f".{target.name}.part")
+    with writable(target):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+    try:
+        with writable(target):
+            yield part
+            _put_in_place(part, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def writable(target: Path) -> Iterator[None]:
+    """Turns a failing write (permission, full disk) under `target` into a ValueError."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"{error.filename or target}: cannot be written ({error.strerror or error}); "
+            f"give this user write access to {target.parent} and room on its disk, or set "
+            "LIMBER_HOME to a folder that has both"
+        ) from error
+
+
+def _put_in_place(part: Path, target: Path) -> None:
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists() or target.is_symlink():
+        target.rename(old)
+    part.rename(target)
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old)
+    else:
+        old.unlink(missing_ok=True)
+
+
+def file_digest(path: Path, kind: str = "sha256") -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()

@@ -1,0 +1,87 @@
+"""Where things lie: the repository that runs, and the home that keeps data, runs and results.
+
+Both are the checkout, except inside a submitted Ray job: there the code runs from a packaged copy,
+and `.limber_home`, which travels with it, names the checkout that it was submitted from.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def home() -> Path:
+    """Absolute folder that holds data/store, runs, results and mlflow.db.
+
+    `$LIMBER_HOME` if set; else the checkout; else (packaged copy) what `.limber_home` names.
+    Raises ValueError where a packaged copy does not say.
+    """
+    if given := os.environ.get("LIMBER_HOME"):
+        return Path(given).resolve()
+    note = REPOSITORY / ".limber_home"
+    packaged = "_ray_pkg_" in REPOSITORY.name
+    if not packaged:
+        return REPOSITORY
+    if not note.is_file():
+        raise ValueError(
+            f"{REPOSITORY}: this is a packaged copy without data; set LIMBER_HOME in the job's "
+            "runtime environment to a checkout that every node sees, or submit with "
+            "`python -m pipelines.submit RECIPE`, which does so"
+        )
+    return Path(note.read_text().strip())
+
+
+def leave_note() -> None:
+    """Writes `.limber_home` into a checkout, so that a submitted job's copy finds its home.
+
+    Ray packs what git does not ignore by .gitignore; git itself is told through .git/info/exclude.
+    """
+    note = REPOSITORY / ".limber_home"
+    exclude = REPOSITORY / ".git" / "info" / "exclude"
+    if home() != REPOSITORY or not (REPOSITORY / ".git").exists():
+        return  # a packaged copy, or $LIMBER_HOME, which a job is given instead
+    if not note.is_file() or note.read_text().strip() != str(home()):
+        note.write_text(f"{home()}\n")
+    if (REPOSITORY / ".git").is_dir():
+        lines = exclude.read_text() if exclude.is_file() else ""
+        if f"/{note.name}" not in lines.split():
+            exclude.parent.mkdir(exist_ok=True)
+            end = "" if lines.endswith("\n") or not lines else "\n"
+            exclude.write_text(f"{lines}{end}/{note.name}\n")
+
+
+def code() -> Path:
+    """Digests of deciding code (`python -m pipelines.code`)."""
+    return home() / "data" / "store" / "code"
+
+
+def raw(dataset: str) -> Path:
+    return home() / "data" / "store" / "raw" / dataset
+
+
+def prepared(dataset: str) -> Path:
+    return home() / "data" / "store" / "prepared" / dataset
+
+
+def weights(recipe: str) -> Path:
+    """Folder of the recipe's pretrained weights, brought by fetch (empty: trained from scratch)."""
+    return home() / "data" / "store" / "weights" / recipe
+
+
+def run(recipe: str, fingerprint: str) -> Path:
+    """Folder of one training: checkpoints, log, outbox. Never tracked by DVC (see HOUSE.md)."""
+    return home() / "runs" / f"{recipe}-{fingerprint[:12]}"
+
+
+def trained(recipe: str) -> Path:
+    return home() / "results" / recipe / "trained"
+
+
+def evaluated(recipe: str) -> Path:
+    return home() / "results" / recipe / "evaluation"
+
+
+def reports() -> Path:
+    return home() / "reports"

@@ -1,0 +1,108 @@
+"""Processes: children that get our signals, signals that end us, one training per folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pipelines.host import places
+
+DVC = [sys.executable, "-m", "dvc"]
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def run_lock(run_folder: Path, patience_s: float = 60.0) -> Iterator[None]:
+    """Holds the run folder for this process; a killed training lets go of it by dying.
+
+    Raises ValueError when another live training holds it for longer than `patience_s`.
+    """
+    run_folder.mkdir(parents=True, exist_ok=True)
+    path = run_folder / "lock"
+    with path.open("a+") as file:
+        _wait_for(file, path, patience_s)
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield
+
+
+def _wait_for(file: Any, path: Path, patience_s: float) -> None:
+    end = time.monotonic() + patience_s
+    told = False
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = path.read_text() or "a process"
+            if time.monotonic() > end:
+                raise ValueError(
+                    f"{path.parent}: {holder} trains this recipe on this data; wait for it or "
+                    "end it, then try again"
+                ) from error
+            if not told:
+                print(f"{path.parent}: waiting for {holder} to let go of it", flush=True)
+            told = True
+            time.sleep(0.5)
+
+
+def run_child(command: Sequence[str], cwd: Path | None = None) -> int:
+    """The command's exit code, 128 + n if a signal ended it; signals to us are passed on."""
+    child = subprocess.Popen(command, cwd=cwd)
+
+    def pass_on(number: int, _: object) -> None:
+        with suppress(ProcessLookupError):
+            child.send_signal(number)
+
+    before = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        while True:
+            try:
+                code = child.wait()
+                return code if code >= 0 else 128 - code
+            except KeyboardInterrupt:
+                continue  # the child is in our process group and got it too
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def usable_cores() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def run_dvc(*arguments: str) -> int:
+    """Exit code of `dvc ARGUMENTS` in the repository."""
+    return run_child([*DVC, *arguments], places.REPOSITORY)
+
+
+class Interrupted(BaseException):
+    """A signal that ends us; its number is the argument."""
+
+
+def catch_signals() -> None:
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, _: object) -> None:
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)  # one is enough: nothing disturbs the way out
+    raise Interrupted(number)
+
+
+def say_interrupted(name: str, number: int) -> int:
+    """The exit code: a stage that a signal ended must never look done to DVC."""
+    print(f"{name}: ended by {signal.Signals(number).name}; the same command goes on from the "
+          "last checkpoint", file=sys.stderr, flush=True)  # fmt: skip
+    return 128 + number

@@ -1,0 +1,134 @@
+"""What a training shows while it runs: one progress line, and seconds by part."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+EVERY_S = 5.0  # between lines where the output is no terminal
+EVERY_TTY_S = 0.5
+
+
+class Clock:
+    """Seconds spent, by part: `with clock("validation"): ...`."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] = self.read(part) + time.perf_counter() - started
+
+    def read(self, part: str) -> float:
+        return self.seconds.get(part, 0.0)
+
+
+class ProgressLine:
+    """One line that rewrites itself on a terminal; elsewhere a line every few seconds."""
+
+    def __init__(self, name: str, epochs: int, steps: int, samples_per_step: int) -> None:
+        self._name, self._epochs, self._steps = name, epochs, steps
+        self._samples_per_step = samples_per_step
+        self._tty = sys.stdout.isatty()
+        self._next = 0.0 if self._tty else time.monotonic() + EVERY_S
+
+    def show(self, epoch: int, step: int, pace: Pace, loss: Callable[[], float]) -> None:
+        """epoch: 0-based; step: done in it; `loss` is only called when a line is due."""
+        now = time.monotonic()
+        if now < self._next and not (self._tty and step == self._steps):
+            return
+        self._next = now + (EVERY_TTY_S if self._tty else EVERY_S)
+        left = (self._epochs - epoch) * self._steps - step
+        text = (
+            f"{self._name}  epoch {epoch + 1}/{self._epochs}  step {step}/{self._steps}  "
+            f"{pace.steps_per_second * self._samples_per_step:.1f} samples/s  loss {loss():.3g}  "
+            f"data wait {pace.wait_share:.0%}  ETA {duration(left / pace.steps_per_second)}"
+        )
+        print(f"\r{text}\x1b[K" if self._tty else text, end="" if self._tty else "\n", flush=True)
+
+    def epoch_done(self, row: dict[str, float], monitor: str) -> None:
+        """A line that stays: what the epoch came to."""
+        score = f"  {monitor} {row[monitor]:.3f}" if monitor in row else ""
+        text = (
+            f"{self._name}  epoch {row['epoch']:.0f}/{self._epochs}  loss {row['loss']:.3g}{score}"
+            f"  {row['samples_per_second']:.1f} samples/s  data wait {row['data_wait_share']:.0%}"
+        )
+        print(f"\r{text}\x1b[K" if self._tty else text, flush=True)
+
+
+class Pace:
+    """Of the steps of one epoch that this process ran: how many per second, how much waiting."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._waited = 0.0
+        self.steps = 0
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._waited += time.perf_counter() - started
+
+    @property
+    def seconds(self) -> float:
+        return max(time.perf_counter() - self._started, 1e-9)
+
+    @property
+    def steps_per_second(self) -> float:
+        return max(self.steps, 1e-9) / self.seconds
+
+    @property
+    def wait_share(self) -> float:
+        return self._waited / self.seconds
+
+
+def duration(seconds: float) -> str:
+    """3725 -> `1:02:05`, 125 -> `2:05`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class Tally:
+    """`add` says what was done; lines go to stderr: `name  1200/5000 images  430/s  ETA 9 s`."""
+
+    def __init__(self, name: str, total: int, unit: str, per: int = 1) -> None:
+        """total: in things counted, 0 where it is not known; shown divided by `per`."""
+        self._name, self._total, self._unit, self._per = name, total, unit, per
+        self._done, self._fresh = 0, 0
+        self._tty = sys.stderr.isatty()
+        self._started = time.monotonic()
+        self._next = self._started + (0.5 if self._tty else 10.0)
+
+    def add(self, count: int = 1, *, fresh: bool = True) -> None:
+        """`fresh`: done now; else found done already (does not count as speed)."""
+        self._done += count
+        self._fresh += count if fresh else 0
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + (0.5 if self._tty else 10.0)
+            self._show()
+
+    def close(self) -> None:
+        if self._tty:
+            self._show()
+            print(file=sys.stderr)
+
+    def _show(self) -> None:
+        pace = self._fresh / max(time.monotonic() - self._started, 1e-9)
+        total = f"/{self._total // self._per:,}" if self._total else ""
+        left = f"  ETA {(self._total - self._done) / pace:,.0f} s" if self._total and pace else ""
+        text = (
+            f"{self._name}  {self._done // self._per:,}{total} {self._unit}  "
+            f"{pace / self._per:,.1f}/s{left}"
+        )
+        end = "" if self._tty else "\n"
+        print(f"\r{text}\x1b[K" if self._tty else text, end=end, file=sys.stderr, flush=True)

@@ -1,0 +1,236 @@
+"""Files from elsewhere: a path, `https://`, `s3://` or `hf://owner/name/file`; zips unpacked.
+
+A download goes on where it stopped, and stands under its name only when size and digest agree.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import time
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import requests
+
+from pipelines.host.folders import file_digest, writable
+from pipelines.host.progress import Tally
+from pipelines.host.s3 import s3_client, s3_errors, split_s3
+
+if TYPE_CHECKING:
+    from zipfile import ZipInfo
+
+CHUNK = 1 << 16  # what a lost connection costs at most
+MIB = 1 << 20
+ATTEMPTS = 5  # of one https download, each going on where the last stopped
+REMOTE = ("https://", "http://", "s3://", "hf://")
+
+
+def bring(source: str, target: Path, digest: str | None = None, size: int | None = None) -> None:
+    """Brings one file to `target`.
+
+    digest: sha256 (full or its first 8 or more hex digits) or `md5:...`; size in bytes.
+    Raises ValueError naming the source where it cannot be had, or differs.
+    """
+    _check_spelling(source, digest)
+    with writable(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_file() and digest and _agrees(target, digest):
+        return
+    part = target.with_name(f"{target.name}.part")
+    if source.startswith("s3://"):
+        _from_s3(source, part)
+    elif source.startswith(REMOTE):
+        _from_https(_hub_address(source) if source.startswith("hf://") else source, part)
+    else:
+        _from_path(source, part)
+    check_file(part, source, digest, size)
+    with writable(target):
+        part.replace(target)
+        _tag_file(part).unlink(missing_ok=True)
+
+
+def check_file(path: Path, source: str, digest: str | None, size: int | None) -> None:
+    """ValueError, and the file removed, where its size or digest is not as told."""
+    if size is not None and path.stat().st_size != size:
+        given = path.stat().st_size
+        path.unlink()
+        raise ValueError(f"{source}: {given:,} bytes came, expected {size:,}; fetch it again")
+    if digest and not _agrees(path, digest):
+        kind, _ = _split_digest(digest)
+        given_digest = file_digest(path, kind)
+        path.unlink()
+        raise ValueError(
+            f"{source}: its {kind} is {given_digest}, expected {digest}; the file there is "
+            "another one or was damaged on the way: correct the digest or the source"
+        )
+
+
+def extract(archive: Path, folder: Path) -> None:
+    """Unpacks a zip. Raises ValueError, before writing, where an entry would leave `folder`."""
+    try:
+        with zipfile.ZipFile(archive) as file:
+            entries = file.infolist()
+            for entry in entries:
+                _check_entry(archive, entry)
+            tally = Tally(f"unpack {archive.name}", len(entries), "files")
+            for entry in entries:
+                file.extract(entry, folder)
+                tally.add()
+            tally.close()
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"{archive}: no whole zip ({error}); remove it, fetch again") from error
+
+
+def _from_s3(source: str, part: Path) -> None:
+    """Goes on after the bytes that `part` has, if they are of the same version (ETag)."""
+    bucket, key = split_s3(source)
+    with s3_errors(source):
+        client = s3_client()
+        head = client.head_object(Bucket=bucket, Key=key)
+        size, done = int(head["ContentLength"]), _done(part, str(head["ETag"]))
+        if done < size or not part.exists():
+            span = {"Range": f"bytes={done}-"} if done else {}
+            answer = client.get_object(Bucket=bucket, Key=key, IfMatch=head["ETag"], **span)
+            tally = Tally(source, size, "MiB", MIB)
+            tally.add(done, fresh=False)
+            _append(part, answer["Body"].iter_chunks(CHUNK), done, tally)
+    _check_length(part, source, size)
+
+
+def _from_https(source: str, part: Path) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            _get(source, part)
+            return
+        except requests.RequestException as error:
+            refused = error.response is not None and error.response.status_code < 500
+            if refused or attempt == ATTEMPTS:
+                raise ValueError(
+                    f"{source}: cannot be downloaded ({error}); check the address and the network; "
+                    "what came so far is kept, and the next fetch goes on from there"
+                ) from error
+            time.sleep(0.2 * 2**attempt)
+
+
+def _get(source: str, part: Path) -> None:
+    """One request. Raises ConnectionError where less came than the server had told."""
+    done = part.stat().st_size if part.is_file() else 0
+    tag = _tag_file(part)
+    headers = {"Accept-Encoding": "identity"}
+    if done and tag.is_file():
+        headers |= {"Range": f"bytes={done}-", "If-Range": tag.read_text()}
+    with requests.get(source, headers=headers, stream=True, timeout=30) as answer:
+        if answer.status_code == 416:  # nothing is left to send, or the file has changed
+            if answer.headers.get("Content-Range") == f"bytes */{done}":
+                return
+            _forget(part)
+            raise requests.ConnectionError("the file there has changed")
+        answer.raise_for_status()
+        done = done if answer.status_code == 206 else 0
+        length = answer.headers.get("Content-Length")
+        total = done + int(length) if length else None
+        _note_version(part, answer.headers.get("ETag") or answer.headers.get("Last-Modified"))
+        tally = Tally(source, total or 0, "MiB", MIB)
+        tally.add(done, fresh=False)
+        _append(part, answer.iter_content(CHUNK), done, tally)
+    if total is not None and part.stat().st_size < total:
+        raise requests.ConnectionError(f"{part.stat().st_size:,} of {total:,} bytes came")
+
+
+def _append(part: Path, chunks: Iterable[bytes], done: int, tally: Tally) -> None:
+    with part.open("r+b" if done else "wb") as file:
+        file.seek(done)
+        for chunk in chunks:
+            with writable(part):  # not around the chunks: a lost connection is an OSError too
+                file.write(chunk)
+            tally.add(len(chunk))
+    tally.close()
+
+
+def _tag_file(part: Path) -> Path:
+    return part.with_name(f"{part.name}.version")
+
+
+def _note_version(part: Path, version: str | None) -> None:
+    with writable(part):
+        if version and not version.startswith("W/"):
+            _tag_file(part).write_text(version)
+        else:
+            _tag_file(part).unlink(missing_ok=True)
+
+
+def _forget(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _tag_file(part).unlink(missing_ok=True)
+
+
+def _done(part: Path, version: str) -> int:
+    """Bytes of this version that are there; another version's are thrown away."""
+    if not (
+        part.is_file() and _tag_file(part).is_file() and _tag_file(part).read_text() == version
+    ):
+        _forget(part)
+        _note_version(part, version)
+        return 0
+    return part.stat().st_size
+
+
+def _from_path(source: str, part: Path) -> None:
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise ValueError(f"{source}: no such file; accepted: a file's path, {', '.join(REMOTE)}")
+    with writable(part):
+        shutil.copyfile(path, part)
+
+
+def _check_length(part: Path, source: str, size: int) -> None:
+    if part.stat().st_size != size:
+        given = part.stat().st_size
+        _forget(part)
+        raise ValueError(f"{source}: {given:,} bytes came, expected {size:,}; fetch it again")
+
+
+def _hub_address(source: str) -> str:
+    """hf://owner/name/path -> where Hugging Face serves that file of the main branch."""
+    owner, name, file = source.removeprefix("hf://").split("/", 2)
+    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    return f"{hub}/{owner}/{name}/resolve/main/{file}"
+
+
+def _check_spelling(source: str, digest: str | None) -> None:
+    if source.startswith("hf://") and len([p for p in source[5:].split("/") if p]) < 3:
+        raise ValueError(f"{source}: accepted: hf://owner/name/file")
+    if "://" in source and not source.startswith(REMOTE):
+        raise ValueError(f"{source}: accepted: a file's path, or {', '.join(REMOTE)}")
+    if digest is not None:
+        _split_digest(digest)
+
+
+def _split_digest(digest: str) -> tuple[str, str]:
+    """(kind, hex digits in lower case)."""
+    match = re.fullmatch(r"(?:sha256:)?([0-9a-fA-F]{8,64})|md5:([0-9a-fA-F]{32})", digest)
+    if not match:
+        raise ValueError(
+            f"digest {digest!r}: accepted: 8 to 64 hex digits of a sha256, or md5: and 32 digits"
+        )
+    return ("sha256", match[1].lower()) if match[1] else ("md5", match[2].lower())
+
+
+def _agrees(path: Path, digest: str) -> bool:
+    kind, digits = _split_digest(digest)
+    return file_digest(path, kind).startswith(digits)
+
+
+def _check_entry(archive: Path, entry: ZipInfo) -> None:
+    name = PurePosixPath(entry.filename.replace("\\", "/"))
+    link = stat.S_ISLNK(entry.external_attr >> 16)
+    if name.is_absolute() or ".." in name.parts or ":" in name.parts[0] or link:
+        raise ValueError(
+            f"{archive}: entry {entry.filename!r} leaves the folder or is a link; nothing was "
+            "unpacked: get the archive from a source that you trust"
+        )

@@ -1,0 +1,52 @@
+"""A raw data set, every row and image checked once, to tables: whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from data import DATASETS
+from data.datasets.mixture import Mixture
+from pipelines.host import places
+from pipelines.host.folders import whole_folder
+from pipelines.intake.preview import write_preview
+from pipelines.intake.quarantine import refuse_bad_rows, write_quarantine
+from pipelines.intake.splits import Split, read_split, weigh
+from pipelines.intake.summary import summarise
+from pipelines.intake.tables import write_split
+
+
+def prepare(dataset: str, bad_row_limit: float, weights: object = None) -> None:
+    """Raises ValueError where the raw data are not there, or too bad to be used.
+
+    weights: of a mixture's members, how often each of their people is trained on in an epoch.
+    """
+    module, raw, target = DATASETS[dataset], places.raw(dataset), places.prepared(dataset)
+    if isinstance(module, Mixture):
+        weights = module.check_weights(weights, f"params.yaml: datasets.{dataset}.weights")
+    if not raw.is_dir():
+        raise ValueError(f"{raw}: no such folder; run `python -m pipelines.fetch {dataset}`")
+    with whole_folder(target) as folder:
+        splits = []
+        for name in module.SPLITS:
+            split = read_split(module, dataset, name, raw)
+            if isinstance(weights, dict) and name == "train":
+                weigh(split, module, weights)
+            write_split(folder / name, split, module.SKELETON)
+            splits.append(split)
+        rejected = [row for split in splits for row in split.rejected]
+        write_quarantine(folder / "quarantine.csv", rejected)
+        refuse_bad_rows(folder / "quarantine.csv", target, splits, bad_row_limit)
+        write_preview(folder / "preview.png", folder, raw, module)
+        summary = summarise(folder, dataset, splits)
+        (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    print(_told(dataset, splits))
+
+
+def _told(dataset: str, splits: Sequence[Split]) -> str:
+    lines = [
+        f"  {split.name}: {len(split.images):,} images, {split.persons:,} persons, "
+        f"{len(split.people):,} to train on, {len(split.rejected):,} rows in quarantine"
+        for split in splits
+    ]
+    return "\n".join([f"{dataset}: {places.prepared(dataset)}", *lines])

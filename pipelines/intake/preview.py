@@ -1,0 +1,38 @@
+"""The page that a person looks at after prepare: some people of each split, as the tables are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.files.images import read_image
+from data.files.table import Table
+from data.ground.sample import Pose
+from pipelines.pictures.people import page_of_people, write_picture
+
+PREVIEW_PEOPLE = 27
+
+
+def write_preview(path: Path, folder: Path, raw: Path, module: Any) -> None:
+    """A page of people evenly from both splits, boxes and keypoints as the tables have them."""
+    people = [
+        person
+        for name, share in (("train", 2 / 3), ("val", 1 / 3))
+        for person in _some_people(folder / name, raw, name, round(PREVIEW_PEOPLE * share))
+    ]
+    write_picture(path, page_of_people(people, module.SKELETON))
+
+
+def _some_people(
+    folder: Path, raw: Path, split: str, count: int
+) -> Iterator[tuple[np.ndarray, Pose, str]]:
+    persons, images = Table(folder / "persons.arrow"), Table(folder / "images.arrow")
+    for row in np.unique(np.linspace(0, len(persons) - 1, count).round().astype(int)):
+        image = read_image(str(raw / images["path"][persons["image_row"][row]]))
+        x, y, w, h = (float(v) for v in persons["box_image"][row])
+        keypoints = persons["keypoints_image"][row].reshape(-1, 2).astype(np.float64)
+        pose = Pose(keypoints, persons["visibility"][row].astype(np.int64), (x, y, w, h))
+        yield image, pose, f"{split} {persons['person_id'][row]}"

@@ -1,0 +1,122 @@
+"""The rows of one split of a data set, each checked, with its image opened once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from data.datasets.mixture import COPY, Mixture, drawn_rows
+from data.ground.sample import Pose, Rejected, Sample
+from pipelines.intake.image_check import Seen, Told, check_images
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass
+class Split:
+    """The checked rows of one split on their way into tables."""
+
+    name: str
+    root: Path
+    images: list[Sample] = field(default_factory=list)
+    crc32: list[int] = field(default_factory=list)
+    people: list[tuple[int, Pose, Box]] = field(default_factory=list)  # image row, pose, clipped
+    ignore: list[tuple[int, Pose, object]] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    persons: int = 0  # all rows that could be read, crowds and people without keypoints too
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        crowds = sum(pose.is_crowd for _, pose, _ in self.ignore)
+        reasons = Counter(row.reason for row in self.rejected)
+        return {
+            "images": len(self.images),
+            "persons": self.persons,
+            "persons_with_keypoints": self.persons - len(self.ignore),
+            "training_persons": len(self.people),
+            "crowds": crowds,
+            "quarantined": dict(sorted(reasons.items())),
+        }
+
+
+def read_split(module: Any, dataset: str, name: str, raw: Path) -> Split:
+    split = Split(name, raw)
+    samples = list(module.samples(raw, name, split.rejected.append))
+    told = [Told(str(s.image_path), s.width, s.height) for s in samples]
+    seen = check_images(told, f"{dataset} {name}: check")
+    for sample, answer in zip(samples, seen, strict=True):
+        _take(split, sample, answer)
+    if not split.people:
+        reasons = Counter(row.reason for row in split.rejected).most_common(3)
+        raise ValueError(
+            f"{module.truth_file(raw, name)}: no person to train on or to evaluate ({len(samples)} "
+            f"images, {split.persons} persons; left out: {dict(reasons)}); accepted: at least one "
+            "with labelled keypoints"
+        )
+    return split
+
+
+def _take(split: Split, sample: Sample, seen: Seen) -> None:
+    image_id = str(sample.image_id)
+    if seen.fault:
+        split.rejected.append(Rejected(split.name, "image", image_id, image_id, seen.fault))
+        for pose in sample.poses:
+            why = Rejected(split.name, "person", str(pose.id), image_id, "its image is not usable")
+            split.rejected.append(why)
+        return
+    row = len(split.images)
+    split.images.append(replace(sample, width=seen.width, height=seen.height))
+    split.crc32.append(seen.crc32)
+    split.persons += len(sample.poses)
+    regions = iter(sample.ignore)
+    for pose in sample.poses:
+        if pose.is_crowd or not pose.visibility.any():
+            split.ignore.append((row, pose, next(regions)))
+        elif box := crop_box(pose, seen, sample.clip):
+            split.people.append((row, pose, box))
+        else:
+            reason = "box empty or outside the image"
+            split.rejected.append(Rejected(split.name, "person", str(pose.id), image_id, reason))
+
+
+def clip_box(pose: Pose, width: int, height: int) -> Box | None:
+    """The pose's box inside the image, as the loaders of HRNet and SimpleBaseline clip it.
+
+    Their last column is x + w - 1, so that a box of w pixels comes out w - 1 wide. None where
+    nothing is left or the area is not positive.
+    """
+    x, y, w, h = pose.box_image
+    x1, y1 = max(0.0, x), max(0.0, y)
+    x2 = min(width - 1.0, x1 + max(0.0, w - 1))
+    y2 = min(height - 1.0, y1 + max(0.0, h - 1))
+    return (x1, y1, x2 - x1, y2 - y1) if pose.area > 0 and x2 > x1 and y2 > y1 else None
+
+
+def weigh(split: Split, mixture: Mixture, weights: Mapping[str, float]) -> None:
+    """Leaves each member weight x its people: some out, or some more than once under other ids."""
+    paths = [split.images[row].image_path for row, _, _ in split.people]
+    member = [mixture.member_of(split.root, path) for path in paths]
+    rows, copies = drawn_rows(member, weights)
+    people = [split.people[row] for row in rows]
+    split.people = [
+        (row, replace(pose, id=pose.id + int(copy) * COPY), box)
+        for (row, pose, box), copy in zip(people, copies, strict=True)
+    ]
+
+
+def crop_box(pose: Pose, seen: Seen, clip: bool) -> Box | None:
+    """What the loader crops by; None where there is nothing to crop."""
+    if clip:
+        return clip_box(pose, seen.width, seen.height)
+    return pose.box_image if pose.area > 0 else None
+
+
+def bad_row_share(splits: Sequence[Split]) -> float:
+    """Rows in quarantine over all rows, images and persons alike."""
+    bad = sum(len(split.rejected) for split in splits)
+    boxless = sum(r.reason.startswith("box") for split in splits for r in split.rejected)
+    good = sum(len(split.images) + split.persons for split in splits) - boxless
+    return bad / max(bad + good, 1)

@@ -1,0 +1,46 @@
+"""summary.json of a prepared data set, and the digest of what its tables hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from data import DATASETS
+from data.ground.skeletons import Skeleton
+from pipelines.host import places
+from pipelines.host.folders import file_digest
+from pipelines.intake.splits import Split, bad_row_share
+
+
+def summarise(folder: Path, dataset: str, splits: Sequence[Split]) -> dict[str, Any]:
+    module, raw = DATASETS[dataset], places.raw(dataset)
+    truth = {split.name: module.truth_file(raw, split.name) for split in splits}
+    more = {
+        f"{split.name} {path.name}": path
+        for split in splits
+        if hasattr(module, "truth_files")
+        for path in module.truth_files(raw, split.name)[1:]
+    }
+    return {
+        "dataset": dataset,
+        "skeleton": module.SKELETON.name,
+        "raw": raw.relative_to(places.home()).as_posix(),
+        "truth": {name: path.relative_to(raw).as_posix() for name, path in truth.items()},
+        "splits": {split.name: split.counts for split in splits},
+        "bad_row_share": round(bad_row_share(splits), 6),
+        "data_hash": hash_tables(folder, truth | more, module.SKELETON),
+    }
+
+
+def hash_tables(folder: Path, truth: Mapping[str, Path], skeleton: Skeleton) -> str:
+    """sha256 over the tables (images by crc32), the official files of truth and the skeleton."""
+    parts: dict[str, Any] = {
+        path.relative_to(folder).as_posix(): file_digest(path) for path in folder.rglob("*.arrow")
+    }
+    parts |= {f"truth {split}": file_digest(path) for split, path in truth.items()}
+    parts["skeleton"] = dataclasses.asdict(skeleton)
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

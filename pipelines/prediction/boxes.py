@@ -1,0 +1,123 @@
+"""People as boxes: the truth's, or a detector's from its file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.feeds.person_crops import with_border
+from data.files.table import Table
+
+PERSON = 1  # COCO's category id
+RESULTS_FORMAT = "github.com/cocodataset, 'results format': image_id, category_id, bbox, score"
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """People as boxes: image_id int64 [N], box_image float64 [N, 4] (x, y, w, h), score [N].
+
+    `empty` counts boxes of a file that were left out because width or height is not above 0;
+    person_id [N] says whose true boxes these are, None: a detector's.
+    """
+
+    image_id: np.ndarray
+    box_image: np.ndarray
+    score: np.ndarray
+    empty: int = 0
+    person_id: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.image_id)
+
+    def of_images(self, wanted: Collection[int]) -> Boxes:
+        """Those of the wanted images, in the same order."""
+        rows = np.isin(self.image_id, np.fromiter(wanted, np.int64, len(wanted)))
+        columns = (self.image_id[rows], self.box_image[rows], self.score[rows])
+        people = None if self.person_id is None else self.person_id[rows]
+        return Boxes(*columns, self.empty, people)
+
+
+def truth_boxes(prepared: Path, split: str, aligned: bool = False) -> Boxes:
+    """Boxes of the split's people with keypoints, score 1: the `gt` protocol.
+
+    aligned (`codec.aligned`): as DARK's code takes true boxes, in training too (`with_border`).
+    """
+    persons = Table(prepared / split / "persons.arrow")
+    boxes = np.array(persons["box_image"], dtype=np.float64)
+    if aligned:
+        border = persons["border"].astype(np.float64) if "border" in persons.names else 1.0
+        boxes = np.stack(with_border(boxes.T, border), axis=1)
+    return Boxes(
+        np.asarray(persons["image_id"], dtype=np.int64),
+        boxes,
+        np.ones(len(boxes)),
+        person_id=np.asarray(persons["person_id"], dtype=np.int64),
+    )
+
+
+def read_detections(path: Path, known: Collection[int]) -> Boxes:
+    """A detector's boxes in COCO results format; other categories than person are left out.
+
+    `known` are the split's image ids. Raises ValueError that names file and row where a row is
+    malformed or the file belongs to other images.
+    """
+    rows = read_json(path)
+    if not isinstance(rows, list):
+        raise ValueError(
+            f"{path}: given {type(rows).__name__}, accepted: a list ({RESULTS_FORMAT})"
+        )
+    people = [(n, row) for n, row in enumerate(rows) if _is_person(path, n, row)]
+    for n, row in people:
+        _check_detection(path, n, row, known)
+    kept = [row for _, row in people if row["bbox"][2] > 0 and row["bbox"][3] > 0]
+    return Boxes(
+        np.array([row["image_id"] for row in kept], dtype=np.int64),
+        np.array([row["bbox"] for row in kept], dtype=np.float64).reshape(-1, 4),
+        np.array([row["score"] for row in kept], dtype=np.float64),
+        len(people) - len(kept),
+    )
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise ValueError(f"{path}: no such file") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not readable as json ({error}); was it copied whole?") from error
+
+
+def _is_person(path: Path, n: int, row: object) -> bool:
+    if not isinstance(row, dict) or not {"image_id", "category_id", "bbox", "score"} <= set(row):
+        raise ValueError(f"{path}: row {n}: given {_short(row)}, accepted: {RESULTS_FORMAT}")
+    return bool(row["category_id"] == PERSON)
+
+
+def _check_detection(path: Path, n: int, row: Mapping[str, Any], known: Collection[int]) -> None:
+    box = row["bbox"]
+    if not isinstance(box, list) or len(box) != 4 or not _finite(box):
+        raise ValueError(f"{path}: row {n}: bbox: given {_short(box)}, accepted: 4 finite numbers")
+    if not _finite([row["score"]]):
+        raise ValueError(f"{path}: row {n}: score: given {row['score']!r}, accepted: a number")
+    if not isinstance(row["image_id"], int) or row["image_id"] not in known:
+        raise ValueError(
+            f"{path}: row {n}: image_id {row['image_id']!r} is none of the {len(known)} images "
+            "that are evaluated: this file belongs to another data set or split"
+        )
+
+
+def _finite(values: Iterable[object]) -> bool:
+    return all(
+        isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values
+    )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 80 else f"{text[:77]}..."

@@ -1,0 +1,69 @@
+"""The decision of promotion: pure, by the rule book."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipelines.evaluation.bootstrap import Interval
+from pipelines.registry.rules import Rule
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A version as the decision sees it: its metric under one protocol, on one data set."""
+
+    version: str
+    recipe: str
+    dataset: str
+    data_hash: str
+    protocol: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`final`: nothing but another champion, rule or evaluation would change it."""
+
+    promote: bool
+    reason: str
+    final: bool = True
+
+
+def decide(
+    candidate: Scored, champion: Scored | None, rule: Rule, interval: Interval | None, slot: str
+) -> Decision:
+    """Whether the candidate becomes champion, and the reason in words.
+
+    interval: of AP(candidate) - AP(champion), only asked for where both were evaluated alike.
+    """
+    name = f"{rule.metric}@{candidate.protocol}"
+    if candidate.value < rule.floor:
+        return Decision(False, f"{name} {candidate.value:.3f} is below the floor {rule.floor:.3f}")
+    if champion is None:
+        return Decision(True, f"first version; {name} {candidate.value:.3f} reaches the floor "
+                              f"{rule.floor:.3f}")  # fmt: skip
+    if champion.data_hash != candidate.data_hash:
+        return Decision(False, _other_data(candidate, champion, slot), final=False)
+    if champion.protocol != candidate.protocol:
+        return Decision(False, f"refused: {name} cannot be compared with the champion's "
+                               f"{rule.metric}@{champion.protocol}", final=False)  # fmt: skip
+    gain = candidate.value - champion.value
+    numbers = (
+        f"{name} {candidate.value:.3f} against {champion.value:.3f} of version "
+        f"{champion.version} ({champion.recipe}): {gain:+.4f}"
+    )
+    if gain < rule.least_gain:
+        return Decision(False, f"{numbers}, less than the least gain {rule.least_gain:g}")
+    assert interval is not None, "same data and protocol: there is an interval"
+    span = f"{interval.confidence:.0%} interval {interval.low:+.4f} to {interval.high:+.4f}"
+    if interval.low <= 0:
+        return Decision(False, f"{numbers}, may be chance: {span}")
+    return Decision(True, f"{numbers}, {span}")
+
+
+def _other_data(candidate: Scored, champion: Scored, slot: str) -> str:
+    return (
+        f"refused: evaluated on data {candidate.data_hash:.12}, champion version "
+        f"{champion.version} on {champion.data_hash:.12}; first run `python -m pipelines.evaluate "
+        f"--champion {slot} --dataset {candidate.dataset}`, then `python -m pipelines.promote`"
+    )

@@ -1,0 +1,48 @@
+"""What a person wants to know of the slots of the registry: who is champion, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipelines.registry.rules import Rule
+from pipelines.registry.versions import CANDIDATE, CHAMPION, PREVIOUS, Registry
+
+
+def tag_of(number: str) -> str:
+    """A number's tag: `AP@gt` is `limber.AP.gt`, `PCKh@0.5@gt` is `limber.PCKh.0.5.gt`."""
+    return f"limber.{number.replace('@', '.')}"
+
+
+def slot_state(registry: Registry, slot: str, rule: Rule) -> dict[str, Any]:
+    """What a person wants to know of a slot: champion, its recipe, its number, why."""
+    aliases = registry.aliases(slot)
+    champion = registry.behind(slot, CHAMPION)
+    if champion is None:
+        return {"champion": None, "reason": "no version has reached the floor yet"}
+    tags = champion.tags
+    numbers = {
+        name: float(tags[tag_of(name)])
+        for name in (f"{rule.metric}@{protocol}" for protocol in rule.protocols)
+        if tag_of(name) in tags
+    }
+    return {
+        "champion": champion.number,
+        "previous": aliases.get(PREVIOUS),
+        "candidate": aliases.get(CANDIDATE),
+        "recipe": tags.get("limber.recipe", ""),
+        **numbers,
+        "dataset": tags.get("limber.dataset", ""),
+        "reason": tags.get("limber.reason", ""),
+    }
+
+
+def slot_lines(slots: dict[str, dict[str, Any]]) -> list[str]:
+    shown = []
+    for slot, facts in slots.items():
+        if facts["champion"] is None:
+            shown.append(f"{slot}: no champion; {facts['reason']}")
+            continue
+        numbers = " ".join(f"{k} {v:.3f}" for k, v in facts.items() if "@" in k)
+        shown.append(f"{slot}: champion version {facts['champion']} ({facts['recipe']}, {numbers})"
+                     f": {facts['reason']}")  # fmt: skip
+    return shown

@@ -1,0 +1,120 @@
+"""Tables of the benchmarks that do not count COCO's ten numbers: MPII (PCKh), CrowdPose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipelines.evaluation.scoring import PROTOCOLS
+from pipelines.recipe.schema import Published
+from pipelines.report.markdown import NONE, markdown_table
+from pipelines.report.published import COUNTS
+from pipelines.report.results import Result, images_of
+
+COCO = "coco"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """`main` is the number that tells its rows; columns: heading -> name of the number."""
+
+    title: str
+    main: str
+    columns: Mapping[str, str]
+    remark: str
+
+
+BENCHMARKS = {
+    "mpii": Benchmark(
+        "MPII",
+        "PCKh@0.5",
+        {
+            **{name: name for name in ("Head", "Sho", "Elb", "Wri", "Hip", "Knee", "Ank")},
+            "Mean": "PCKh@0.5",
+            "@0.1": "PCKh@0.1",
+            "@0.11": "PCKh@0.11",
+        },
+        "PCKh@0.5 x 100 from MPII's own centres and scales, with flip test. HRNet's code prints "
+        'the threshold 0.11 as "Mean@0.1": such numbers stand under @0.11.',
+    ),
+    "crowdpose": Benchmark(
+        "CrowdPose",
+        "AP_easy",
+        {name: name for name in ("AP", "AP50", "AP75", "AR", "AR50", "AR75")}
+        | {"easy": "AP_easy", "medium": "AP_medium", "hard": "AP_hard"},
+        "AP as crowdposetools counts it, x 100, with flip test; easy, medium and hard by the "
+        "image's crowd index (below 0.2, below 0.8, above).",
+    ),
+}
+
+
+def benchmark_of(numbers: Iterable[str]) -> str:
+    """Which benchmark numbers (`AP@gt`...) are of: a key of BENCHMARKS, or coco."""
+    names = {number.rpartition("@")[0] for number in numbers}
+    return next((key for key, b in BENCHMARKS.items() if b.main in names), COCO)
+
+
+def of_benchmark(
+    key: str, results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]
+) -> tuple[list[Result], dict[str, list[Published]]]:
+    """What is measured and what is quoted of one benchmark."""
+    ours = [result for result in results if benchmark_of(result.metrics) == key]
+    theirs = {
+        name: [row for row in rows if benchmark_of(row.metrics) == key]
+        for name, rows in quoted.items()
+    }
+    return ours, {name: rows for name, rows in theirs.items() if rows}
+
+
+def sections(results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]) -> list[str]:
+    """A heading, a remark and a table of every benchmark that there is something of."""
+    made = []
+    for key, benchmark in BENCHMARKS.items():
+        ours, theirs = of_benchmark(key, results, quoted)
+        rows = [row for result in ours for row in measured_rows(result, benchmark)]
+        rows += [row for name, each in theirs.items() for row in quoted_rows(name, each, benchmark)]
+        if rows:
+            head = ["recipe", "boxes", "source", "measured on", *benchmark.columns, "params (M)",
+                    *COUNTS.values()]  # fmt: skip
+            made += [f"## {benchmark.title}", benchmark.remark, markdown_table(head, rows)]
+    return made
+
+
+def measured_rows(result: Result, benchmark: Benchmark) -> list[list[str]]:
+    """Ours as the recipe has it and with the flip test the other way round; then its papers'."""
+    mark = "" if result.comparable or not result.recipe.published else " †"
+    place = f"{result.about['dataset']} {result.about['split']}, {images_of(result)} images"
+    cost = [f"{result.cost['params'] / 1e6:.2f}", *(f"{result.cost[c]:.3f}" for c in COUNTS)]
+    other = "no_flip" if "no_flip" in result.metrics else "flip"
+    rows = []
+    for protocol in PROTOCOLS:
+        if f"{benchmark.main}@{protocol}" in result.metrics:
+            start = [f"{result.name}{mark}", protocol]
+            numbers = cells(result.metrics, benchmark, protocol)
+            rows.append([*start, "measured", place, *numbers, *cost])
+            numbers = cells(result.metrics.get(other, {}), benchmark, protocol)
+            title = "measured, no flip test" if other == "no_flip" else "measured, flip test"
+            rows.append([*start, title, place, *numbers, *cost])
+    return rows + quoted_rows(result.name, result.recipe.published, benchmark)
+
+
+def quoted_rows(name: str, published: Sequence[Published], benchmark: Benchmark) -> list[list[str]]:
+    rows = []
+    for row in published:
+        doubt = ", protocol in doubt" if row.protocol_doubtful else ""
+        for protocol in dict.fromkeys(key.rpartition("@")[2] for key in row.metrics):
+            numbers = cells(row.metrics, benchmark, protocol)
+            params = NONE if row.params_m is None else f"{row.params_m:.1f}"
+            printed = [printed_gflops(row, count) for count in COUNTS]
+            source = f"quoted{doubt}: {row.source}"
+            rows.append([f"*{name}*", protocol, source, NONE, *numbers, params, *printed])
+    return rows
+
+
+def printed_gflops(row: Published, count: str) -> str:
+    return f"{row.gflops:.1f}" if row.gflops is not None and row.gflops_count == count else NONE
+
+
+def cells(numbers: Mapping[str, float], benchmark: Benchmark, protocol: str) -> list[str]:
+    found = [numbers.get(f"{name}@{protocol}") for name in benchmark.columns.values()]
+    return [NONE if value is None or value < 0 else f"{100 * value:.1f}" for value in found]

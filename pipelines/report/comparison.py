@@ -1,0 +1,236 @@
+"""The text of reports/comparison.md: ours beside the papers', protocol by protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pipelines.evaluation.scoring import FROM_BOXES, FROM_IMAGES, NUMBERS, PROTOCOLS
+from pipelines.recipe.schema import Published
+from pipelines.report.benchmarks import COCO, of_benchmark, sections
+from pipelines.report.markdown import NONE, fixed, markdown_table, percent
+from pipelines.report.published import COUNTS, in_doubt, printed_cost, published_under
+from pipelines.report.results import Result, images_of
+
+INTRODUCTION = """# Comparison
+
+AP is COCO's, x 100, with flip test, measured / published. Protocols are never mixed: `AP@gt`
+starts from ground-truth boxes, `AP@det` from a detector's, `AP@image` from whole images without
+boxes. "–": not measured or not printed. GFLOPs are multiply-accumulates of one image, convolution
+and linear layers only, in the four counts that papers use: *exact* counts a transposed convolution
+by its input, *HR* by its output, as HRNet's code does; G divides by 1e9, Gi by 2^30. Rows marked
+*quoted* are papers' numbers; nothing of them ran here.
+"""
+DOUBT = """## Protocol in doubt
+
+These papers' numbers look like those of another protocol than the papers name, so they stand beside
+all of ours and are compared with none."""
+
+
+def comparison_report(
+    results: Sequence[Result], quoted: Mapping[str, Sequence[Published]], absent: Sequence[str]
+) -> str:
+    """The whole text; `quoted` recipes are not evaluated here, `absent` ones should have been."""
+    coco = of_benchmark(COCO, results, quoted)
+    parts = [INTRODUCTION, *main_tables(*coco)]
+    if notes := remarks(results, absent):
+        parts.append("\n".join(notes))
+    if doubts := doubt_table(*coco):
+        parts += [DOUBT, doubts]
+    parts += sections(results, quoted)
+    parts += ["## Pictures", *pictures(), *field_pictures(results)]
+    parts += ["## All numbers", *number_tables(*coco)]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def main_tables(results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]) -> list[str]:
+    """One table for networks that read boxes, one for those that read whole images."""
+    found = []
+    for protocols in (FROM_BOXES, FROM_IMAGES):
+        ours = [r for r in results if is_shown(r.metrics, protocols)]
+        theirs = {n: rows for n, rows in quoted.items()
+                  if any(is_shown(row.metrics, protocols) for row in rows)}  # fmt: skip
+        if ours or theirs:
+            found.append(main_table(ours, theirs, protocols))
+    return found
+
+
+def is_shown(metrics: Mapping[str, float], protocols: Sequence[str]) -> bool:
+    return any(f"AP@{protocol}" in metrics for protocol in protocols)
+
+
+def main_table(
+    results: Sequence[Result],
+    quoted: Mapping[str, Sequence[Published]],
+    protocols: Sequence[str],
+) -> str:
+    head = ["recipe", "measured on", *(f"AP@{protocol}" for protocol in protocols), "params (M)",
+            *COUNTS.values(), "GFLOPs printed", "samples/s", "hours", "data", "run"]  # fmt: skip
+    rows = [measured_row(result, protocols) for result in results]
+    rows += [quoted_row(name, published, protocols) for name, published in quoted.items()]
+    return markdown_table(head, rows)
+
+
+def measured_row(result: Result, protocols: Sequence[str]) -> list[str]:
+    mark = "" if result.comparable or not result.recipe.published else " †"
+    cost, training, printed = result.cost, result.training, printed_cost(result.recipe.published)
+    params = f"{cost['params'] / 1e6:.2f} / {fixed(printed.params_m if printed else None, 1)}"
+    return [
+        f"{result.name}{mark}",
+        f"{result.about['dataset']} {result.about['split']}, {images_of(result)} images",
+        *(ap_cell(result, protocol) for protocol in protocols),
+        params,
+        *(f"{cost[count]:.3f}" for count in COUNTS),
+        printed_gflops(printed),
+        fixed(training.get("samples_per_second"), 1),
+        fixed(training.get("hours"), 2),
+        f"`{result.about['data_hash'][:8]}`",
+        f"`{(result.about.get('run_id') or NONE)[:8]}`",
+    ]
+
+
+def quoted_row(name: str, published: Sequence[Published], protocols: Sequence[str]) -> list[str]:
+    printed = printed_cost(published)
+    cells = []
+    for protocol in protocols:
+        row = published_under(published, protocol)
+        cells.append(f"{NONE} / {percent(row.metrics[f'AP@{protocol}'] if row else None)}")
+    params = f"{NONE} / {fixed(printed.params_m if printed else None, 1)}"
+    blank = [NONE] * len(COUNTS)
+    return [
+        f"*{name}* (quoted)",
+        NONE,
+        *cells,
+        params,
+        *blank,
+        printed_gflops(printed),
+        *[NONE] * 4,
+    ]
+
+
+def ap_cell(result: Result, protocol: str) -> str:
+    row = published_under(result.recipe.published, protocol)
+    published = row.metrics[f"AP@{protocol}"] if row else None
+    return f"{percent(result.metrics.get(f'AP@{protocol}'))} / {percent(published)}"
+
+
+def printed_gflops(row: Published | None) -> str:
+    if row is None or row.gflops is None:
+        return NONE
+    count = f" ({COUNTS[row.gflops_count]})" if row.gflops_count else ""
+    return f"{row.gflops:.1f}{count}"
+
+
+def remarks(results: Sequence[Result], absent: Sequence[str]) -> list[str]:
+    notes = []
+    for result in results:
+        if not result.recipe.evaluation.flip_test:
+            notes.append(f"{result.name}: without flip test, as its recipe says.")
+        if result.recipe.published and not result.comparable:
+            notes.append(
+                f"† {result.name}: measured on {images_of(result)} images of "
+                f"{result.about['dataset']} {result.about['split']}, not on the set that the "
+                "published numbers are taken over: no reproduction."
+            )
+        for protocol, counts in result.about["counts"].items():
+            if without := counts["images_without_boxes"]:
+                notes.append(
+                    f"{result.name}: {without} of {counts['images']} images have no boxes "
+                    f"({PROTOCOLS[protocol]}); they are scored as without predictions."
+                )
+    if absent:
+        notes.append(f"Not evaluated, though params.yaml runs them: {', '.join(absent)}.")
+    return [f"- {note}" for note in notes]
+
+
+def pictures() -> list[str]:
+    titles = {
+        "learning_curves": "Learning curves",
+        "ap_against_gflops": "AP against exact GFLOPs",
+        "side_by_side": "The same images, recipe by recipe",
+    }
+    return [f"![{title}](pictures/{name}.png)" for name, title in titles.items()]
+
+
+def field_pictures(results: Sequence[Result]) -> list[str]:
+    """Of networks that read whole images: written beside painted fields."""
+    shown = []
+    for result in results:
+        place = f"../results/{result.name}/evaluation/fields"
+        links = [f"![{image}]({place}/{image}.jpg)" for image in result.fields]
+        if links:
+            about = "what the codec wrote of the truth, and what the network paints, stage by stage"
+            shown += [f"### Fields of {result.name}: {about}", "\n".join(links)]
+    return shown
+
+
+def doubt_table(results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]) -> str:
+    """Published rows in doubt beside ours under each protocol; "" where there are none."""
+    rows = []
+    for name, published, metrics in everything(results, quoted):
+        ours = [percent(metrics.get(f"AP@{protocol}")) for protocol in PROTOCOLS]
+        for row in in_doubt(published):
+            printed = ", ".join(
+                f"{key} {percent(value)}" for key, value in row.metrics.items() if key[:3] == "AP@"
+            )
+            rows.append([name, *ours, printed or NONE, row.source, row.note or NONE])
+    measured = [f"ours, AP@{protocol}" for protocol in PROTOCOLS]
+    return (
+        markdown_table(["recipe", *measured, "as printed", "source", "why"], rows) if rows else ""
+    )
+
+
+def everything(
+    results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]
+) -> list[tuple[str, Sequence[Published], Mapping[str, float]]]:
+    """(recipe, what papers print of it, what was measured) of all recipes."""
+    ours = [(r.name, list(r.recipe.published), r.metrics) for r in results]
+    return [*ours, *((name, published, {}) for name, published in quoted.items())]
+
+
+def number_tables(
+    results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]
+) -> list[str]:
+    """Per protocol the ten COCO numbers: measured, with and without flip test, and published."""
+    protocols = dict.fromkeys(PROTOCOLS)
+    for _, published, _ in everything(results, quoted):
+        protocols |= dict.fromkeys(
+            key.rpartition("@")[2] for row in published for key in row.metrics
+        )
+    made = []
+    for protocol in protocols:
+        rows = measured_rows(results, protocol)
+        for name, published, _ in everything(results, quoted):
+            rows += published_rows(name, published, protocol)
+        head = ["recipe", "source", *(f"{key}@{protocol}" for key in NUMBERS)]
+        made += [markdown_table(head, rows)] if rows else []
+    return made
+
+
+def measured_rows(results: Sequence[Result], protocol: str) -> list[list[str]]:
+    rows = []
+    for result in results:
+        if f"AP@{protocol}" in result.metrics:
+            rows.append([result.name, "measured", *ten(result.metrics, protocol)])
+            other, numbers = other_numbers(result)
+            rows.append([result.name, f"measured, {other}", *ten(numbers, protocol)])
+    return rows
+
+
+def other_numbers(result: Result) -> tuple[str, Mapping[str, float]]:
+    """The same predictions with the flip test the other way round than the recipe has it."""
+    if "no_flip" in result.metrics:
+        return "no flip test", result.metrics["no_flip"]
+    return "flip test", result.metrics["flip"]
+
+
+def published_rows(name: str, published: Sequence[Published], protocol: str) -> list[list[str]]:
+    rows = []
+    for row in published:
+        if any(f"{key}@{protocol}" in row.metrics for key in NUMBERS):
+            doubt = ", protocol in doubt" if row.protocol_doubtful else ""
+            rows.append([name, f"quoted{doubt}: {row.source}", *ten(row.metrics, protocol)])
+    return rows
+
+
+def ten(metrics: Mapping[str, float], protocol: str) -> list[str]:
+    return [percent(metrics.get(f"{key}@{protocol}")) for key in NUMBERS]

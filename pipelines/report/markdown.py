@@ -1,0 +1,21 @@
+"""Cells and tables of the reports' markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+NONE = "–"
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def percent(fraction: float | None) -> str:
+    """COCO's -1 means that no person is of that size."""
+    return NONE if fraction is None or fraction < 0 else f"{100 * fraction:.1f}"
+
+
+def fixed(value: float | None, digits: int) -> str:
+    return NONE if value is None else f"{value:.{digits}f}"

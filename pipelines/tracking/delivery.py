@@ -1,0 +1,157 @@
+"""An outbox's records delivered to MLflow: the run that they belong to is found or made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.tracking.outbox import Deliver, Outbox, Record, RefusedError
+from pipelines.tracking.run_log import metric_name
+from pipelines.tracking.server import experiment_id, mlflow_client
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+RUN_KEY = "limber.run_key"
+OUTBOX_KEY = "limber.outbox"
+PER_BATCH = 100  # MLflow takes this many params or tags at once
+
+
+def living_run(mlflow: MlflowClient, run_id: str) -> Run | None:
+    """The run, or None where this server has none of that id or it is deleted."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = mlflow.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+    return run if run.info.lifecycle_stage == "active" else None
+
+
+class TrackedRun:
+    """Finds or makes the run that an outbox belongs to, and delivers its records."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        header = outbox.header
+        if header is None:
+            raise ValueError(f"{outbox.path}: no outbox of a training (its first line is missing)")
+        self._header: Record = header
+        self._began = outbox.began()
+        self._uri: str = header["uri"]
+        self._wanted: str | None = header["run_id"]
+
+    def connect(self) -> tuple[str, str, Deliver]:
+        """(server, run id, deliver): the run exists when this returns."""
+        self._client = mlflow_client(self._uri)
+        self._experiment = experiment_id(self._client, self._header["experiment"], self._uri)
+        run = self._find() or self._create()
+        self._run, self._run_id = run, str(run.info.run_id)
+        self._server_epoch = self._last_epoch(self._run_id)
+        return self._uri, self._run_id, self._deliver
+
+    def _find(self) -> Run | None:
+        if self._wanted and (run := living_run(self._client, self._wanted)):
+            return run
+        key = self._header["fingerprint"]
+        found = self._client.search_runs(
+            [self._experiment], f"tags.`{RUN_KEY}` = '{key}'", max_results=1
+        )
+        if not found or found[0].data.tags.get(OUTBOX_KEY) == self._header["id"]:
+            return found[0] if found else None
+        if self._last_epoch(found[0].info.run_id) < 0:
+            return found[0]
+        # A training from the beginning whose old log is gone: its numbers are not to be mixed.
+        self._client.set_tag(found[0].info.run_id, RUN_KEY, f"{key} superseded")
+        return None
+
+    def _create(self) -> Run:
+        return self._client.create_run(
+            self._experiment,
+            start_time=int(self._began * 1000),
+            run_name=self._header["name"],
+            tags={RUN_KEY: self._header["fingerprint"], OUTBOX_KEY: self._header["id"]},
+        )
+
+    def _deliver(self, record: Record) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            getattr(self, f"_send_{record['kind']}")(record)
+        except MlflowException as error:
+            if error.error_code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
+                raise RefusedError(str(error)) from error
+            raise
+
+    def _last_epoch(self, run_id: str) -> int:
+        points = self._client.get_metric_history(run_id, "epoch")
+        return max((int(point.step) for point in points), default=-1)
+
+    def _send_open(self, record: Record) -> None:
+        """Tags of this attempt, and the params that the run lacks (MLflow never changes one)."""
+        from mlflow.entities import Param, RunTag
+
+        known = self._client.get_run(self._run_id).data.params
+        params = [Param(k, v) for k, v in record["params"].items() if k not in known]
+        tags = [RunTag(k, v) for k, v in record["tags"].items()]
+        for start in range(0, max(len(params), len(tags)), PER_BATCH):
+            part = slice(start, start + PER_BATCH)
+            self._client.log_batch(self._run_id, params=params[part], tags=tags[part])
+        self._client.update_run(self._run_id, status="RUNNING")
+        self._send_dataset(record["tags"])
+
+    def _send_dataset(self, tags: dict[str, str]) -> None:
+        from mlflow.entities import Dataset, DatasetInput
+
+        name, digest = tags.get("limber.dataset"), tags.get("limber.data_hash")
+        if name and digest:
+            source = f"data/store/prepared/{name}"
+            dataset = Dataset(name, digest[:36], "local", source)  # MLflow takes 36 letters
+            self._client.log_inputs(self._run_id, [DatasetInput(dataset)])
+
+    def _send_epoch(self, record: Record) -> None:
+        if record["epoch"] <= self._server_epoch:
+            return
+        numbers = {**record["metrics"], "epoch": record["epoch"], "step": record["step"]}
+        self._log(numbers, record["epoch"], record["time"])
+        self._server_epoch = record["epoch"]
+
+    def _send_system(self, record: Record) -> None:
+        self._log(record["metrics"], record["step"], record["time"])
+
+    def _log(self, numbers: dict[str, float], step: int, seconds: float) -> None:
+        from mlflow.entities import Metric
+
+        when = int(seconds * 1000)
+        metrics = [Metric(metric_name(k), float(v), when, step) for k, v in numbers.items()]
+        self._client.log_batch(self._run_id, metrics=metrics)
+
+    def _send_picture(self, record: Record) -> None:
+        if not Path(record["path"]).is_file():
+            raise RefusedError(f"{record['path']}: no such picture any more")
+        self._client.log_artifact(self._run_id, record["path"], record["folder"])
+
+    def _send_checkpoint(self, record: Record) -> None:
+        """A LoggedModel without weights: searchable by its numbers, pointing to the file."""
+        from mlflow.entities import LoggedModelOutput
+
+        where, epoch = self._run.info.experiment_id, record["epoch"]
+        facts = {k: str(record[k]) for k in ("epoch", "place", "sha256")}
+        facts |= {metric_name(name): str(value) for name, value in record["metrics"].items()}
+        mine = f"source_run_id = '{self._run_id}' AND tags.sha256 = '{record['sha256']}'"
+        if self._client.search_logged_models([where], filter_string=mine):
+            return
+        model = self._client.create_logged_model(
+            where, f"epoch-{epoch}", self._run_id, facts, facts, model_type="checkpoint"
+        )
+        for name, value in record["metrics"].items():
+            key = f"checkpoint/{metric_name(name)}"  # MLflow draws it in the run's curve as well
+            self._client.log_metric(self._run_id, key, value, step=epoch, model_id=model.model_id)
+        self._client.finalize_logged_model(model.model_id, "READY")
+        self._client.log_outputs(self._run_id, [LoggedModelOutput(model.model_id, epoch)])
+
+    def _send_close(self, record: Record) -> None:
+        end = int(record["time"] * 1000)
+        self._client.set_terminated(self._run_id, record["status"], end)

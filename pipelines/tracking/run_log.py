@@ -1,0 +1,108 @@
+"""One training's voice: epochs, pictures, checkpoints and the machine's load, into an outbox."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from pathlib import Path
+
+from pipelines.tracking.machine_load import MachineLoad
+from pipelines.tracking.outbox import Outbox, Postman
+
+FINAL_PATIENCE_SECONDS = 60.0
+LONGEST_PARAM = 6000
+
+
+class RunLog:
+    """The training's `Listener`. Its methods return at once; sending is the postman's."""
+
+    def __init__(self, outbox: Outbox, postman: Postman) -> None:
+        self._outbox, self._postman = outbox, postman
+        self._last_epoch = outbox.last_epoch()
+        self._checkpoints = outbox.checkpoints()
+        self._load = MachineLoad(outbox)
+        self._closed = False
+
+    @property
+    def run_id(self) -> str | None:
+        """MLflow's id of this run; None as long as no server has answered."""
+        return self._postman.run_id
+
+    def start(self) -> RunLog:
+        self._postman.start()
+        self._load.start()
+        return self
+
+    def wait(self, seconds: float) -> str | None:
+        """`run_id`, waited for at most so long."""
+        return self._postman.connected(seconds)
+
+    def epoch(self, epoch: int, step: int, metrics: dict[str, float]) -> None:
+        """An epoch's numbers, once: an epoch that is already written down is left out."""
+        if epoch <= self._last_epoch:
+            return
+        self._last_epoch = epoch
+        self._outbox.append("epoch", epoch=epoch, step=step, metrics=_finite_only(metrics))
+        self._postman.notify()
+
+    def picture(self, path: Path, folder: str) -> None:
+        self._outbox.append("picture", path=str(path.resolve()), folder=folder)
+        self._postman.notify()
+
+    def checkpoint(self, path: Path, epoch: int, metrics: dict[str, float], sha256: str) -> None:
+        """A checkpoint that is kept: its place, digest and numbers, not its weights."""
+        if (epoch, sha256) in self._checkpoints:
+            return
+        self._checkpoints.add((epoch, sha256))
+        self._outbox.append(
+            "checkpoint",
+            place=path.resolve().as_uri(),
+            epoch=epoch,
+            metrics=_finite_only(metrics),
+            sha256=sha256,
+        )
+        self._postman.notify()
+
+    def close(self, status: str, patience: float = FINAL_PATIENCE_SECONDS) -> Path | None:
+        """Ends the run (FINISHED, FAILED or KILLED); the outbox if something was left unsent.
+
+        Waits at most `patience` seconds, and prints the command that sends what is left.
+        """
+        assert status in ("FINISHED", "FAILED", "KILLED"), status
+        if self._closed:
+            return None
+        self._closed = True
+        self._load.end()
+        self._outbox.append("close", status=status)
+        sent = self._postman.finish(patience)
+        self._outbox.release()
+        if sent:
+            return None
+        print(
+            "tracking: not everything reached the tracking server. When it answers:\n"
+            f"    python -m pipelines.tracking {self._outbox.path}",
+            file=sys.stderr,
+        )
+        return self._outbox.path
+
+
+def _finite_only(metrics: dict[str, float]) -> dict[str, float]:
+    """Numbers as json takes them; what is not finite is left out (a gap in the curve)."""
+    return {key: float(value) for key, value in metrics.items() if math.isfinite(value)}
+
+
+def flatten(nested: dict[str, object], prefix: str = "") -> dict[str, str]:
+    """`{"training": {"epochs": 8}}` -> `{"training.epochs": "8"}`, cut to what MLflow takes."""
+    flat: dict[str, str] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = str(value)[:LONGEST_PARAM]
+    return flat
+
+
+def metric_name(ours: str) -> str:
+    """MLflow's spelling: no `@` is allowed there, `AP@gt` becomes `AP/gt`."""
+    return re.sub(r"[^/\w.\- :]", "_", ours.replace("@", "/"))

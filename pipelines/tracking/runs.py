@@ -1,0 +1,111 @@
+"""MLflow runs: opened for a training, found again, added to later."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.host import lineage
+from pipelines.tracking.delivery import RUN_KEY, TrackedRun, living_run
+from pipelines.tracking.outbox import BACK_OFF_SECONDS, Outbox, Postman
+from pipelines.tracking.run_log import RunLog, flatten, metric_name
+from pipelines.tracking.server import (
+    IMPATIENT,
+    QUIET,
+    experiment_id,
+    mlflow_client,
+    tracking_settings,
+    tracking_uri,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+OUTBOX_NAME = "outbox.jsonl"
+
+
+def open_run(
+    name: str,
+    fingerprint: str,
+    folder: Path,
+    *,
+    params: dict[str, object],
+    tags: dict[str, str],
+    run_id: str | None = None,
+    uri: str | None = None,
+    experiment: str | None = None,
+    back_off: float = BACK_OFF_SECONDS,
+) -> RunLog:
+    """The run of this recipe and data (its `fingerprint`), new or gone on with.
+
+    folder: where the outbox lies; a second open there continues it. params: the recipe, nested;
+    tags: plain names (`data_hash`, `dataset`, `recipe_digest`, `world_size`...), kept as
+    `limber.<name>`; commit, versions and host are added here. run_id: of the checkpoint that is
+    resumed, wins over the search by fingerprint. uri: see `tracking_uri`. Does not wait for the
+    server. Raises ValueError for a uri that MLflow cannot use.
+    """
+    outbox = Outbox(folder / OUTBOX_NAME)
+    before = outbox.header
+    outbox.append(
+        "open",
+        name=name,
+        fingerprint=fingerprint,
+        params=flatten(params),
+        tags={**{f"limber.{k}": str(v) for k, v in tags.items()}, **_own_tags()},
+        run_id=run_id,
+        uri=tracking_uri(uri),
+        experiment=experiment or tracking_settings().get("experiment") or "limber",
+        id=before["id"] if before else uuid.uuid4().hex,
+    )
+    for key, value in {**QUIET, **IMPATIENT}.items():
+        os.environ.setdefault(key, value)
+    return RunLog(outbox, Postman(outbox, TrackedRun(outbox).connect, back_off)).start()
+
+
+def find_run(mlflow: MlflowClient, run_id: str | None, fingerprint: str, name: str) -> str:
+    """Id of a training's run on this server; a bare one is made where the server has none."""
+    settings = tracking_settings()
+    where = experiment_id(mlflow, settings.get("experiment") or "limber", tracking_uri())
+    found = mlflow.search_runs([where], f"tags.`{RUN_KEY}` = '{fingerprint}'", max_results=1)
+    if run_id and living_run(mlflow, run_id):
+        return run_id
+    if found:
+        return str(found[0].info.run_id)
+    run = mlflow.create_run(where, run_name=name, tags={RUN_KEY: fingerprint})
+    mlflow.set_terminated(run.info.run_id)
+    return str(run.info.run_id)
+
+
+def attach_folder(
+    run_id: str | None, fingerprint: str, name: str, folder: Path, numbers: dict[str, float]
+) -> None:
+    """A folder and some numbers to a training's run, later than the training itself.
+
+    Says so and goes on where no server answers: the folder stays where it is.
+    """
+    for key, value in {**QUIET, **IMPATIENT}.items():
+        os.environ.setdefault(key, value)
+    try:
+        to = mlflow_client()
+        run = find_run(to, run_id, fingerprint, name)
+        to.log_artifacts(run, str(folder), folder.name)
+        for metric, number in numbers.items():
+            to.log_metric(run, metric_name(metric), number)
+    except ValueError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a tracker raises, the work is done
+        reason = str(error).splitlines()[0][:200] if str(error) else repr(error)
+        print(f"tracking: {folder} is not attached to the run ({reason})", file=sys.stderr)
+
+
+def _own_tags() -> dict[str, str]:
+    commit = lineage.git_commit()
+    tags = {"mlflow.source.git.commit": commit.removesuffix("-dirty"), "limber.git_commit": commit}
+    return {
+        **{key: value for key, value in tags.items() if value},
+        **{f"limber.{key}": value for key, value in lineage.host().items()},
+        **{f"limber.version.{key}": value for key, value in lineage.versions().items()},
+    }

@@ -1,0 +1,73 @@
+"""Where MLflow is, and its client: telemetry off, no connection opened before one is needed."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.host import places
+from pipelines.recipe.params import load_params
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ACCEPTED = "http://, https://, sqlite:///, postgresql://, mysql://"
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+# while a training runs, the postman comes again by itself
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+
+
+def tracking_uri(given: str | None = None) -> str:
+    """Where MLflow is: `given`, params.yaml `tracking.uri`, $MLFLOW_TRACKING_URI, else sqlite.
+
+    Raises ValueError for an address of a kind that MLflow does not accept.
+    """
+    uri = given or tracking_settings().get("uri") or os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        return f"sqlite:///{places.home() / 'mlflow.db'}"
+    if not re.match(r"(https?|sqlite|postgresql|mysql)(\+\w+)?://", uri):
+        raise ValueError(
+            f"params.yaml: tracking.uri (or $MLFLOW_TRACKING_URI): given {uri!r}, accepted: "
+            f"{ACCEPTED}; leave it null for a database in this folder (MLflow no longer takes "
+            "folders)"
+        )
+    return str(uri)
+
+
+def mlflow_client(uri: str | None = None) -> MlflowClient:
+    """MLflow's client for runs and registry, telemetry off; opens no connection yet."""
+    for key, value in QUIET.items():
+        os.environ.setdefault(key, value)
+    from mlflow import MlflowClient
+
+    where = tracking_uri(uri)
+    return MlflowClient(tracking_uri=where, registry_uri=where)
+
+
+def experiment_id(mlflow: MlflowClient, name: str, uri: str) -> str:
+    """Id of the experiment, made if need be (beside the database: artifacts in `mlartifacts`)."""
+    from mlflow.exceptions import MlflowException
+
+    if found := mlflow.get_experiment_by_name(name):
+        return str(found.experiment_id)
+    database = Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    location = (database.parent / "mlartifacts").resolve().as_uri() if database else None
+    try:
+        kind = {"mlflow.experimentKind": "custom_model_development"}  # the page opens on its runs
+        return str(mlflow.create_experiment(name, artifact_location=location, tags=kind))
+    except MlflowException:  # another training made it in between
+        if found := mlflow.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        raise
+
+
+def tracking_settings() -> dict[str, Any]:
+    return dict(load_params().get("tracking") or {})

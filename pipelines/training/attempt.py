@@ -1,0 +1,129 @@
+"""One rank's attempt at a training: alone in its folder, told to MLflow, known errors as values."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from data.files.whole_file import write_text_whole
+from pipelines.host.processes import run_lock
+from pipelines.recipe.profile import Cluster
+from pipelines.tracking.runs import open_run
+from pipelines.training.job import Job, SilentListener, TrainingStopped, TrainingSummary
+from pipelines.training.loop import train_loop
+from pipelines.training.rank import Rank
+
+AGREE_S = 5.0  # how long a rank that fails waits for the others to fail as well
+PATIENCE_S, HASTE_S = 60.0, 3.0  # for what MLflow was not told yet; when a signal ends us
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a rank gives back: how training went, or the message of an error not worth a retry."""
+
+    summary: TrainingSummary | None = None
+    error: str = ""
+    stopped: bool = False
+
+
+def run_rank(job: Job, rank: Rank, attempt: str = "") -> Outcome:
+    """Trains; what no retry can mend comes back as a value. `attempt`: the driver's mark.
+
+    A ValueError that only some ranks meet (a broken image) leaves the others waiting, so it is
+    written down and raised; Ray then starts the workers again, and they all read it here.
+    """
+    failure = job.run_folder / f"failed-{attempt}"
+    if attempt and failure.is_file():
+        return Outcome(error=failure.read_text())
+    try:
+        return Outcome(_tracked(job, rank))
+    except TrainingStopped as error:
+        return Outcome(error=str(error), stopped=True)
+    except ValueError as error:
+        if rank.world_size == 1 or not attempt:
+            return Outcome(error=str(error))
+        job.run_folder.mkdir(parents=True, exist_ok=True)
+        if rank.is_main or not failure.exists():
+            write_text_whole(failure, str(error))
+        if _all_failed(job.run_folder, rank, attempt):
+            return Outcome(error=str(error))
+        raise
+
+
+def _all_failed(folder: Path, rank: Rank, attempt: str) -> bool:
+    """Whether all ranks are here: then none waits for another in vain."""
+    (folder / f"failed-{attempt}-{rank.rank}").touch()
+    end = time.monotonic() + AGREE_S
+    while time.monotonic() < end:
+        if len(list(folder.glob(f"failed-{attempt}-*"))) == rank.world_size:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _tracked(job: Job, rank: Rank) -> TrainingSummary:
+    """The training with rank 0 telling MLflow; how it ended stands there, signals included."""
+    with ExitStack() as stack:
+        log = _enter(stack, job, rank)
+        status = "KILLED"
+        try:
+            summary = train_loop(job, rank, log or SilentListener())
+            status = "FINISHED"
+        except (TrainingStopped, ValueError):
+            status = "FAILED"
+            raise
+        finally:
+            started = time.perf_counter()
+            if log:
+                log.close(status, HASTE_S if status == "KILLED" else PATIENCE_S)
+        summary.seconds["tracking"] = round(time.perf_counter() - started, 3)
+        return replace(summary, run_id=log.run_id if log else None)
+
+
+def _enter(stack: ExitStack, job: Job, rank: Rank) -> Any:
+    """Rank 0's log, once the run folder is held; where rank 0 cannot, all ranks raise its error."""
+    log, problem = None, ""
+    if rank.is_main:
+        try:
+            stack.enter_context(run_lock(job.run_folder))
+            log = _open_log(job, rank)
+        except (ValueError, OSError) as error:
+            problem = str(error)
+    if problem := rank.from_main(problem):
+        raise ValueError(problem)
+    return log
+
+
+def _open_log(job: Job, rank: Rank) -> Any:
+    tags = {
+        "recipe": job.name,
+        "recipe_digest": job.recipe.digest(),
+        "data_hash": job.data_hash,
+        "dataset": job.recipe.dataset,
+        "world_size": str(rank.world_size),
+    }
+    params = job.recipe.as_dict()
+    return open_run(job.name, job.fingerprint, job.run_folder, params=params, tags=tags)
+
+
+def train_in_this_process(job: Job, cluster: Cluster) -> Outcome:
+    """One process, or one of torchrun's."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    device = torch.device("cpu")
+    if cluster.machine.gpu:
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+    if world > 1:
+        dist.init_process_group(cluster.machine.backend)
+    try:
+        return run_rank(job, Rank(int(os.environ.get("RANK", "0")), world, device), "")
+    finally:
+        if world > 1:
+            dist.destroy_process_group()

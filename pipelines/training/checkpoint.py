@@ -1,0 +1,145 @@
+"""Checkpoints of one training in its run folder: written whole or not at all, read back checked.
+
+`checkpoints/step_00000123.pt` counts only with its manifest `step_00000123.json` beside it, which
+is written last and holds size and sha256. Nothing in them needs unpickling (`weights_only`).
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import random
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from data.files.whole_file import write_text_whole
+from pipelines.host.folders import TensorState, file_digest, save_tensors
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a checkpoint file is: written beside it, after it.
+
+    `epoch` is the number of whole epochs done, `step` that of optimizer steps; `metric` is the
+    monitored one (higher is better), None where the epoch was not validated or is not over.
+    """
+
+    file: str
+    fingerprint: str
+    epoch: int
+    step: int
+    metric: float | None
+    size: int
+    sha256: str
+
+
+def folder_of(run_folder: Path) -> Path:
+    return run_folder / "checkpoints"
+
+
+def write_checkpoint(
+    run_folder: Path,
+    state: TensorState,
+    *,
+    fingerprint: str,
+    epoch: int,
+    step: int,
+    metric: float | None,
+    keep_best: int,
+) -> Manifest:
+    """Writes a checkpoint, then removes those that are neither among the best nor the last two."""
+    folder = folder_of(run_folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step_{step:08d}.pt"
+    path.with_suffix(".json").unlink(missing_ok=True)
+    save_tensors(path, state)
+    manifest = Manifest(
+        path.name, fingerprint, epoch, step, metric, path.stat().st_size, file_digest(path)
+    )
+    write_text_whole(path.with_suffix(".json"), json.dumps(asdict(manifest), indent=1))
+    _prune(folder, keep_best)
+    return manifest
+
+
+def manifests(run_folder: Path) -> list[Manifest]:
+    """Of all checkpoints in the run folder, oldest first; unreadable manifests are left out."""
+    found = []
+    for path in sorted(folder_of(run_folder).glob("step_*.json")):
+        try:
+            found.append(Manifest(**json.loads(path.read_text())))
+        except (ValueError, TypeError):
+            print(f"{path}: not a manifest; its checkpoint is not used", flush=True)
+    return sorted(found, key=lambda manifest: manifest.step)
+
+
+def best(found: list[Manifest], count: int) -> list[Manifest]:
+    """The `count` best of those with a metric, best first; of equals the earlier is better."""
+    rated = [manifest for manifest in found if manifest.metric is not None]
+    return sorted(rated, key=lambda m: (-(m.metric or 0.0), m.step))[:count]
+
+
+def _prune(folder: Path, keep_best: int) -> None:
+    found = manifests(folder.parent)
+    kept = {m.file for m in (*best(found, keep_best), *found[-2:])}
+    for manifest in found:
+        if manifest.file not in kept:
+            path = folder / manifest.file
+            path.with_suffix(".json").unlink()  # first: without it the checkpoint does not count
+            path.unlink(missing_ok=True)
+
+
+def latest(run_folder: Path, fingerprint: str) -> Path | None:
+    """The newest good checkpoint of this very recipe and data; what is passed over is said."""
+    for manifest in reversed(manifests(run_folder)):
+        path = folder_of(run_folder) / manifest.file
+        if reason := unusable(path, manifest, fingerprint):
+            print(f"{path}: {reason}; trying the one before", flush=True)
+            continue
+        return path
+    return None
+
+
+def unusable(path: Path, manifest: Manifest, fingerprint: str) -> str:
+    if manifest.fingerprint != fingerprint:
+        return "belongs to another recipe or data set"
+    if not path.is_file():
+        return "is missing"
+    if path.stat().st_size != manifest.size or file_digest(path) != manifest.sha256:
+        return "is damaged (its sha256 is not that of its manifest)"
+    return ""
+
+
+def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> TensorState:
+    """The state in a checkpoint file. Raises ValueError where it is none."""
+    try:
+        state: TensorState = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path}: not a readable checkpoint: {error}") from error
+    return state
+
+
+def random_state(device: torch.device) -> TensorState:
+    """The state of every random generator of this process, as tensors and plain numbers."""
+    name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    version, internal, python_gauss = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        "numpy": [str(name), torch.from_numpy(np.asarray(keys, np.int64)), int(position)],
+        "numpy_gauss": [int(has_gauss), float(gauss)],
+        "python": [version, list(internal), python_gauss],
+    }
+
+
+def set_random_state(state: TensorState, device: torch.device) -> None:
+    torch.set_rng_state(state["torch"].cpu())
+    if state["cuda"] is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"].cpu(), device)
+    name, keys, position = state["numpy"]
+    numpy_keys = keys.cpu().numpy().astype(np.uint32)
+    np.random.set_state((name, numpy_keys, position, *state["numpy_gauss"]))
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))

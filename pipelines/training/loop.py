@@ -1,0 +1,175 @@
+"""What each rank of a training runs, top to bottom: build, resume, loop, validate, keep, report.
+
+Knows neither Ray nor MLflow: rank, device and report are handed in, so that the same loop runs in
+one process, under torchrun and in a Ray Train worker.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from data import DATASETS
+from data.ground.sample import Batch
+from pipelines.evaluation.pictures import draw_fields
+from pipelines.host.progress import Clock, Pace, ProgressLine
+from pipelines.recipe.schema import Recipe
+from pipelines.training.job import Job, Listener, TrainingStopped, TrainingSummary
+from pipelines.training.optimizer import rate_factor, set_learning_rate
+from pipelines.training.parts import Feed, Parts, build_feed, build_parts
+from pipelines.training.pictures import draw_batch, draw_predictions
+from pipelines.training.rank import Rank
+from pipelines.training.resume import Position, resume, save_checkpoint, set_random, share_buffers
+from pipelines.training.step import train_step
+from pipelines.training.validation import Validation, build_validation, validate
+
+
+def train_loop(job: Job, rank: Rank, report: Listener) -> TrainingSummary:
+    """Trains the recipe to its end, from the last good checkpoint of the same fingerprint on.
+
+    Every rank calls it. Raises ValueError for what the recipe, the data or the machine does not
+    allow, TrainingStopped (on all ranks) when losses are not finite more often than allowed.
+    """
+    clock, training = Clock(), job.recipe.training
+    with clock("build"):
+        torch.set_num_threads(job.threads)
+        parts, feed = build_parts(job, rank), build_feed(job, rank)
+        judge = build_validation(job, rank)
+    with clock("resume"):
+        at = resume(job, rank, parts, report)
+    line = ProgressLine(job.name, training.epochs, feed.steps, training.global_batch)
+    while at.epoch < training.epochs:
+        with clock("steps"):
+            row = run_epoch(job, rank, parts, feed, at, report, line)
+        at.epoch, at.step = at.epoch + 1, 0
+        metrics: dict[str, float] = {}
+        if at.epoch % training.validate_every == 0 or at.epoch == training.epochs:
+            with clock("validation"):
+                metrics = judged(job, rank, parts, judge, at, report)
+        step = at.epoch * feed.steps
+        at.history.append({"epoch": at.epoch, "step": step, **row, **metrics})
+        with clock("checkpoint"):
+            save_checkpoint(job, rank, parts, feed, at, report)
+        report.epoch(at.epoch, step, {**row, **metrics})
+        if rank.is_main:
+            line.epoch_done(at.history[-1], job.recipe.evaluation.monitor)
+    seconds = {part: round(value, 3) for part, value in clock.seconds.items()}
+    return TrainingSummary(
+        at.history, at.epoch * feed.steps, rank.world_size, at.skipped, report.run_id, seconds
+    )
+
+
+def run_epoch(
+    job: Job,
+    rank: Rank,
+    parts: Parts,
+    feed: Feed,
+    at: Position,
+    report: Listener,
+    line: ProgressLine,
+) -> dict[str, float]:
+    """The steps of one epoch that are still to do; its row of the history."""
+    training = job.recipe.training
+    batches = _batches(job, rank, feed, at)
+    pace, rate = Pace(), 0.0
+    while at.step < feed.steps:
+        with pace.waiting():
+            micro = [next(batches) for _ in range(feed.accumulation)]
+        if rank.is_main and at.epoch == at.step == 0:
+            _picture_batch(job, micro[0], report)
+        rate = _learning_rate(job.recipe, feed, at)
+        set_learning_rate(parts.optimizer, rate)
+        sums, bad = train_step(job, rank, parts, micro)
+        at.step, pace.steps = at.step + 1, pace.steps + 1
+        if bad:
+            _count_non_finite(job, rank, feed, at, micro, sums)
+        else:
+            at.sums += sums
+        if rank.is_main:
+            line.show(at.epoch, at.step, pace, lambda: _means(parts, at.sums)["loss"])
+        if _is_due(training.checkpoint_every_steps, feed.steps, at):
+            save_checkpoint(job, rank, parts, feed, at, report)
+    means = _means(parts, rank.total(at.sums))
+    at.sums.zero_()
+    return {
+        **means,
+        "learning_rate": rate,
+        "samples_per_second": pace.steps_per_second * training.global_batch,
+        "data_wait_share": pace.wait_share,
+        "seconds": pace.seconds,
+    }
+
+
+def _batches(job: Job, rank: Rank, feed: Feed, at: Position) -> Iterator[Batch]:
+    """This rank's batches of the epoch that are still to do, random numbers set for them."""
+    feed.sampler.set_epoch(at.epoch)
+    feed.sampler.set_position(at.step)
+    set_random(job, rank, at)
+    return iter(feed.loader)
+
+
+def _learning_rate(recipe: Recipe, feed: Feed, at: Position) -> float:
+    step = at.epoch * feed.steps + at.step
+    factor = rate_factor(recipe.schedule, step, feed.steps, recipe.training.epochs)
+    return recipe.optimizer.learning_rate * factor
+
+
+def _is_due(every: int | None, steps: int, at: Position) -> bool:
+    """Whether a checkpoint inside the epoch is due; at its end one is written anyway."""
+    return bool(every) and at.step < steps and (at.epoch * steps + at.step) % (every or 1) == 0
+
+
+def _picture_batch(job: Job, batch: Batch, report: Listener) -> None:
+    path = job.run_folder / "pictures" / "samples.jpg"
+    draw_batch(path, batch, DATASETS[job.recipe.dataset].SKELETON)
+    report.picture(path, "samples")
+
+
+def _count_non_finite(
+    job: Job, rank: Rank, feed: Feed, at: Position, micro: list[Batch], sums: Tensor
+) -> None:
+    """Writes down whose loss was not finite; stops all ranks once there were too many."""
+    at.skipped += 1
+    mine = [int(feed.ids[row]) for batch in micro for row in batch.sample_id.tolist()]
+    ranks = rank.gather({"loss": str(float(sums[:-1].sum())), "sample_ids": mine})
+    place = {"epoch": at.epoch + 1, "step": at.step}
+    if rank.is_main:
+        with (job.run_folder / "non_finite.jsonl").open("a") as file:
+            file.write(json.dumps({**place, "ranks": ranks}) + "\n")
+    allowed = job.recipe.training.skip_non_finite
+    if at.skipped > allowed:
+        raise TrainingStopped(
+            f"{job.name}: epoch {at.epoch + 1}, step {at.step}: the loss is not finite; "
+            f"training.skip_non_finite allows {allowed} such steps. Their samples stand in "
+            f"{job.run_folder / 'non_finite.jsonl'}; the last good checkpoint is kept there too. "
+            "Lower the learning rate, clip gradients, or use bf16 instead of fp16"
+        )
+
+
+def _means(parts: Parts, sums: Tensor) -> dict[str, float]:
+    values = (sums[:-1] / sums[-1].clamp(min=1)).tolist()
+    named = {f"loss_{name}": value for name, value in zip(parts.losses, values, strict=True)}
+    return {"loss": sum(values), **named}
+
+
+def judged(
+    job: Job, rank: Rank, parts: Parts, judge: Validation, at: Position, report: Listener
+) -> dict[str, float]:
+    """The metrics of the epoch that just ended, the same on every rank."""
+    share_buffers(rank, parts)
+    metrics, found = validate(parts.best, judge, job, rank)
+    settings = job.recipe.evaluation
+    if settings.monitor not in metrics:
+        raise ValueError(f"{job.name}: evaluation.monitor: given {settings.monitor!r}, accepted: "
+                         f"{', '.join(metrics)}")  # fmt: skip
+    if rank.is_main:
+        path = job.run_folder / "pictures" / f"epoch_{at.epoch:04d}.jpg"
+        draw_predictions(path, found, judge, settings.keypoint_threshold)
+        report.picture(path, "predictions")
+        path = job.run_folder / "pictures" / f"fields_{at.epoch:04d}.jpg"
+        draw_fields(path, parts.best, parts.codec, judge.sample, rank.device)
+        report.picture(path, "fields")
+    return metrics

@@ -1,0 +1,102 @@
+"""What one rank of a training works with: network, optimizer, losses, batches; built from a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from data.feeds.loader import EpochSampler, build_loader
+from models.weights import load_trunk, read_state_dict
+from pipelines.prediction.feeds import samples_of
+from pipelines.recipe.build import build_architecture, build_codec, build_losses, unrefined
+from pipelines.training.batches import check_device, plan_batches
+from pipelines.training.job import Job
+from pipelines.training.optimizer import Average, build_optimizer
+from pipelines.training.rank import Rank
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What learns, and what it learns by."""
+
+    network: nn.Module
+    wrapped: nn.Module  # the network inside DistributedDataParallel, or the network itself
+    average: Average | None
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    codec: Any
+    losses: dict[str, list[tuple[Any, float]]]  # per field: loss and weight of each stage
+
+    @property
+    def best(self) -> nn.Module:
+        """The network that is validated: the average, where there is one."""
+        return self.average.network if self.average else self.network
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Training batches: `accumulation` of them per step and rank."""
+
+    sampler: EpochSampler
+    loader: Any
+    accumulation: int
+    ids: np.ndarray  # [N] of persons or images, by the rows that batches call `sample_id`
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of an epoch."""
+        return int(self.sampler.steps_per_epoch)
+
+
+def build_parts(job: Job, rank: Rank) -> Parts:
+    """Everything that learns, on the rank's device, the same on every rank."""
+    recipe, training = job.recipe, job.recipe.training
+    check_device(recipe, rank.device)
+    torch.manual_seed(recipe.seed)
+    network = build_architecture(recipe)
+    if job.weights:
+        loaded = load_trunk(
+            unrefined(recipe, network), read_state_dict(job.weights), str(job.weights)
+        )
+        print(loaded if rank.is_main else "", end="\n" if rank.is_main else "", flush=True)
+    if training.sync_batch_norm:
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    layout = torch.channels_last if training.channels_last else torch.contiguous_format
+    network = network.to(rank.device, memory_format=layout)  # type: ignore[call-overload]
+    average = Average(network, training.ema_decay) if training.ema_decay is not None else None
+    if training.compile:
+        network.compile()
+    wrapped = DistributedDataParallel(network) if rank.world_size > 1 else network
+    scaler = torch.amp.GradScaler(rank.device.type, enabled=training.precision == "fp16")
+    optimizer = build_optimizer(recipe.optimizer, network)
+    losses = build_losses(recipe, network.outputs)
+    return Parts(network, wrapped, average, optimizer, scaler, build_codec(recipe), losses)
+
+
+def build_feed(job: Job, rank: Rank) -> Feed:
+    """The recipe's global batch, cut to what a worker can take. Raises ValueError if it cannot."""
+    recipe, training = job.recipe, job.recipe.training
+    size, accumulation = plan_batches(
+        training.global_batch, rank.world_size, job.max_batch_per_worker
+    )
+    codec, split = build_codec(recipe), recipe.evaluation.train_split
+    samples = samples_of(recipe, codec, job.prepared, job.raw, split, augmented=True)
+    sampler = EpochSampler(
+        len(samples),
+        rank.rank,
+        rank.world_size,
+        seed=recipe.seed,
+        global_batch=training.global_batch,
+        shuffle=True,
+        small_split=training.small_split,
+        steps=training.steps_per_epoch,
+    )
+    loader = build_loader(
+        samples.dataset, sampler, size, job.loader_workers, collate=samples.collate
+    )
+    return Feed(sampler, loader, accumulation, samples.ids)

@@ -1,0 +1,136 @@
+"""Where a training goes on, and the checkpoints that it goes on from."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipelines.host.folders import TensorState
+from pipelines.training import checkpoint
+from pipelines.training.job import Job, Listener, TrainingStopped
+from pipelines.training.parts import Feed, Parts
+from pipelines.training.rank import Rank
+
+
+@dataclass
+class Position:
+    """How far the training is: `epoch` whole epochs and `step` steps of the next one are done."""
+
+    epoch: int = 0
+    step: int = 0
+    skipped: int = 0
+    sums: Tensor = field(default_factory=lambda: torch.zeros(0))  # per loss, then the steps counted
+    history: list[dict[str, float]] = field(default_factory=list)
+    random: TensorState | None = None  # to go on with inside an epoch
+
+
+def resume(job: Job, rank: Rank, parts: Parts, report: Listener) -> Position:
+    """Where to go on: the last good checkpoint of this fingerprint, or the beginning."""
+    at = Position(sums=torch.zeros(len(parts.losses) + 1, dtype=torch.float64, device=rank.device))
+    path = rank.from_main(
+        checkpoint.latest(job.run_folder, job.fingerprint) if rank.is_main else None
+    )
+    if path is None:
+        return at
+    state = checkpoint.read_checkpoint(path)
+    parts.network.load_state_dict(state["model"])
+    if parts.average:
+        parts.average.load_state_dict(state["average"])
+    parts.optimizer.load_state_dict(state["optimizer"])
+    parts.scaler.load_state_dict(state["scaler"])
+    at.epoch, at.step, at.skipped = state["epoch"], state["step"], state["skipped"]
+    at.history = state["history"]
+    if rank.is_main:
+        at.sums += state["sums"].to(rank.device)
+        print(
+            f"{job.name}: goes on from {path.name} (epoch {at.epoch}, step {at.step})", flush=True
+        )
+    if at.step and state["world_size"] == rank.world_size:
+        at.random = state["random"][rank.rank]
+    for row in at.history:  # what was kept but not told when the training was cut off
+        told = {name: value for name, value in row.items() if name not in ("epoch", "step")}
+        report.epoch(int(row["epoch"]), int(row["step"]), told)
+    return at
+
+
+def set_random(job: Job, rank: Rank, at: Position) -> None:
+    """Random numbers inside an epoch depend on seed, epoch and rank, or go on where they were."""
+    if at.random is not None:
+        checkpoint.set_random_state(at.random, rank.device)
+        at.random = None
+        return
+    seeds = np.random.SeedSequence([job.recipe.seed, at.epoch, rank.rank])
+    seed = int(seeds.generate_state(1)[0])
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+
+
+def share_buffers(rank: Rank, parts: Parts) -> None:
+    """Running statistics of all ranks become rank 0's, as DDP does before each forward pass."""
+    rank.share_buffers(parts.network)
+    if parts.average:
+        rank.share_buffers(parts.average.network)
+
+
+def save_checkpoint(
+    job: Job, rank: Rank, parts: Parts, feed: Feed, at: Position, report: Listener
+) -> None:
+    """A checkpoint of all ranks' state; weights that are not finite are never kept."""
+    share_buffers(rank, parts)
+    _refuse_not_finite(job, parts, at)
+    sums = rank.total(at.sums.clone())
+    random_states = rank.gather(checkpoint.random_state(rank.device))
+    if not rank.is_main:
+        return
+    state = _state(job, parts, at) | {
+        "run_id": report.run_id,
+        "world_size": rank.world_size,
+        "sums": sums.cpu(),
+        "random": random_states,
+    }
+    metrics = at.history[-1] if at.step == 0 else {}
+    manifest = checkpoint.write_checkpoint(
+        job.run_folder,
+        state,
+        fingerprint=job.fingerprint,
+        epoch=at.epoch,
+        step=at.epoch * feed.steps + at.step,
+        metric=metrics.get(job.recipe.evaluation.monitor),
+        keep_best=job.recipe.training.keep_best,
+    )
+    found = checkpoint.manifests(job.run_folder)
+    if manifest in checkpoint.best(found, job.recipe.training.keep_best):
+        path = checkpoint.folder_of(job.run_folder) / manifest.file
+        report.checkpoint(path, at.epoch, metrics, manifest.sha256)
+
+
+def _refuse_not_finite(job: Job, parts: Parts, at: Position) -> None:
+    if not all(bool(tensor.isfinite().all()) for tensor in parts.network.state_dict().values()):
+        raise TrainingStopped(
+            f"{job.name}: epoch {at.epoch + 1}, step {at.step}: weights are not finite although "
+            "the losses were; lower the learning rate or clip gradients (optimizer.clip_norm). "
+            f"The last good checkpoint is kept in {checkpoint.folder_of(job.run_folder)}"
+        )
+
+
+def _state(job: Job, parts: Parts, at: Position) -> TensorState:
+    """What a checkpoint holds, but for what the ranks know together."""
+    return {
+        "recipe": job.recipe.as_dict(),
+        "name": job.name,
+        "fingerprint": job.fingerprint,
+        "data_hash": job.data_hash,
+        "epoch": at.epoch,
+        "step": at.step,
+        "skipped": at.skipped,
+        "history": at.history,
+        "model": parts.network.state_dict(),
+        "average": parts.average.state_dict() if parts.average else None,
+        "optimizer": parts.optimizer.state_dict(),
+        "scaler": parts.scaler.state_dict(),
+    }

@@ -1,0 +1,103 @@
+"""One optimizer step: forward, losses, backward, agreement of all ranks, update."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from data.ground.sample import Batch, Fields, Targets, WholeBatch
+from pipelines.prediction.pixels import autocast, normalise
+from pipelines.training.job import Job
+from pipelines.training.parts import Parts
+from pipelines.training.rank import Rank
+
+
+def train_step(
+    job: Job, rank: Rank, parts: Parts, micro: Sequence[Batch | WholeBatch]
+) -> tuple[Tensor, bool]:
+    """One optimizer step: (losses and a 1, this rank's; whether any rank's loss is not finite).
+
+    Not finite: nothing is changed. All ranks hear of it through one number that is summed over
+    them while the last backward pass is on its way.
+    """
+    settings = job.recipe
+    sums = torch.zeros(len(parts.losses) + 1, dtype=torch.float64, device=rank.device)
+    bad = torch.zeros((), device=rank.device)
+    kept = _copies(parts) if settings.training.skip_non_finite else []
+    parts.network.train()
+    answer = None
+    for n, batch in enumerate(micro):
+        last = n == len(micro) - 1
+        with nullcontext() if last else _no_sync(parts):
+            values = losses_of(job, rank, parts, batch)
+            loss = values.sum() / len(micro)
+            sums[:-1] += values.detach().double() / len(micro)
+            bad += (~torch.isfinite(loss.detach())).float()
+            if last:
+                answer = Answer(rank.total(bad))
+            parts.scaler.scale(loss).backward()
+    sums[-1] = 1
+    assert answer is not None
+    if answer.read():
+        parts.optimizer.zero_grad(set_to_none=True)
+        for buffer, before in zip(parts.network.buffers(), kept, strict=False):
+            buffer.copy_(before)
+        return sums, True
+    if settings.optimizer.clip_norm is not None:
+        parts.scaler.unscale_(parts.optimizer)
+        torch.nn.utils.clip_grad_norm_(parts.network.parameters(), settings.optimizer.clip_norm)
+    parts.scaler.step(parts.optimizer)
+    parts.scaler.update()
+    parts.optimizer.zero_grad(set_to_none=True)
+    if parts.average:
+        parts.average.update(parts.network)
+    return sums, False
+
+
+def _no_sync(parts: Parts) -> AbstractContextManager[None]:
+    """Gradients are only summed up: the last micro-batch brings those of all ranks together."""
+    wrapped = parts.wrapped
+    return wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) else nullcontext()
+
+
+def _copies(parts: Parts) -> list[Tensor]:
+    """Of the running statistics, which a bad forward pass spoils."""
+    buffers: list[Tensor] = list(parts.network.buffers())
+    return [buffer.clone() for buffer in buffers]
+
+
+def losses_of(job: Job, rank: Rank, parts: Parts, batch: Batch | WholeBatch) -> Tensor:
+    """Each field's weighted loss over all stages; targets are written on the device."""
+    batch = batch.on(rank.device)
+    targets: list[Targets] = parts.codec.encode(batch, parts.network.outputs, job.input_size)
+    images = normalise(batch.images, job.recipe.pixels)
+    layout = torch.channels_last if job.recipe.training.channels_last else torch.contiguous_format
+    with autocast(rank.device, job.recipe.training.precision):
+        stages: list[Fields] = parts.wrapped(images.contiguous(memory_format=layout))
+    found = []
+    for name, of_stages in parts.losses.items():
+        pairs = [(s[name], t[name]) for s, t in zip(stages, targets, strict=True) if name in t]
+        terms = [
+            w * loss(p.float(), *t) for (p, t), (loss, w) in zip(pairs, of_stages, strict=True)
+        ]
+        found.append(torch.stack(terms).sum())
+    return torch.stack(found)
+
+
+class Answer:
+    """A number on its way from the device: reading it waits for it alone, not for all work."""
+
+    def __init__(self, number: Tensor) -> None:
+        self._number = number.detach().to("cpu", non_blocking=True)
+        self._there = torch.cuda.Event() if number.is_cuda else None
+        if self._there:
+            self._there.record()
+
+    def read(self) -> float:
+        if self._there:
+            self._there.synchronize()
+        return float(self._number)

@@ -1,0 +1,79 @@
+"""Images read down to a row: the same pixels as the whole image, whatever the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from data.files.images import RowReader, read_image
+
+SAMPLING = {
+    "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    "4:2:2": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
+    "4:2:0": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+}
+OPTIONS = {
+    **{name: [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, value] for name, value in SAMPLING.items()},
+    "restart markers": [cv2.IMWRITE_JPEG_RST_INTERVAL, 3],
+    "progressive": [cv2.IMWRITE_JPEG_PROGRESSIVE, 1],
+    "optimised": [cv2.IMWRITE_JPEG_OPTIMIZE, 1],
+}
+
+
+def picture(height: int = 101, width: int = 83) -> np.ndarray:
+    noise = np.random.default_rng(0).integers(0, 255, (height // 4 + 1, width // 4 + 1, 3))
+    return cv2.resize(noise.astype(np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("rows", [1, 16, 50, 97, 101, 500])
+def test_rows_above_are_exact(tmp_path: Path, options: list[int], rows: int) -> None:
+    path = tmp_path / "a.jpg"
+    cv2.imwrite(str(path), picture(), options)
+    whole, some = read_image(path), RowReader()(path, rows)
+    assert some.shape[0] in (min(rows, 101), 101)
+    exact = len(some) if len(some) == 101 else max(len(some) - 2, 0)  # colour looks a row ahead
+    np.testing.assert_array_equal(some[:exact, :, :3], whole[:exact])
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "gray.jpg"])
+def test_other_files_are_read_too(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    image = picture()[..., 0] if "gray" in name else picture()
+    cv2.imwrite(str(path), image)
+    some, whole = RowReader()(path, 40), read_image(path)
+    np.testing.assert_array_equal(some[:38, :, :3], whole[:38])
+
+
+def test_the_buffer_is_used_again_and_grows_not_with_large_images(tmp_path: Path) -> None:
+    reader = RowReader()
+    for size in ((64, 64), (2100, 2100)):
+        cv2.imwrite(str(tmp_path / "a.jpg"), picture(*size))
+        np.testing.assert_array_equal(
+            reader(tmp_path / "a.jpg", 9999)[..., :3], read_image(tmp_path / "a.jpg")
+        )
+
+
+def test_orientation_is_ignored_as_coco_labels_do(tmp_path: Path) -> None:
+    path = tmp_path / "turned.jpg"
+    cv2.imwrite(str(path), picture())
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    content = path.read_bytes()
+    path.write_bytes(content[:2] + segment + content[2:])
+    assert cv2.imread(str(path)).shape[:2] == (83, 101)  # OpenCV would turn it
+    assert read_image(path).shape[:2] == (101, 83)
+    assert RowReader()(path, 999).shape[:2] == (101, 83)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no image", b"\xff\xd8\xff\xc0", b"\xff\xd8\xff"])
+def test_what_is_no_image_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "broken.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    for read in (read_image, lambda p: RowReader()(p, 10)):
+        with pytest.raises(ValueError, match=r"broken\.jpg"):
+            read(path)

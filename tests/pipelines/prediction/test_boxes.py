@@ -1,0 +1,106 @@
+"""Boxes of a detector's file and of COCO's image lists: what is read, what is refused and how."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.ground.sample import Pose
+from pipelines.prediction.boxes import read_detections
+from pipelines.prediction.coco_results import official_name, read_image_info, results_rows
+
+GOOD = {"image_id": 5, "category_id": 1, "bbox": [1.0, 2.0, 30.0, 40.0], "score": 0.9}
+
+
+def write(path: Path, content: object) -> Path:
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_people_are_read_others_are_not(tmp_path: Path) -> None:
+    rows = [GOOD, {**GOOD, "category_id": 18}, {**GOOD, "bbox": [1, 2, 0, 4]}, {**GOOD, "score": 0}]
+    boxes = read_detections(write(tmp_path / "boxes.json", rows), {5, 6})
+    assert boxes.image_id.tolist() == [5, 5] and boxes.score.tolist() == [0.9, 0.0]
+    assert boxes.box_image.tolist() == [GOOD["bbox"]] * 2
+    assert boxes.empty == 1
+    assert len(boxes.of_images([6])) == 0 and len(boxes.of_images([5])) == 2
+
+
+def test_a_file_without_rows_is_no_error(tmp_path: Path) -> None:
+    boxes = read_detections(write(tmp_path / "boxes.json", []), {5})
+    assert boxes.box_image.shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({**GOOD, "image_id": 77}, "another data set or split"),
+        ({**GOOD, "image_id": [5]}, "another data set or split"),
+        ({**GOOD, "bbox": [1, 2, 3]}, "4 finite numbers"),
+        ({**GOOD, "bbox": [1, 2, 3, float("nan")]}, "4 finite numbers"),
+        ({**GOOD, "bbox": [1, 2, 3, "4"]}, "4 finite numbers"),
+        ({**GOOD, "score": None}, "score: given None"),
+        ({k: v for k, v in GOOD.items() if k != "score"}, "results format"),
+        ("five", "results format"),
+    ],
+)
+def test_a_malformed_row_is_named(tmp_path: Path, row: object, said: str) -> None:
+    path = write(tmp_path / "boxes.json", [GOOD, row])
+    with pytest.raises(ValueError, match=rf"boxes\.json: row 1: .*{said}"):
+        read_detections(path, {5})
+
+
+@pytest.mark.parametrize("text", ['[{"image_id": 5, "cat', "", "\xff"])
+def test_a_file_cut_short_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "boxes.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"boxes\.json: not readable as json"):
+        read_detections(path, {5})
+    with pytest.raises(ValueError, match="no such file"):
+        read_detections(tmp_path / "none.json", {5})
+    with pytest.raises(ValueError, match="accepted: a list"):
+        read_detections(write(path, {"a": 1}), {5})
+
+
+def test_image_info_gives_files_inside_the_folder(tmp_path: Path) -> None:
+    info = {"images": [{"id": 3, "file_name": "../../000000000003.jpg"}]}
+    files = read_image_info(write(tmp_path / "info.json", info), tmp_path / "test2017")
+    assert files == {3: tmp_path / "test2017" / "000000000003.jpg"}
+    with pytest.raises(ValueError, match=r"images\[0\]"):
+        read_image_info(write(tmp_path / "info.json", {"images": [{"id": 3}]}), tmp_path)
+    with pytest.raises(ValueError, match="no list `images`"):
+        read_image_info(write(tmp_path / "info.json", []), tmp_path)
+
+
+def test_results_rows_are_keypoints_not_boxes() -> None:
+    pose = Pose(
+        np.array([[1.5, 2.5], [3.0, 4.0]]),
+        np.array([2, 2]),
+        score=0.75,
+        keypoint_scores=np.array([0.5, 1.0]),
+    )
+    (row,) = results_rows({9: [pose]})
+    assert row == {
+        "image_id": 9,
+        "category_id": 1,
+        "keypoints": [1.5, 2.5, 0.5, 3.0, 4.0, 1.0],
+        "score": 0.75,
+    }
+    assert official_name("limber") == "person_keypoints_test-dev2017_limber_results.json"
+
+
+@pytest.mark.skipif("LIMBER_REAL_DATA" not in os.environ, reason="needs $LIMBER_REAL_DATA")
+def test_the_real_detections_of_coco() -> None:
+    root = Path(os.environ["LIMBER_REAL_DATA"]) / "coco_mini"
+    truth = json.loads((root / "annotations/person_keypoints_val2017.json").read_text())
+    known = {image["id"] for image in truth["images"]}
+    path = root / "person_detection_results/COCO_val2017_detections_AP_H_56_person.json"
+    boxes = read_detections(path, known)
+    assert len(boxes) == 250 and len(set(boxes.image_id.tolist())) == 8
+    train = json.loads((root / "annotations/person_keypoints_train2017.json").read_text())
+    with pytest.raises(ValueError, match="another data set or split"):
+        read_detections(path, {image["id"] for image in train["images"]})

@@ -1,0 +1,88 @@
+"""Two evaluations compared: by recipe or run id, protocol by protocol, never on other data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipelines import compare
+from pipelines.host import places
+from pipelines.registry import versions as registry
+from pipelines.report import difference
+from tests.worlds.results import write_results
+
+RUN = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
+    monkeypatch.setattr(difference, "RESAMPLES", 100)
+    write_results("good", quality=0.9, protocols=("gt", "det"))
+    write_results("bad", quality=0.5, protocols=("gt",))
+    return tmp_path
+
+
+def cells(text: str, metric: str) -> list[str]:
+    line = next(line for line in text.splitlines() if line.startswith(f"| {metric} "))
+    return [cell.strip() for cell in line.strip("| ").split(" | ")]
+
+
+def test_the_gain_stands_with_its_interval_under_the_shared_protocol(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare.main(["good", "bad"]) == 0
+    text = (home / "reports" / "compare_good_bad.md").read_text()
+    assert text in capsys.readouterr().out
+    row = cells(text, "AP@gt")
+    assert row[1:4] == ["90.00", "50.00", "+40.00"]
+    low, high = (float(value) for value in row[4].split(" to "))
+    assert 20 < low < high < 60, row
+    assert "AP@det" not in text, "only one of them has it"
+
+
+def test_a_recipe_gains_nothing_on_itself(home: Path) -> None:
+    compare.main(["good", "good"])
+    row = cells((home / "reports" / "compare_good_good.md").read_text(), "AP@gt")
+    assert row[3:] == ["+0.00", "+0.00 to +0.00 (may be chance)"]
+
+
+def test_a_run_is_found_by_its_id(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    note = places.evaluated("good") / "evaluation.json"
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"run_id": RUN}))
+    assert compare.main([RUN, "bad"]) == 0
+    assert cells((home / "reports" / "compare_01234567_bad.md").read_text(), "AP@gt")[1] == "90.00"
+    other = RUN[::-1]
+    monkeypatch.setattr(difference, "registered", lambda run_id, part: places.evaluated("good"))
+    assert compare.main([other, "bad"]) == 0, "else by what was registered of it"
+
+
+def test_a_run_that_nobody_knows_is_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Empty:
+        uri = "sqlite:///none"
+
+        def of_run(self, run_id: str) -> None:
+            return None
+
+    monkeypatch.setattr(registry, "Registry", Empty)
+    assert compare.main([RUN, "bad"]) == 2
+    assert f"run {RUN}: no evaluation of it in results/" in capsys.readouterr().err
+
+
+def test_other_data_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_results("elsewhere", data_hash="e" * 64)
+    assert compare.main(["good", "elsewhere"]) == 2
+    said = capsys.readouterr().err
+    assert "good was evaluated on data dddddddddddd, elsewhere on eeeeeeeeeeee" in said
+    assert not places.reports().exists()
+
+
+def test_wrong_names_are_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert compare.main(["good", "godo"]) == 2
+    assert "godo: neither an evaluated recipe nor a run id" in capsys.readouterr().err
+    assert compare.main(["good"]) == 2
+    assert "accepted: none, or two recipes" in capsys.readouterr().err

@@ -1,0 +1,277 @@
+"""The model in the registry answers where nothing of ours is installed, and over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from data.ground.sample import Batch
+from data.views.geometry import box_to_view, crop, invert, view_matrix
+from pipelines import promote
+from pipelines.host import places
+from pipelines.prediction.predictor import predict
+from pipelines.registry.gate import read_candidate, register
+from pipelines.registry.rules import RULES, read_rules
+from pipelines.registry.versions import CHAMPION, Registry
+from tests.worlds.results import write_results
+
+SLOT = "pose-coco"
+SIZE = (64, 64)
+BOXES = [[10.0, 20.0, 60.0, 90.0], [50.5, 5.0, 40.0, 100.0]]
+CODECS: dict[str, dict[str, Any]] = {
+    "one": {"decoding": "argmax"},
+    "two": {"decoding": "dark", "unbiased": True},
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home whose registry holds two versions of one slot that decode differently."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIMBER_HOME", str(folder))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        registry, rule = Registry(), read_rules(RULES)[SLOT]
+        for number, (name, codec) in enumerate(CODECS.items(), start=1):
+            write_results(name, seed=number, **codec)
+            register(registry, SLOT, read_candidate(name), rule)
+        registry.point(SLOT, CHAMPION, "1")
+        yield folder
+
+
+def picture() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return cv2.resize(rng.integers(0, 256, (8, 10, 3), dtype=np.uint8), (100, 120))
+
+
+def expected(name: str, image: np.ndarray, boxes: list[list[float]]) -> np.ndarray:
+    """Keypoints and scores [N, K, 3] by the code that evaluates."""
+    trained = promote.load_trained(places.trained(name) / "best.pt", name, None)
+    matrices = [
+        view_matrix(box_to_view(box, SIZE, trained.codec.aligned), SIZE, trained.codec.aligned)
+        for box in boxes
+    ]
+    crops = np.stack([crop(image, matrix, SIZE) for matrix in matrices])
+    count = len(boxes)
+    batch = Batch(
+        torch.from_numpy(crops),
+        torch.zeros(count, 17, 2),
+        torch.zeros(count, 17, dtype=torch.long),
+        torch.arange(count),
+        torch.from_numpy(np.stack([invert(matrix) for matrix in matrices])),
+    )
+    found = predict(
+        trained.network.cpu(), trained.codec, trained.skeleton, [batch], "cpu", flip_test=True
+    )
+    return np.concatenate([found.keypoints_image, found.scores[..., None]], axis=2)
+
+
+def keypoints(answer: dict[str, Any]) -> np.ndarray:
+    return np.array([pose["keypoints"] for pose in answer["poses"]])
+
+
+ELSEWHERE = """
+import importlib.util, json, sys
+assert all(importlib.util.find_spec(name) is None for name in ("pipelines", "models", "data"))
+import cv2, mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+image = cv2.cvtColor(cv2.imread("picture.png"), cv2.COLOR_BGR2RGB)
+boxes = json.loads(sys.argv[2])
+loaded = [mlflow.pyfunc.load_model(f"models:/pose-coco/{number}") for number in (1, 2)]
+champion = mlflow.pyfunc.load_model("models:/pose-coco@champion")
+rows = [{"image": image, "boxes": boxes}, {"image": open("picture.png", "rb").read()}]
+print(json.dumps([model.predict(rows) for model in (*loaded, champion)]))
+"""
+
+
+def test_two_versions_in_one_process_elsewhere_keep_their_own_code(
+    home: Path, tmp_path: Path
+) -> None:
+    image = picture()
+    cv2.imwrite(str(tmp_path / "picture.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    command = [sys.executable, "-c", ELSEWHERE, f"sqlite:///{home}/mlflow.db", json.dumps(BOXES)]
+    done = subprocess.run(command, cwd=tmp_path, env=elsewhere(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    one, two, champion = json.loads(done.stdout.splitlines()[-1])
+    for name, answers in (("one", one), ("two", two)):
+        boxed, whole = answers
+        # DARK's Newton step has no bound: where an untrained map is flat it leads far away
+        close = {"atol": 0.02, "rtol": 1e-2}
+        np.testing.assert_allclose(keypoints(boxed), expected(name, image, BOXES), **close)
+        assert [pose["box"] for pose in boxed["poses"]] == BOXES and not boxed["whole_image"]
+        everything = [[0.0, 0.0, 100.0, 120.0]]
+        np.testing.assert_allclose(keypoints(whole), expected(name, image, everything), **close)
+        assert whole["whole_image"] and whole["poses"][0]["box"] == everything[0]
+    assert champion == one
+    assert not np.allclose(keypoints(one[0]), keypoints(two[0]), atol=0.5)
+
+
+def elsewhere() -> dict[str, str]:
+    """An environment in which nothing leads to this repository."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "LIMBER", "MLFLOW"))}
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "OMP_NUM_THREADS": "1"}
+    safe = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # serving calls uvicorn
+    return kept | quiet | safe | path
+
+
+def test_a_version_carries_graph_weights_card_and_no_pickle(home: Path, tmp_path: Path) -> None:
+    registry = Registry()
+    version = registry.version(SLOT, "2")
+    files = registry.files(version, "", tmp_path)
+    stored = registry.client.get_logged_model(version.tags["limber.model_id"])
+    assert stored.artifact_location.startswith((home / "mlartifacts").as_uri())
+    assert stored.source_run_id == version.run_id
+    names = {path.name for path in files.rglob("*") if path.is_file()}
+    assert {"graph.pt2", "model.safetensors", "card.json", "transforms.py", "metrics.json",
+            "matches_gt.npz", "registered_model.py", "requirements.txt"} <= names  # fmt: skip
+    assert not [name for name in names if name.endswith((".pkl", ".pickle", ".pth"))]
+    assert not (files / "code").exists(), "no code_paths"
+    card = json.loads((files / "artifacts" / "card.json").read_text())
+    assert card["input_size"] == [64, 64] and card["aligned"] is True
+    assert card["skeleton"]["keypoints"][0] == "nose" and card["metrics"]["AP@gt"] == 0.8
+    lineage = {"recipe", "recipe_digest", "data_hash", "run_id", "checkpoint_sha256", "git_commit"}
+    assert lineage <= set(card["lineage"])
+    assert {f"limber.{key}" for key in lineage - {"git_commit"}} <= set(version.tags)
+    needs = (files / "requirements.txt").read_text()
+    assert f"torch=={torch.__version__.partition('+')[0]}" in needs and "+" not in needs
+
+
+@pytest.fixture(scope="module")
+def model(home: Path) -> Any:
+    """Version 1 as a plain object."""
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{home}/mlflow.db")
+    return mlflow.pyfunc.load_model(f"models:/{SLOT}/1").unwrap_python_model()
+
+
+def test_every_form_of_an_image_gives_the_same_answer(model: Any) -> None:
+    import pandas as pd
+
+    image = picture()
+    encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+    text = base64.b64encode(encoded).decode()
+    ask = SimpleNamespace(predict=lambda given: model.predict(None, given))
+    true = ask.predict([{"image": image}])
+    json.dumps(true)
+    forms = [image, image.tolist(), encoded, text, f"data:image/png;base64,{text}"]
+    for form in forms:
+        assert ask.predict([{"image": form}]) == true
+        assert ask.predict([{"image": np.array(form)}]) == true  # as MLflow's server hands on
+        assert ask.predict({"image": form}) == true
+        assert ask.predict(pd.DataFrame({"image": [form]})) == true
+        assert ask.predict({"image": [form, form]}) == true * 2
+    assert ask.predict({"image": np.stack([image, image])}) == true * 2
+    table = pd.DataFrame({"image": [text, text], "boxes": [BOXES, None]})
+    first, second = ask.predict(table)
+    assert len(first["poses"]) == 2 and second == true[0]
+    assert ask.predict({"image": [text], "boxes": [BOXES]}) == [first]
+    assert ask.predict({"image": image, "boxes": []}) == [{"poses": [], "whole_image": False}]
+    many = ask.predict({"image": image, "boxes": BOXES * 20})[0]["poses"]
+    assert len(many) == 40
+    np.testing.assert_allclose(many[-1]["keypoints"], first["poses"][1]["keypoints"], atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([{"image": "photos/me.jpg"}], "not base64; accepted:.*a path or an address is never"),
+        ([{"image": "https://host/me.jpg"}], "never opened"),
+        ([{"image": base64.b64encode(b"no image").decode()}], "8 bytes that are no image"),
+        ([{"image": b""}], "0 bytes that are no image"),
+        ([{"image": np.zeros((5, 5))}], r"shape \[5, 5\]"),
+        ([{"image": np.zeros((0, 5, 3), np.uint8)}], "accepted: an array"),
+        ([{"image": np.full((5, 5, 3), 0.5)}], "whole numbers 0 to 255"),
+        ([{"image": [[[1, 2, 3]], [[1, 2, 3], [4, 5, 6]]]}], "unequal length"),
+        ([{"image": None}], "accepted: an array"),
+        ([{"boxes": BOXES}], "no `image`"),
+        ([{"image": picture(), "box": BOXES}], "unknown box; accepted: image, boxes"),
+        ([{"image": picture(), "boxes": [[0, 0, float("nan"), 5]]}], r"boxes\[0\].*finite"),
+        ([{"image": picture(), "boxes": [[0, 0, 0, 5]]}], "width and height above 0"),
+        ([{"image": picture(), "boxes": [1, 2, 3, 4]}], "boxes: given"),
+        ([{"image": picture(), "boxes": [[1, 2, 3]]}], "boxes of shape"),
+        ({"image": [picture(), picture()], "boxes": [BOXES]}, "1 lists for 2 images"),
+        ([], "accepted: a DataFrame or a list"),
+        (7, "accepted: a DataFrame or a list"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_named(model: Any, given: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        model.predict(None, given)
+
+
+def test_it_serves_over_http(home: Path, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = elsewhere() | {"MLFLOW_TRACKING_URI": f"sqlite:///{home}/mlflow.db"}
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
+    command += ["--model-uri", f"models:/{SLOT}@champion", "--port", str(port)]
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        await_answer(f"http://127.0.0.1:{port}/ping", server, tmp_path / "log")
+        ask_over_http(f"http://127.0.0.1:{port}/invocations")
+    finally:
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(20)
+
+
+def await_answer(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 180
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urllib.request.urlopen(address, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.3)
+    raise AssertionError(log.read_text())
+
+
+def ask_over_http(address: str) -> None:
+    image = picture()
+    jpeg = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+    text = base64.b64encode(jpeg.tobytes()).decode()
+    seen = cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB)
+    row = {"image": text, "boxes": BOXES}
+    true = expected("one", seen, BOXES)
+    for body in ({"dataframe_records": [row]}, {"inputs": [row]}, {"instances": [row]}):
+        answer = post(address, body)["predictions"]
+        np.testing.assert_allclose(keypoints(answer[0]), true, atol=0.02)
+        assert answer[0]["whole_image"] is False
+    answer = post(address, {"dataframe_records": [{"image": image.tolist()}]})["predictions"]
+    assert answer[0]["whole_image"] is True
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        post(address, {"dataframe_records": [{"image": "/etc/hostname"}]})
+    assert refused.value.code == 400
+    assert "a path or an address is never opened" in refused.value.read().decode()
+
+
+def post(address: str, body: dict[str, Any]) -> Any:
+    request = urllib.request.Request(
+        address, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.loads(answer.read())

@@ -1,0 +1,257 @@
+"""The loop: resume to the bit, two ranks as one process, losses that are not finite, refusals."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pipelines.host.folders import file_digest
+from pipelines.training import checkpoint, step
+from pipelines.training.job import Job, SilentListener, TrainingStopped
+from pipelines.training.loop import train_loop
+from pipelines.training.rank import Rank
+from tests.worlds import drawn, two_ranks
+
+Data = tuple[Path, Path]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    return drawn.draw(tmp_path_factory.mktemp("home"))
+
+
+class Told(SilentListener):
+    """A report that remembers."""
+
+    run_id = "run-1"
+
+    def __init__(self) -> None:
+        self.epochs: list[tuple[int, int, dict[str, float]]] = []
+        self.pictures: list[tuple[str, str]] = []
+        self.checkpoints: list[tuple[str, int, str]] = []
+
+    def epoch(self, epoch: int, step: int, metrics: dict[str, float]) -> None:
+        self.epochs.append((epoch, step, metrics))
+
+    def picture(self, path: Path, folder: str) -> None:
+        assert path.is_file()
+        self.pictures.append((path.name, folder))
+
+    def checkpoint(self, path: Path, epoch: int, metrics: dict[str, float], sha256: str) -> None:
+        assert file_digest(path) == sha256
+        self.checkpoints.append((path.name, epoch, sha256))
+
+
+def last_state(job: Job) -> dict[str, Any]:
+    path = checkpoint.latest(job.run_folder, job.fingerprint)
+    assert path is not None
+    return checkpoint.read_checkpoint(path)
+
+
+def assert_same(one: Any, two: Any, where: str = "") -> None:
+    """Equal to the last bit, tensors included."""
+    assert type(one) is type(two), where
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, two), where
+    elif isinstance(one, dict):
+        assert one.keys() == two.keys(), where
+        for key in one:
+            assert_same(one[key], two[key], f"{where}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(two), where
+        for n, (a, b) in enumerate(zip(one, two, strict=True)):
+            assert_same(a, b, f"{where}[{n}]")
+    else:
+        assert one == two, where
+
+
+def test_a_killed_training_goes_on_to_the_same_bits(tmp_path: Path, data: Data) -> None:
+    """Two ranks, shuffled, augmented, EMA, accumulation 2, two loader workers each; SIGKILL."""
+    recipe = drawn.small_recipe(checkpoint_every_steps=2)
+    machine = {"max_batch_per_worker": 2, "loader_workers": 2}
+    undisturbed = drawn.small_job(tmp_path / "undisturbed", data, recipe, **machine)
+    disturbed = drawn.small_job(tmp_path / "disturbed", data, recipe, **machine)
+    ends = random.randrange(3, 10)
+    print(f"killed after step {ends}")
+
+    ranks = two_ranks.start(disturbed, "train", tmp_path / "first")
+    assert ranks[0].stdout is not None
+    seen = 0
+    for line in ranks[0].stdout:
+        seen += line.startswith("step")
+        if seen == ends:
+            break
+    two_ranks.kill(ranks)
+    assert seen == ends
+    before = last_state(disturbed)
+    assert before["epoch"] < 2
+
+    whole = two_ranks.start(undisturbed, "train", tmp_path / "whole")
+    two_ranks.finish(whole)
+    resumed = two_ranks.finish(two_ranks.start(disturbed, "train", tmp_path / "second"))
+    assert re.search(r"goes on from step_0*[1-9]", resumed[0])
+
+    expected, found = last_state(undisturbed), last_state(disturbed)
+    for part in ("epoch", "step", "model", "average", "optimizer", "random", "skipped"):
+        assert_same(found[part], expected[part], part)
+    assert [row["loss"] for row in found["history"]] == pytest.approx(
+        [row["loss"] for row in expected["history"]], rel=1e-12
+    )
+    assert [row["AP@gt"] for row in found["history"]] == [
+        row["AP@gt"] for row in expected["history"]
+    ]
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory, data: Data) -> tuple[Job, list[str]]:
+    """A job, and what two ranks said of it: against one process, then with a loss that breaks."""
+    folder = tmp_path_factory.mktemp("pair")
+    recipe = drawn.small_recipe(ema_decay=None, checkpoint_every_steps=2)
+    settings = dataclasses.replace(recipe.optimizer, name="sgd", learning_rate=1.0, momentum=0.0)
+    recipe = dataclasses.replace(recipe, optimizer=settings)
+    job = drawn.small_job(folder / "run", data, recipe)
+    return job, two_ranks.finish(two_ranks.start(job, "compare,not_finite", folder / "meeting"))
+
+
+def test_two_ranks_are_one_process_with_twice_the_batch(pair: tuple[Job, list[str]]) -> None:
+    """Gradients to 1e-6 with BatchNorm in eval; validation to the last digit."""
+    for text in pair[1]:
+        differ, moved = re.search(r"differ by (\S+) of (\S+)", text).groups()  # type: ignore
+        assert float(differ) < 1e-6
+        assert float(moved) > 1e-4
+        assert int(re.search(r"validated (\d+)", text)[1]) > 10  # type: ignore[index]
+
+
+def test_one_ranks_bad_loss_stops_all_ranks(pair: tuple[Job, list[str]]) -> None:
+    job, said = pair
+    assert all("stopped: small: epoch 1, step 4: the loss is not finite" in s for s in said)
+    (row,) = (job.run_folder / "non_finite.jsonl").read_text().splitlines()
+    first, second = json.loads(row)["ranks"]
+    assert math.isfinite(float(first["loss"]))
+    assert not math.isfinite(float(second["loss"]))
+    assert len(first["sample_ids"]) == len(second["sample_ids"]) == 4
+    assert last_state(job)["step"] == 2
+
+
+def break_losses(monkeypatch: pytest.MonkeyPatch, broken: Callable[[int], bool]) -> None:
+    """Losses of the calls (from 1) that `broken` says are not finite."""
+    losses_of, calls = step.losses_of, []
+
+    def losses(*given: Any) -> torch.Tensor:
+        calls.append(1)
+        return losses_of(*given) * (math.nan if broken(len(calls)) else 1.0)
+
+    monkeypatch.setattr(step, "losses_of", losses)
+
+
+def test_a_bad_step_is_skipped_and_changes_nothing(
+    tmp_path: Path, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_losses(monkeypatch, lambda call: call == 5)
+    recipe = drawn.small_recipe(
+        epochs=1, skip_non_finite=1, checkpoint_every_steps=4, steps_per_epoch=5
+    )
+    job = drawn.small_job(tmp_path, data, recipe)
+    summary = train_loop(job, Rank(), SilentListener())
+    assert summary.skipped == 1
+    before, after = [
+        checkpoint.read_checkpoint(checkpoint.folder_of(tmp_path) / f"step_{n:08d}.pt")
+        for n in (4, 5)
+    ]
+    for part in ("model", "average"):
+        assert_same(before[part], after[part], part)
+    assert len((tmp_path / "non_finite.jsonl").read_text().splitlines()) == 1
+
+
+def test_more_bad_steps_than_allowed_stop_and_keep_the_last_good(
+    tmp_path: Path, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_losses(monkeypatch, lambda call: call in (2, 7))
+    job = drawn.small_job(tmp_path, data, drawn.small_recipe(skip_non_finite=1, steps_per_epoch=5))
+    with pytest.raises(TrainingStopped, match=r"epoch 2, step 2.*skip_non_finite allows 1"):
+        train_loop(job, Rank(), SilentListener())
+    state = last_state(job)
+    assert (state["epoch"], state["skipped"]) == (1, 1)
+
+
+def test_weights_that_are_not_finite_are_never_kept(
+    tmp_path: Path, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = drawn.small_recipe(epochs=1, ema_decay=None)
+    wild = dataclasses.replace(recipe.optimizer, name="sgd", learning_rate=1e38)
+    job = drawn.small_job(tmp_path, data, dataclasses.replace(recipe, optimizer=wild))
+    with pytest.raises(TrainingStopped, match="not finite"):
+        train_loop(job, Rank(), SilentListener())
+    assert checkpoint.latest(tmp_path, job.fingerprint) is None
+
+
+def test_a_training_tells_what_it_does(tmp_path: Path, data: Data) -> None:
+    job, told = drawn.small_job(tmp_path, data, drawn.small_recipe()), Told()
+    summary = train_loop(job, Rank(), told)
+    assert [epoch for epoch, _, _ in told.epochs] == [1, 2]
+    assert {
+        "loss", "loss_heatmaps", "learning_rate", "samples_per_second", "data_wait_share",
+        "AP@gt", "AR@gt", "seconds",
+    } <= set(told.epochs[0][2])  # fmt: skip
+    assert ("samples.jpg", "samples") in told.pictures
+    assert [folder for _, folder in told.pictures].count("predictions") == 2
+    assert [epoch for _, epoch, _ in told.checkpoints] == [1, 2]
+    assert summary.steps == told.epochs[-1][1]
+    assert last_state(job)["run_id"] == "run-1"
+    assert last_state(job)["recipe"] == job.recipe.as_dict()
+
+
+def test_a_finished_training_has_nothing_left_to_do(tmp_path: Path, data: Data) -> None:
+    job = drawn.small_job(tmp_path, data, drawn.small_recipe(epochs=1))
+    first, told = train_loop(job, Rank(), SilentListener()), Told()
+    again = train_loop(job, Rank(), told)
+    assert again.history == first.history
+    assert [epoch for epoch, _, _ in told.epochs] == [1]  # what a cut-off could have left untold
+
+
+def test_another_recipe_or_damaged_checkpoints_start_afresh(tmp_path: Path, data: Data) -> None:
+    job = drawn.small_job(tmp_path, data, drawn.small_recipe(epochs=1, steps_per_epoch=1))
+    train_loop(job, Rank(), SilentListener())
+    other = drawn.small_recipe(epochs=1, steps_per_epoch=2)
+    summary = train_loop(drawn.small_job(tmp_path, data, other), Rank(), SilentListener())
+    assert summary.steps == 2
+    for path in checkpoint.folder_of(tmp_path).glob("*.pt"):
+        path.write_bytes(path.read_bytes()[:-100])
+    told = Told()
+    train_loop(job, Rank(), told)
+    assert ("samples.jpg", "samples") in told.pictures  # only the very first step draws it
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"sync_batch_norm": True}, "sync_batch_norm: given true, accepted on CPU: false"),
+        ({"precision": "fp16"}, "precision: given fp16, accepted on CPU: fp32, bf16"),
+        ({"global_batch": 4096, "small_split": "refuse"}, "global batch of 4096"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    tmp_path: Path, data: Data, training: dict[str, Any], message: str
+) -> None:
+    job = drawn.small_job(tmp_path, data, drawn.small_recipe(**training))
+    with pytest.raises(ValueError, match=message):
+        train_loop(job, Rank(), SilentListener())
+
+
+def test_bf16_channels_last_and_clipping_learn(tmp_path: Path, data: Data) -> None:
+    recipe = drawn.small_recipe(precision="bf16", channels_last=True, epochs=1)
+    settings = dataclasses.replace(recipe.optimizer, clip_norm=1.0)
+    job = drawn.small_job(tmp_path, data, dataclasses.replace(recipe, optimizer=settings))
+    summary = train_loop(job, Rank(), SilentListener())
+    assert math.isfinite(summary.history[-1]["loss"])
+    weights = last_state(job)["model"].values()
+    assert all(w.dtype == torch.float32 for w in weights if w.is_floating_point())

@@ -1,0 +1,98 @@
+"""Every recipe's network, whole: a training step on its data and poses read back from it.
+
+Whole images are fed at half their size or a little more, to keep it short.
+
+Data: the real samples of $LIMBER_REAL_DATA, else drawn people (recipes of COCO's skeleton).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from data import DATASETS
+from pipelines import fetch
+from pipelines.host import places
+from pipelines.intake.preparing import prepare
+from pipelines.prediction.feeds import samples_of
+from pipelines.prediction.predictor import predict
+from pipelines.recipe.build import build_codec
+from pipelines.recipe.reader import load_recipe, recipe_names
+from pipelines.recipe.schema import Recipe
+from pipelines.training.job import Job
+from pipelines.training.parts import Parts, build_parts
+from pipelines.training.rank import Rank
+from pipelines.training.step import train_step
+
+REAL = os.environ.get("LIMBER_REAL_DATA")
+FOLDERS = {"coco": "coco_mini", "mpii": "mpii_mini"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the data sets are prepared: drawn people, and the real ones where there are any."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIMBER_HOME", str(folder))
+        drawn = {"train_images": 4, "val_images": 4, "seed": 1, "bad_row_limit": 0.0}
+        fetch.fetch("stick_figures", drawn)
+        prepare("stick_figures", 0.0)
+        for name in FOLDERS if REAL else ():
+            fetch.fetch(name, {"source": f"{REAL}/{FOLDERS[name]}"})
+            prepare(name, 0.0)
+        if REAL:
+            fetch.fetch("coco_mpii", {})
+            prepare("coco_mpii", 0.0, {"coco": 1.0, "mpii": 1.0})
+    return folder
+
+
+def on_data_at_hand(name: str) -> Recipe:
+    recipe = load_recipe(name)
+    codec = build_codec(recipe)
+    if codec.whole_image and "coco" in name:
+        multiple = codec.resize.multiple
+        half = [-(-side // (2 * multiple)) * multiple for side in recipe.input_size]
+        recipe = dataclasses.replace(recipe, input_size=half)
+    if REAL and recipe.dataset in (*FOLDERS, "coco_mpii"):
+        return recipe
+    if DATASETS[recipe.dataset].SKELETON != DATASETS["stick_figures"].SKELETON:
+        pytest.skip(f"no people of {recipe.dataset} here")
+    return dataclasses.replace(recipe, dataset="stick_figures")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", recipe_names())
+def test_one_step_and_poses(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMBER_HOME", str(home))
+    torch.set_num_threads(1)
+    recipe = on_data_at_hand(name)
+    training = dataclasses.replace(recipe.training, precision="fp32", compile=False)
+    recipe = dataclasses.replace(recipe, training=training)
+    prepared, raw = places.prepared(recipe.dataset), places.raw(recipe.dataset)
+    job = Job(name, recipe, "f" * 64, "d" * 64, prepared, raw, home / "run")
+    parts = build_parts(job, Rank())
+    samples = samples_of(recipe, parts.codec, prepared, raw, "train", augmented=True)
+    batch = samples.collate([samples.dataset[1, 0]])
+    before = [p.detach().clone() for p in parts.network.parameters()]
+    sums, bad = train_step(job, Rank(), parts, [batch])
+    assert not bad and torch.isfinite(sums).all() and float(sums[:-1].sum()) > 0
+    moved = sum(
+        not torch.equal(a, b) for a, b in zip(before, parts.network.parameters(), strict=True)
+    )
+    assert moved > 0.9 * len(before), "nearly every parameter learns"
+    assert_poses(recipe, parts)
+
+
+def assert_poses(recipe: Recipe, parts: Parts) -> None:
+    prepared, raw = places.prepared(recipe.dataset), places.raw(recipe.dataset)
+    codec, skeleton = build_codec(recipe), DATASETS[recipe.dataset].SKELETON
+    plain = samples_of(recipe, codec, prepared, raw, "val", augmented=False).first(1)
+    found = predict(parts.best, codec, skeleton, [plain], "cpu", flip_test=False)
+    assert found.keypoints_image.shape[1:] == (len(skeleton.keypoints), 2)
+    assert np.isfinite(found.keypoints_image).all() and np.isfinite(found.scores).all()
+    assert codec.whole_image or len(found.sample_id) == 1

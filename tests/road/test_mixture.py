@@ -1,0 +1,141 @@
+"""COCO and MPII together down the road: links, one table, a training step, COCO's own val."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from data.datasets import coco, stick_figures
+from data.datasets.mixture import APART
+from data.feeds.person_crops import TopDownDataset
+from data.files.table import Table
+from data.ground.skeletons import COCO
+from pipelines import evaluate, fetch
+from pipelines import prepare as stage
+from pipelines.host import places
+from pipelines.intake.preparing import prepare
+from pipelines.recipe import schema as recipe
+from pipelines.recipe.params import add_to_run, check_run, load_params
+from pipelines.recipe.reader import load_recipe, read_recipe
+from pipelines.recipe.schema import Recipe
+from pipelines.training.job import Job, SilentListener
+from pipelines.training.loop import train_loop
+from pipelines.training.rank import Rank
+from tests.worlds.mpii_files import row, write_json
+
+
+@pytest.fixture(autouse=True)
+def members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both fetched: drawn people in COCO's layout, three people in MPII's."""
+    monkeypatch.setenv("LIMBER_HOME", str(tmp_path / "home"))
+    torch.set_num_threads(1)
+    for split in coco.SPLITS:
+        stick_figures.draw_split(tmp_path / "coco", split, 3, seed=1)
+    people = [row("5.jpg"), row("6.jpg", 40.0), row("6.jpg", 90.0)]
+    write_json(tmp_path / "mpii", people, [row("7.jpg")])
+    for name in ("coco", "mpii"):
+        fetch.fetch(name, {"source": str(tmp_path / name)})
+
+
+def bring(**weights: float) -> dict[str, Any]:
+    """Fetches and prepares the mixture; its summary."""
+    fetch.fetch("coco_mpii", {})
+    prepare("coco_mpii", 0.0, weights)
+    return dict(json.loads((places.prepared("coco_mpii") / "summary.json").read_text()))
+
+
+def persons(split: str = "train") -> Table:
+    return Table(places.prepared("coco_mpii") / split / "persons.arrow")
+
+
+def small(dataset: str = "coco_mpii") -> Recipe:
+    content = load_recipe("demo_hrnet").as_dict() | {"dataset": dataset, "input_size": [64, 64]}
+    content["training"] |= {"epochs": 1, "global_batch": 4, "ema_decay": None}
+    return read_recipe(content, "a test's recipe")
+
+
+def test_one_table_of_both_members() -> None:
+    summary = bring(coco=1.0, mpii=1.0)
+    table = persons()
+    ours = table["person_id"] >= APART
+    assert ours.sum() == 3 and (~ours).sum() >= 3
+    assert set(table["border"][ours]) == {0} and set(table["border"][~ours]) == {1}
+    assert summary["skeleton"] == "coco"
+    given = (places.prepared("coco_mpii"), places.raw("coco_mpii"), "train", (64, 64), COCO)
+    item = TopDownDataset(*given, aligned=False)[int(np.flatnonzero(ours)[0])]
+    assert item.image.std() > 10 and item.visibility.tolist() == [0] * 5 + [2] * 12
+    assert len(persons("val")) == sum(
+        len(p) for p in coco.truth(places.raw("coco"), "val").values()
+    )
+
+
+def test_weights_change_the_table_and_the_hash() -> None:
+    plain = bring(coco=1.0, mpii=1.0)
+    count = int((persons()["person_id"] < APART).sum())
+    other = bring(coco=0.5, mpii=3.0)
+    found = persons()["person_id"]
+    assert len(np.unique(found)) == len(found), "copies have ids of their own, so other views"
+    drawn_coco = [i for i in found.tolist() if i % 10**16 < APART]
+    assert len(drawn_coco) == round(count * 0.5) and len(found) - len(drawn_coco) == 9
+    assert other["data_hash"] != plain["data_hash"]
+    assert bring(coco=1.0, mpii=1.0) == plain
+
+
+def test_it_trains_and_is_scored_on_cocos_val(monkeypatch: pytest.MonkeyPatch) -> None:
+    data_hash = bring(coco=1.0, mpii=2.0)["data_hash"]
+    made, folder = small(), places.run("some", "f" * 64)
+    given = (places.prepared("coco_mpii"), places.raw("coco_mpii"), folder)
+    train_loop(
+        Job("some", made, "f" * 64, data_hash, *given, max_batch_per_worker=4),
+        Rank(),
+        SilentListener(),
+    )
+    best = next(folder.rglob("best*.pt"), None) or next(folder.rglob("*.pt"))
+    content = {"recipe": made.as_dict(), "model": torch.load(best, weights_only=True)["model"],
+               "epoch": 1, "fingerprint": "f" * 64, "data_hash": data_hash}  # fmt: skip
+    places.trained("some").mkdir(parents=True)
+    torch.save(content, places.trained("some") / "best.pt")
+    monkeypatch.setattr(evaluate, "load_recipe", lambda _: made)
+    assert evaluate.main(["some"]) == 0
+    about = json.loads((places.evaluated("some") / "evaluation.json").read_text())
+    assert about["counts"]["gt"]["images"] == 3 and about["dataset"] == "coco_mpii"
+    metrics = json.loads((places.evaluated("some") / "metrics.json").read_text())
+    assert -1 <= metrics["AP@gt"] <= 1
+
+
+def test_what_is_missing_or_wrong_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetch.fetch("coco_mpii", {})
+    settings = {"datasets": {"coco_mpii": {"weights": {"coco": 1.0}}}}
+    monkeypatch.setattr(stage, "load_params", lambda: settings)
+    assert stage.main(["coco_mpii"]) == 2
+    assert "datasets.coco_mpii.weights: given {'coco': 1.0}" in capsys.readouterr().err
+    (places.raw("mpii") / "manifest.json").unlink()
+    with pytest.raises(ValueError, match=r"raw/mpii: not fetched; run .*pipelines.fetch mpii"):
+        fetch.fetch("coco_mpii", {})
+
+
+def test_a_recipe_of_a_mixture_brings_its_members_into_what_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (recipe.REPOSITORY / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text)
+    made = load_recipe("hrnet_w32_coco_mpii_256x192")
+    monkeypatch.setattr(recipe, "REPOSITORY", tmp_path)
+    add_to_run("x", made)
+    run = load_params()["run"]
+    assert run["datasets"] == ["stick_figures", "coco", "mpii"]
+    assert run["mixtures"] == {"coco_mpii": {"members": ["coco", "mpii", "mpii"]}}
+    run["mixtures"]["coco_mpii"]["members"] = ["coco", "coco", "coco"]
+    monkeypatch.setattr(recipe, "load_params", lambda: {"run": run})
+    with pytest.raises(ValueError, match=r"run.mixtures.coco_mpii: given .*accepted: .*'mpii'"):
+        check_run("x", made)
+    run["datasets"].remove("mpii")
+    with pytest.raises(ValueError, match=r"run.datasets: 'mpii' is missing \(x\)"):
+        check_run("x", made)

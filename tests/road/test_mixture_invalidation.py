@@ -1,0 +1,63 @@
+"""dvc.yaml with a mixture in what runs: it is made again when one of its members changes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.road.test_invalidation import FAKE_STAGE, dvc, edit, repro
+from tests.worlds.here import ROOT
+
+pytestmark = pytest.mark.full
+NAME = "hrnet_w32_coco_mpii_256x192"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout whose stages are fakes and that runs one recipe, of a mixture."""
+    folder = tmp_path_factory.mktemp("mixture") / "limber"
+    skip = shutil.ignore_patterns("store", "__pycache__")
+    for name in ("data", "models", "pipelines", "mlflow", "recipes"):
+        shutil.copytree(ROOT / name, folder / name, ignore=skip)
+    text = (ROOT / "dvc.yaml").read_text()
+    text = text.replace("python -m pipelines.fetch --weights", "python fake.py weights")
+    text = text.replace("python -m pipelines.", "python fake.py ")
+    (folder / "dvc.yaml").write_text(text.replace("fake.py code", "-m pipelines.code"))
+    shutil.copy(ROOT / ".dvcignore", folder)
+    (folder / "fake.py").write_text(FAKE_STAGE)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["run"] = {
+        "datasets": ["coco", "mpii"],
+        "mixtures": {"coco_mpii": {"members": ["coco", "mpii", "mpii"]}},
+        "recipes": {NAME: {"dataset": "coco_mpii"}},
+    }
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    dvc(folder, "init", "-q")
+    first = {"fetch@coco_mpii", "prepare@coco_mpii", f"train@{NAME}", f"evaluate@{NAME}"}
+    assert first <= repro(folder)
+    return folder
+
+
+def test_a_changed_member_makes_the_mixture_anew(checkout: Path) -> None:
+    edit(checkout / "data/datasets/mpii.py", "\nSKELETON =", "\nCHANGED = 1\nSKELETON =")
+    ran = repro(checkout)  # the fakes' manifests are the same, so nothing but tables is made
+    assert {"fetch@mpii", "prepare@mpii", "prepare@coco_mpii"} <= ran
+    assert not {"fetch@coco", "prepare@coco"} & ran
+    params = yaml.safe_load((checkout / "params.yaml").read_text())
+    params["datasets"]["mpii"]["bad_row_limit"] = 0.5
+    (checkout / "params.yaml").write_text(yaml.safe_dump(params))
+    ran = repro(checkout)
+    assert {"fetch@mpii", "fetch@coco_mpii"} <= ran and "fetch@coco" not in ran
+
+
+def test_weights_prepare_and_train_anew_and_fetch_nothing(checkout: Path) -> None:
+    params = yaml.safe_load((checkout / "params.yaml").read_text())
+    params["datasets"]["coco_mpii"]["weights"]["mpii"] = 2.0
+    (checkout / "params.yaml").write_text(yaml.safe_dump(params))
+    ran = {stage for stage in repro(checkout) if "@" in stage}
+    assert ran == {"prepare@coco_mpii", f"train@{NAME}", f"evaluate@{NAME}"}

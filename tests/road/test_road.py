@@ -1,0 +1,79 @@
+"""The whole road on a few drawn people: DVC, two Ray workers, MLflow, a champion; then again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.worlds.here import ROOT
+
+CHAMPION = """
+import json, sys, numpy, mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model("models:/pose-coco@champion")
+answer = model.predict([{"image": numpy.full((90, 70, 3), 128, numpy.uint8)}])
+print(json.dumps(list(answer)))
+"""
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "limber"
+    skip = shutil.ignore_patterns("store", "__pycache__")
+    for name in ("data", "models", "pipelines", "mlflow", "recipes"):
+        shutil.copytree(ROOT / name, folder / name, ignore=skip)
+    for name in ("dvc.yaml", ".gitignore", ".rayignore", ".dvcignore"):
+        shutil.copy(ROOT / name, folder)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["datasets"]["stick_figures"].update(train_images=40, val_images=12)
+    one = {"demo_simple_baseline": {"dataset": "stick_figures"}}  # whatever runs in the checkout
+    params["run"] = {"datasets": ["stick_figures"], "mixtures": {}, "recipes": one}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    recipe = yaml.safe_load((folder / "recipes/demo_simple_baseline.yaml").read_text())
+    recipe["training"].update(epochs=2, global_batch=16)
+    (folder / "recipes/demo_simple_baseline.yaml").write_text(yaml.safe_dump(recipe))
+    rules = folder / "mlflow/promotion.yaml"  # so little training reaches no serious floor
+    rules.write_text(rules.read_text().replace("floor: 0.3", "floor: 0.0"))
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    run(folder, sys.executable, "-m", "dvc", "init", "-q")
+    return folder
+
+
+def run(folder: Path, *command: str) -> str:
+    dropped = ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "LIMBER_HOME")
+    environment = {k: v for k, v in os.environ.items() if k not in dropped}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.mark.timeout(600)
+def test_from_nothing_to_a_champion_and_nothing_left_to_do(checkout: Path, tmp_path: Path) -> None:
+    said = run(checkout, sys.executable, "-m", "pipelines.road")
+    assert "champion of pose-coco: version 1, demo_simple_baseline" in said
+    results = checkout / "results/demo_simple_baseline"
+    metrics = json.loads((results / "metrics.json").read_text())
+    summary = json.loads((results / "trained/summary.json").read_text())
+    assert 0 <= metrics["AP@gt"] <= 1
+    assert summary["world_size"] == 2
+    assert summary["epochs"] == 2
+    report = (checkout / "reports/comparison.md").read_text()
+    assert "demo_simple_baseline" in report
+    assert summary["data_hash"][:8] in report
+
+    uri = f"sqlite:///{checkout / 'mlflow.db'}"
+    answer = json.loads(run(tmp_path, sys.executable, "-c", CHAMPION, uri).splitlines()[-1])
+    assert answer[0]["whole_image"] is True
+    assert len(answer[0]["poses"][0]["keypoints"]) == 17
+
+    before = (checkout / "dvc.lock").read_bytes()
+    assert "Nothing to do" in run(checkout, sys.executable, "-m", "pipelines.road")
+    assert (checkout / "dvc.lock").read_bytes() == before

@@ -1,0 +1,130 @@
+"""What tests run in processes: `-m tests.worlds.two_ranks JOB RANK WORLD MEETING WHAT`."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from data.feeds.person_crops import collate
+from pipelines.training import loop as worker
+from pipelines.training import step
+from pipelines.training.job import Job, SilentListener, TrainingStopped
+from pipelines.training.parts import Feed, build_feed, build_parts
+from pipelines.training.rank import Rank
+from pipelines.training.validation import build_validation, validate
+from tests.worlds.here import ROOT
+
+
+def start(job: Job, what: str, meeting: Path, world: int = 2) -> list[subprocess.Popen[str]]:
+    """The ranks as processes that run `what`, each in a session of its own."""
+    path = meeting.with_suffix(".job")
+    path.write_bytes(pickle.dumps(job))
+    return [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.worlds.two_ranks", str(path), str(rank), str(world),
+             str(meeting), what],
+            cwd=ROOT, env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE, text=True, start_new_session=True,
+        )
+        for rank in range(world)
+    ]  # fmt: skip
+
+
+def finish(ranks: list[subprocess.Popen[str]]) -> list[str]:
+    """What each printed; none may fail."""
+    said = [rank.communicate(timeout=240)[0] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0] * len(ranks), said
+    return said
+
+
+def kill(ranks: list[subprocess.Popen[str]]) -> None:
+    for rank in ranks:
+        rank.send_signal(signal.SIGKILL)
+        rank.wait()
+
+
+def main(path: str, number: str, world: str, meeting: str, what: str) -> None:
+    job: Job = pickle.loads(Path(path).read_bytes())
+    rank = Rank(int(number), int(world), torch.device("cpu"))
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{meeting}", rank=rank.rank, world_size=rank.world_size
+    )
+    for each in what.split(","):
+        {"train": trained, "compare": compared, "not_finite": not_finite}[each](job, rank)
+    dist.destroy_process_group()
+
+
+def trained(job: Job, rank: Rank) -> None:
+    """The training, with a word after every step."""
+    learn = worker.learn
+
+    def learn_aloud(*given):  # type: ignore[no-untyped-def]
+        found = learn(*given)
+        print("step", flush=True)
+        return found
+
+    worker.learn = learn_aloud  # type: ignore[assignment]
+    worker.train_loop(job, rank, SilentListener())
+
+
+def compared(job: Job, rank: Rank) -> None:
+    """Two ranks against one process: weights after a step (BatchNorm in eval), validation."""
+    together = one_step(job, rank)
+    alone = one_step(job, Rank())
+    worst = max(float((a - b).abs().max()) for a, b in zip(together, alone, strict=True))
+    moved = max(float(a.abs().max()) for a in alone)
+    print(f"gradients differ by {worst:.3e} of {moved:.3e}")
+    network = build_parts(job, Rank()).network
+    both, found = validate(network, build_validation(job, rank), job, rank)
+    single, expected = validate(network, build_validation(job, Rank()), job, Rank())
+    assert both == single
+    assert (found.sample_id == expected.sample_id).all()
+    assert (found.keypoints_image == expected.keypoints_image).all()
+    assert (found.scores == expected.scores).all()
+    print(f"validated {len(found.sample_id)}")
+
+
+def one_step(job: Job, rank: Rank) -> list[torch.Tensor]:
+    """How far SGD with learning rate 1 moves each parameter: the gradient."""
+    parts, feed = build_parts(job, rank), build_feed(job, rank)
+    parts.network.eval()
+    parts.network.train = lambda mode=True: parts.network  # type: ignore
+    before = [p.detach().clone() for p in parts.network.parameters()]
+    step.train_step(job, rank, parts, micro_batches(feed, job, rank))
+    return [a - p.detach() for a, p in zip(before, parts.network.parameters(), strict=True)]
+
+
+def micro_batches(feed: Feed, job: Job, rank: Rank) -> list:  # type: ignore[type-arg]
+    share = job.recipe.training.global_batch // rank.world_size
+    rows = list(feed.sampler)[:share]
+    size = share // feed.accumulation
+    chunks = [rows[n : n + size] for n in range(0, share, size)]
+    return [collate([feed.loader.dataset[row] for row in chunk]) for chunk in chunks]
+
+
+def not_finite(job: Job, rank: Rank) -> None:
+    """One rank's loss is not finite in the fourth step; all ranks must stop."""
+    losses_of, calls = step.losses_of, []
+
+    def losses(*given):  # type: ignore[no-untyped-def]
+        calls.append(1)
+        broken = rank.rank == 1 and len(calls) == 4
+        return losses_of(*given) * (math.nan if broken else 1.0)
+
+    step.losses_of = losses  # type: ignore[assignment]
+    try:
+        worker.train_loop(job, rank, SilentListener())
+    except TrainingStopped as stopped:
+        print(f"stopped: {stopped}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
