@@ -10,6 +10,7 @@ from data.datasets.mixture import Mixture
 from data.evaluators.crowdpose import CrowdPoseEvaluator
 from data.evaluators.oks import OksEvaluator
 from data.evaluators.pckh import PckhEvaluator
+from data.ground.codec import Codec
 
 DATASETS: dict[str, Any] = {
     "coco": coco,
@@ -18,7 +19,7 @@ DATASETS: dict[str, Any] = {
     "crowdpose": crowdpose,
     "coco_mpii": Mixture({"coco": coco, "mpii": mpii}),
 }
-CODECS: dict[str, type] = {
+CODECS: dict[str, type[Codec]] = {
     "heatmap": HeatmapCodec,
     "associative_embedding": AssociativeEmbedding,
     "part_affinity_fields": PartAffinityFields,

@@ -23,9 +23,10 @@ from data.codecs.tags.drawing import draw_heatmaps, draw_tags, mark_cells, sampl
 from data.codecs.tags.grouping import Grouping, group
 from data.codecs.tags.peaks import find_peaks, grid
 from data.codecs.tags.refinement import complete
+from data.ground.codec import Codec
+from data.ground.resize import Resize
 from data.ground.sample import Decoded, Fields, Outputs, Targets, WholeBatch
 from data.ground.skeletons import SKELETONS, Skeleton
-from data.views.resize import Resize
 
 Resolution = Literal["exact", "fast"]
 OUTWARDS = ("hip", "elbow", "wrist", "knee", "ankle")  # grouped after head and shoulders, so
@@ -51,7 +52,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True)
-class AssociativeEmbedding:
+class AssociativeEmbedding(Codec):
     """sigma in cells of every scale. A peak is above detection_threshold and the highest within
     nms_kernel (odd) pixels; per keypoint the max_people highest count.
 
@@ -71,7 +72,6 @@ class AssociativeEmbedding:
     resolution: Resolution = "exact"
 
     whole_image: ClassVar[bool] = True
-    aligned: ClassVar[bool] = False
     resize: ClassVar[Resize] = Resize("short", multiple=64)
 
     def __post_init__(self) -> None:

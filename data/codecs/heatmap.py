@@ -12,6 +12,7 @@ from typing import ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
+from data.ground.codec import Codec
 from data.ground.sample import Batch, Decoded, Fields, Outputs, Targets
 from data.ground.skeletons import Skeleton
 
@@ -28,7 +29,7 @@ REACH = 2  # cells around the peak that DARK's second derivatives see
 
 
 @dataclass(frozen=True)
-class HeatmapCodec:
+class HeatmapCodec(Codec):
     """sigma in cells of the last stage; blur_kernel (odd) and decoding as DARK's test settings.
 
     unbiased: DARK's coding (centre not rounded, whole map, corner pixels aligned). flip_shift:
@@ -133,14 +134,13 @@ class HeatmapCodec:
             for stage in stages
         ]
 
-    def merge(self, stages_a: list[Fields], stages_b: list[Fields]) -> list[Fields]:
-        """The mean of both, field by field."""
-        pairs = zip(stages_a, stages_b, strict=True)
-        return [{name: (a[name] + b[name]) * 0.5 for name in a} for a, b in pairs]
-
-    def paint(self, targets: list[Targets]) -> list[Fields]:
-        """What an ideal network would paint."""
-        return [{name: target for name, (target, _) in stage.items()} for stage in targets]
+    def merge(self, stages: list[Fields], *others: list[Fields]) -> list[Fields]:
+        """The mean of all, field by field."""
+        share = 1 / (1 + len(others))
+        return [
+            {name: sum((each[name] for each in rest), first[name]) * share for name in first}
+            for first, *rest in zip(stages, *others, strict=True)
+        ]
 
 
 def _middle(like: Tensor, size: tuple[int, int]) -> Tensor:

@@ -24,9 +24,10 @@ from torch.nn import functional as F
 from data.codecs.limbs.drawing import draw_heatmaps, draw_limbs
 from data.codecs.limbs.grouping import People, Rules, group
 from data.codecs.limbs.peaks import Peaks, bordered, enlarged_peaks, refined_peaks
+from data.ground.codec import Codec
+from data.ground.resize import Resize
 from data.ground.sample import Decoded, Fields, Outputs, Targets, WholeBatch
 from data.ground.skeletons import COCO, OPENPOSE18, Skeleton
-from data.views.resize import Resize
 
 Matching = Literal["greedy", "hungarian"]
 Resolution = Literal["exact", "fast"]
@@ -55,7 +56,7 @@ class Prepared(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PartAffinityFields:
+class PartAffinityFields(Codec):
     """sigma in input pixels; thickness in cells; shift: pixels added to x and y.
 
     A peak is above peak_threshold and peak_distance pixels from others; of a channel the highest
@@ -83,7 +84,6 @@ class PartAffinityFields:
     shift: float = 0.0
 
     whole_image: ClassVar[bool] = True
-    aligned: ClassVar[bool] = False
     resize: ClassVar[Resize] = Resize("height", multiple=8, fill=128)
 
     def __post_init__(self) -> None:
@@ -234,10 +234,6 @@ class PartAffinityFields:
             }
             for same in zip(stages, *others, strict=True)
         ]
-
-    def paint(self, targets: list[Targets]) -> list[Fields]:
-        """What an ideal network would paint."""
-        return [{name: target for name, (target, _) in stage.items()} for stage in targets]
 
 
 def with_neck(points: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor]:

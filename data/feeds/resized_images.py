@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from data.feeds.whole_images import KEEP_STRIDE, WholeItem
 from data.files.images import read_image
-from data.views.resize import Resize
+from data.ground.resize import Resize
 
 
 class ResizedDataset(Dataset[WholeItem]):

@@ -19,12 +19,12 @@ from torch.utils.data import Dataset
 
 from data.feeds.image_people import ImagePeople
 from data.files.images import RowReader
+from data.ground.resize import Resize
 from data.ground.sample import WholeBatch
 from data.ground.skeletons import Skeleton
 from data.views.draws import sample_generator
 from data.views.geometry import View, crop, invert, lowest_row, move, view_matrix
 from data.views.photometric import Photometric
-from data.views.resize import Resize
 from data.views.settings import WholeImageAugmentation
 from data.views.whole_views import SHORT_SIDE, draw_whole_view, plain_view
 

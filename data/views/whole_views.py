@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from data.ground.resize import Resize
 from data.views.geometry import View, invert, move
-from data.views.resize import Resize
 from data.views.settings import Reference, WholeImageAugmentation
 
 UNIT = 200.0  # pixels of an image side that HigherHRNet's shift is given for

@@ -10,8 +10,8 @@ import pytest
 
 from data.feeds.resized_images import ResizedDataset
 from data.feeds.whole_images import collate_whole
+from data.ground.resize import Resize
 from data.views.geometry import move
-from data.views.resize import Resize
 
 SHORT, HEIGHT = Resize(), Resize("height", 8, 128)
 

@@ -18,9 +18,9 @@ from data.feeds.resized_images import ResizedDataset
 from data.feeds.whole_images import WholeImageDataset, collate_whole, keep_of
 from data.files.table import write_table
 from data.ground.plug import Plug
+from data.ground.resize import Resize
 from data.ground.skeletons import COCO
 from data.views.geometry import move, view_matrix
-from data.views.resize import Resize
 from data.views.settings import WholeImageAugmentation
 from data.views.whole_views import draw_whole_view, plain_view
 
