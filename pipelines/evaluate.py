@@ -71,9 +71,9 @@ def evaluate(name: str) -> Path:
     recipe = load_recipe(name)
     trained = load_trained(places.trained(name) / "best.pt", name, recipe)
     digest = data_hash(recipe.dataset)
-    if trained.checkpoint["data_hash"] != digest:
+    if trained.origin.data_hash != digest:
         raise ValueError(
-            f"results/{name}/trained/best.pt: trained on data {trained.checkpoint['data_hash']:.12}"
+            f"results/{name}/trained/best.pt: trained on data {trained.origin.data_hash:.12}"
             f", prepared is {digest:.12}; run `dvc repro train@{name}`"
         )
     note = places.trained(name) / "summary.json"

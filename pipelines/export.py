@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -152,7 +152,7 @@ def describe(trained: Trained, graph: Graph, images: Sequence[Tensor]) -> dict[s
         "threads": torch.get_num_threads(),
         "checked_on": {"dataset": trained.recipe.dataset, "images": sum(map(len, images))},
         "recipe": trained.recipe.as_dict(),
-        **{key: trained.checkpoint[key] for key in ("epoch", "fingerprint", "data_hash")},
+        **asdict(trained.origin),
     }
 
 

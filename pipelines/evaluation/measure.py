@@ -107,17 +107,17 @@ def count_boxes(
 
 def describe(trained: Trained) -> dict[str, Any]:
     """What was evaluated, on what: lineage, protocol, cost in the four counts."""
-    recipe, checkpoint = trained.recipe, trained.checkpoint
+    recipe, origin = trained.recipe, trained.origin
     cost = count(trained.network, trained.input_size)
     counts = ("params", "exact_g", "exact_gi", "hr_g", "hr_gi")
     return {
         "dataset": recipe.dataset,
         "split": recipe.evaluation.split,
-        "fingerprint": checkpoint["fingerprint"],
+        "fingerprint": origin.fingerprint,
         "recipe_digest": recipe.digest(),
-        "trained_on": checkpoint["data_hash"],
+        "trained_on": origin.data_hash,
         "data_hash": data_hash(recipe.dataset),
-        "epoch": checkpoint["epoch"],
+        "epoch": origin.epoch,
         "input_size": recipe.input_size,
         "device": trained.device.type,
         "protocol": {name: getattr(recipe.evaluation, name) for name in PROTOCOL},

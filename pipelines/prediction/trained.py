@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ import torch
 from torch import nn
 
 from data import DATASETS
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 from models.weights import load_whole
+from pipelines.prediction.best_weights import BestWeights, Origin
 from pipelines.recipe.build import build_architecture, build_codec
 from pipelines.recipe.reader import read_recipe
 from pipelines.recipe.schema import Recipe
@@ -27,32 +27,24 @@ class Trained:
     codec: Any
     skeleton: Skeleton
     device: torch.device
-    checkpoint: Mapping[str, Any]  # of best.pt: epoch, fingerprint, data_hash
+    origin: Origin
 
     @property
     def input_size(self) -> tuple[int, int]:
-        return self.recipe.input_size[0], self.recipe.input_size[1]
+        return self.recipe.size
 
 
 def load_trained(path: Path, name: str, recipe: Recipe | None) -> Trained:
     """The network of a best.pt. With `recipe`, it must be what the file was trained from."""
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; run `dvc repro train@{name}` first")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(f"{path}: no checkpoint, or a damaged one ({error})") from error
-    lacking = {"recipe", "model", "epoch", "fingerprint", "data_hash"} - set(checkpoint)
-    if lacking:
-        raise ValueError(f"{path}: no checkpoint of `train`: lacks {', '.join(sorted(lacking))}")
-    stored = read_recipe(checkpoint["recipe"], f"{path}: recipe")
+    best = BestWeights.read(path, f"run `dvc repro train@{name}` first")
+    stored = read_recipe(best.recipe, f"{path}: recipe")
     if recipe is not None:
         check_same(path, name, stored, recipe)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = build_architecture(stored)
-    load_whole(network, checkpoint["model"], str(path))
+    load_whole(network, best.model, str(path))
     skeleton = DATASETS[stored.dataset].SKELETON
-    return Trained(stored, network.to(device), build_codec(stored), skeleton, device, checkpoint)
+    return Trained(stored, network.to(device), build_codec(stored), skeleton, device, best.origin)
 
 
 def check_same(path: Path, name: str, stored: Recipe, recipe: Recipe) -> None:

@@ -49,7 +49,7 @@ def read_candidate(name: str) -> Candidate:
     """Raises ValueError where evaluation and best.pt are not of one training."""
     best = places.trained(name) / "best.pt"
     trained, evaluated = load_trained(best, name, None), read_evaluated(places.evaluated(name))
-    if trained.checkpoint["fingerprint"] != evaluated.about["fingerprint"]:
+    if trained.origin.fingerprint != evaluated.about["fingerprint"]:
         raise ValueError(
             f"{places.evaluated(name)}: an evaluation of another training than {best}; run "
             f"`dvc repro evaluate@{name}`"

@@ -66,7 +66,7 @@ def write_whole_image_files(trained: Trained, files: dict[str, Path]) -> dict[st
     """
     codec, settings = trained.codec, trained.recipe.evaluation
     write_field_graph(FieldGraph(trained.network, codec.resize.multiple), files["graph"])
-    place = pack_codec(codec, files["codec"])
+    place = pack_codec(codec, trained.skeleton.name, files["codec"])
     return {
         "flip_test": settings.flip_test,
         "scales": settings.scales,
@@ -76,7 +76,7 @@ def write_whole_image_files(trained: Trained, files: dict[str, Path]) -> dict[st
 
 def card(trained: Trained, metrics: dict[str, Any], lineage: dict[str, str]) -> dict[str, Any]:
     """What a reader and the model itself must know: sizes, names, numbers, origin."""
-    skeleton, checkpoint = trained.skeleton, trained.checkpoint
+    skeleton = trained.skeleton
     return {
         "input_size": list(trained.input_size),
         "aligned": bool(trained.codec.aligned),
@@ -90,7 +90,7 @@ def card(trained: Trained, metrics: dict[str, Any], lineage: dict[str, str]) -> 
         "metrics": metrics,
         "lineage": lineage,
         "recipe": trained.recipe.as_dict(),
-        **{key: checkpoint[key] for key in ("epoch", "fingerprint", "data_hash")},
+        **dataclasses.asdict(trained.origin),
     }
 
 
