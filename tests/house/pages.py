@@ -1,0 +1,119 @@
+"""Rules on the page: lengths, names, refusals, and contracts that are types."""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.house.tree import functions, parsed, place, sources
+
+FILE_LINES, FUNCTION_LINES = 300, 40  # each is below
+LONG: dict[str, str] = {}  # "path" or "path:function" -> why it may be longer
+VAGUE = {"utils", "util", "common", "misc", "base", "helpers", "helper"}
+CONTRACTS = {"codec", "evaluator", "loss", "network"}
+DEFAULTS = {  # path -> the attribute that is read with a default, and why
+    "pipelines/digests/sources.py": ("body", "of Python's own syntax tree"),
+    "pipelines/training/optimizer.py": ("groups", "of torch's modules, not of a contract"),
+}
+
+
+def long_pages(root: Path, longer: Mapping[str, str] = LONG) -> list[str]:
+    """Files of 300 lines and functions of 40, or more, that no exception excuses."""
+    lengths: dict[str, tuple[int, int]] = {}
+    for path in sources(root):
+        name = place(path, root)
+        lengths[name] = path.read_text().count("\n"), FILE_LINES
+        for function in functions(path):
+            lines = (function.end_lineno or 0) - function.lineno + 1
+            lengths[f"{name}:{function.name}"] = lines, FUNCTION_LINES
+    return [
+        f"{name}: {lines} lines, allowed: fewer than {limit}"
+        for name, (lines, limit) in lengths.items()
+        if lines >= limit and name not in longer
+    ]
+
+
+def vague_names(root: Path) -> list[str]:
+    """Files and folders whose name says nothing."""
+    return [
+        f"{place(path, root)}: says nothing of what it holds"
+        for path in sources(root)
+        if VAGUE & set(path.relative_to(root).with_suffix("").parts)
+    ]
+
+
+def unformatted_raises(root: Path) -> list[str]:
+    """`# fmt: skip` inside or behind a raise: `refusal` needs none."""
+    return [
+        f"{place(path, root)}:{line}: `# fmt: skip` in a raise"
+        for path in sources(root)
+        for line in _skips(path)
+        if any(
+            isinstance(node, ast.Raise) and node.lineno <= line <= (node.end_lineno or 0)
+            for node in ast.walk(parsed(path))
+        )
+    ]
+
+
+def _skips(path: Path) -> list[int]:
+    tokens = tokenize.generate_tokens(io.StringIO(path.read_text()).readline)
+    return [t.start[0] for t in tokens if t.type == tokenize.COMMENT and "fmt: skip" in t.string]
+
+
+def contracts_that_are_any(root: Path) -> list[str]:
+    """A codec, evaluator, loss or network annotated as `Any`."""
+    broken = []
+    for path in sources(root):
+        for node in ast.walk(parsed(path)):
+            name, note = "", None
+            if isinstance(node, ast.arg):
+                name, note = node.arg, node.annotation
+            elif isinstance(node, ast.AnnAssign):
+                name, note = ast.unparse(node.target).split(".")[-1].lstrip("_"), node.annotation
+            if name in CONTRACTS and note is not None and ast.unparse(note) == "Any":
+                broken.append(f"{place(path, root)}:{node.lineno}: {name}: Any")
+    return broken
+
+
+def silent_defaults(root: Path, allowed: Mapping[str, tuple[str, str]] = DEFAULTS) -> list[str]:
+    """`getattr(x, "name", default)` in pipelines/: a contract's members are always there."""
+    return [
+        f"{place(path, root)}:{node.lineno}: getattr of {name!r} with a default"
+        for path in sources(root, "pipelines")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr"
+        if len(node.args) == 3 and isinstance(node.args[1], ast.Constant)
+        if (name := node.args[1].value) != allowed.get(place(path, root), ("", ""))[0]
+    ]
+
+
+def loaders_through_ray(root: Path) -> list[str]:
+    """Ray's own sampler would undo the order that a seed fixes."""
+    return [
+        f"{place(path, root)}: prepare_data_loader"
+        for path in sources(root, "pipelines")
+        if "prepare_data_loader(" in path.read_text()
+    ]
+
+
+def clocks_in_tests(root: Path) -> list[str]:
+    """Assertions that measure time."""
+    return [
+        f"{place(path, root)}:{node.lineno}: an assertion reads a clock"
+        for path in sorted((root / "tests").rglob("*.py"))
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Assert)
+        if any(
+            word in ast.unparse(node) for word in ("time.monotonic", "time.time", "perf_counter")
+        )
+    ]
+
+
+def paths_patched_in(root: Path) -> list[str]:
+    """Tests that write to sys.path; written in two parts here, so that this file is none."""
+    word = "sys.path" + ".insert"
+    files = sorted((root / "tests").rglob("*.py"))
+    return [f"{place(path, root)}: {word}" for path in files if word in path.read_text()]
