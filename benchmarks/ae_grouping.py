@@ -28,7 +28,9 @@ from data.codecs.associative_embedding import AssociativeEmbedding, grouping_ord
 from data.datasets import coco
 from data.evaluators.oks import OksEvaluator
 from data.ground.sample import Fields, Output, Pose, WholeBatch
-from data.ground.skeletons import COCO
+from data.ground.skeleton import load_skeleton
+
+COCO = load_skeleton("coco")
 
 NETWORK = [{"heatmaps": Output(17, 4), "tags": Output(17, 4)}, {"heatmaps": Output(17, 2)}]
 WAYS = {name: AssociativeEmbedding(resolution=name) for name in ("exact", "fast")}  # type: ignore[arg-type]

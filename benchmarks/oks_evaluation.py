@@ -26,7 +26,9 @@ import numpy as np
 from data.evaluators.matching.referee import annotation, coco_dataset, detection
 from data.evaluators.oks import NAMES, OksEvaluator
 from data.ground.sample import Pose
-from data.ground.skeletons import COCO
+from data.ground.skeleton import load_skeleton
+
+COCO = load_skeleton("coco")
 
 People = dict[int, list[Pose]]
 PER_IMAGE, PEOPLE = 20, 9228 / 5000  # people per image as in COCO val 2017

@@ -20,8 +20,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from data.ground.skeletons import COCO
+from data.ground.skeleton import load_skeleton
 from pipelines.prediction.nms import oks_nms, oks_nms_of_images
+
+COCO = load_skeleton("coco")
 
 SIZES = {20: 100, 60: 30, 200: 6}  # candidates per image: images
 THRESHOLD = 0.9

@@ -25,7 +25,10 @@ from data.codecs.part_affinity_fields import ASSEMBLY, PartAffinityFields
 from data.datasets import coco, stick_figures
 from data.evaluators.oks import OksEvaluator
 from data.ground.sample import Fields, Output, Pose, WholeBatch
-from data.ground.skeletons import COCO, OPENPOSE18
+from data.ground.skeleton import load_skeleton
+
+COCO = load_skeleton("coco")
+OPENPOSE18 = load_skeleton("openpose18")
 
 IMAGE, HEIGHT = (640, 480), 368
 NETWORK = [{"heatmaps": Output(19, 8), "pafs": Output(38, 8)}]

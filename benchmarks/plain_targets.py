@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.ground.skeletons import COCO, OPENPOSE18
+from data.ground.skeleton import load_skeleton
+
+COCO = load_skeleton("coco")
+OPENPOSE18 = load_skeleton("openpose18")
 
 SIGMA, PAF_SIGMA = 2.0, 7.0  # in cells; in input pixels
 MOST = 30  # people of an image

@@ -26,11 +26,13 @@ from data.codecs.heatmap import HeatmapCodec
 from data.feeds.person_crops import TopDownDataset, collate
 from data.files.table import write_table
 from data.ground.sample import Output
-from data.ground.skeletons import COCO
+from data.ground.skeleton import load_skeleton
 from data.views.crop_views import draw_view
 from data.views.draws import sample_generator
 from data.views.geometry import View, box_to_view, move, view_matrix
 from data.views.settings import Augmentation
+
+COCO = load_skeleton("coco")
 
 SIZE, FIELD, SIGMA = (192, 256), (48, 64), 2.0
 TRAINING = Augmentation(scale=0.35, rotation=45.0, half_body_probability=0.3)

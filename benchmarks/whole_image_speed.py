@@ -33,7 +33,7 @@ from data.datasets import coco, stick_figures
 from data.feeds.person_views import PersonViewDataset
 from data.feeds.whole_images import WholeImageDataset, WholeItem, collate_whole
 from data.ground.sample import Output, Sample, WholeBatch
-from data.ground.skeletons import COCO
+from data.ground.skeleton import load_skeleton
 from data.views.draws import sample_generator
 from data.views.geometry import View, move, view_matrix
 from data.views.person_views import draw_person_view
@@ -42,6 +42,8 @@ from data.views.whole_views import draw_whole_view
 from pipelines.intake.splits import read_split
 from pipelines.intake.tables import write_split
 from pipelines.prediction.pixels import normalise
+
+COCO = load_skeleton("coco")
 
 WHOLE = WholeImageAugmentation("whole_image", scale=[0.75, 1.5], rotation=30.0, shift=40.0)
 AROUND = PersonCropAugmentation("person_crop")

@@ -21,7 +21,7 @@ from data import DATASETS
 from data.evaluators.matching.matches import OksMatches
 from data.files.images import read_image
 from data.ground.sample import Pose
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 from pipelines.evaluation.errors import analyse_errors, setting_of
 from pipelines.evaluation.record import Evaluated, read_evaluated
 from pipelines.evaluation.scoring import PROTOCOLS

@@ -26,7 +26,15 @@ from data.codecs.tags.refinement import complete
 from data.ground.codec import Codec
 from data.ground.resize import Resize
 from data.ground.sample import Decoded, Fields, Outputs, Targets, WholeBatch
-from data.ground.skeletons import SKELETONS, Skeleton
+from data.ground.skeleton import Skeleton, load_skeleton
+
+# whose keypoints have an order of grouping; another skeleton's are taken as they come
+ORDERED = (
+    load_skeleton("coco"),
+    load_skeleton("mpii"),
+    load_skeleton("crowdpose"),
+    load_skeleton("openpose18"),
+)
 
 Resolution = Literal["exact", "fast"]
 OUTWARDS = ("hip", "elbow", "wrist", "knee", "ankle")  # grouped after head and shoulders, so
@@ -195,7 +203,7 @@ class AssociativeEmbedding(Codec):
 def grouping_order(keypoints: int) -> tuple[int, ...]:
     """Head and shoulders first, then hips, elbows, wrists, knees, ankles, by the names of the
     skeleton with so many keypoints; as they come where there is none."""
-    named = [s.keypoints for s in SKELETONS.values() if len(s.keypoints) == keypoints]
+    named = [s.keypoints for s in ORDERED if len(s.keypoints) == keypoints]
     if not named:
         return tuple(range(keypoints))
     parts = [name.rpartition("_")[2] for name in named[0]]

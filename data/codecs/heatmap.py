@@ -14,7 +14,7 @@ from torch import Tensor
 
 from data.ground.codec import Codec
 from data.ground.sample import Batch, Decoded, Fields, Outputs, Targets
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 
 Decoding = Literal["argmax", "quarter_offset", "dark"]
 # OpenCV's Gaussian kernels of size 3 to 9 when no sigma is given; larger ones follow a formula

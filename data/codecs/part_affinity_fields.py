@@ -27,7 +27,10 @@ from data.codecs.limbs.peaks import Peaks, bordered, enlarged_peaks, refined_pea
 from data.ground.codec import Codec
 from data.ground.resize import Resize
 from data.ground.sample import Decoded, Fields, Outputs, Targets, WholeBatch
-from data.ground.skeletons import COCO, OPENPOSE18, Skeleton
+from data.ground.skeleton import Skeleton, load_skeleton
+
+COCO = load_skeleton("coco")
+OPENPOSE18 = load_skeleton("openpose18")
 
 Matching = Literal["greedy", "hungarian"]
 Resolution = Literal["exact", "fast"]

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from data.ground.sample import Layout, Pose, Reject, Rejected, Sample
-from data.ground.skeletons import COCO, Skeleton
+from data.ground.skeleton import Skeleton, load_skeleton
+
+COCO = load_skeleton("coco")
 
 SKELETON = COCO
 SPLITS = ("train", "val")

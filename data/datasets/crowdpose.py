@@ -14,7 +14,9 @@ from typing import Any
 
 from data.datasets import coco
 from data.ground.sample import Layout, Pose, Reject, Sample
-from data.ground.skeletons import CROWDPOSE
+from data.ground.skeleton import load_skeleton
+
+CROWDPOSE = load_skeleton("crowdpose")
 
 SKELETON = CROWDPOSE
 SPLITS = ("train", "val", "trainval", "test")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from data.ground.sample import Pose, Reject, Rejected, Sample
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 
 APART = 10**14  # between the ids of two members' images or people, more than any of them has
 COPY = 10**16  # between the ids of one person's copies

@@ -21,7 +21,9 @@ import numpy as np
 
 from data.datasets.sources.mpii_mat import gt_valid, mat_rows
 from data.ground.sample import Layout, Pose, Reject, Rejected, Sample
-from data.ground.skeletons import MPII
+from data.ground.skeleton import load_skeleton
+
+MPII = load_skeleton("mpii")
 
 SKELETON = MPII
 SPLITS = ("train", "val")

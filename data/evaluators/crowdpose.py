@@ -15,7 +15,9 @@ import numpy as np
 from data.evaluators.matching.matches import OksMatches
 from data.evaluators.oks import AREAS, coco_numbers, oks_matches
 from data.ground.sample import Pose
-from data.ground.skeletons import CROWDPOSE, Skeleton
+from data.ground.skeleton import Skeleton, load_skeleton
+
+CROWDPOSE = load_skeleton("crowdpose")
 
 NAMES = ("AP", "AP50", "AP75", "AR", "AR50", "AR75")
 BOUNDS = {"AP_easy": (-np.inf, 0.2), "AP_medium": (0.2, 0.8), "AP_hard": (0.8, np.inf)}

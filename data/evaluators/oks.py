@@ -16,7 +16,7 @@ from data.evaluators.matching.oks_matching import Range, match
 from data.evaluators.matching.people import best_found, true_people
 from data.evaluators.matching.referee import referee, referee_matches
 from data.ground.sample import Pose
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 
 NAMES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 AREAS: dict[str, Range] = {"all": (0, 1e5**2), "M": (32**2, 96**2), "L": (96**2, 1e5**2)}

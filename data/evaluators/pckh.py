@@ -17,7 +17,9 @@ import numpy as np
 from data.datasets.sources.mpii_mat import gt_valid
 from data.evaluators.matching.matches import save_arrays
 from data.ground.sample import Pose
-from data.ground.skeletons import MPII, Skeleton
+from data.ground.skeleton import Skeleton, load_skeleton
+
+MPII = load_skeleton("mpii")
 
 THRESHOLDS = (0.5, 0.1, 0.11)  # of the head size
 LEFT_OUT = ("pelvis", "thorax")

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from data.files.images import RowReader, read_image
 from data.files.table import Table
 from data.ground.sample import Batch
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 from data.views.crop_views import draw_view
 from data.views.draws import sample_generator
 from data.views.geometry import View, box_to_view, crop, invert, lowest_row, move, view_matrix

@@ -12,7 +12,7 @@ import numpy as np
 from data.feeds.image_people import MOST_PEOPLE, ImagePeople
 from data.feeds.whole_images import WholeImageDataset, WholeItem
 from data.ground.resize import Resize
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 from data.views.draws import sample_generator
 from data.views.person_views import draw_person_view, people_to_view
 from data.views.photometric import Photometric

@@ -21,7 +21,7 @@ from data.feeds.image_people import ImagePeople
 from data.files.images import RowReader
 from data.ground.resize import Resize
 from data.ground.sample import WholeBatch
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 from data.views.draws import sample_generator
 from data.views.geometry import View, crop, invert, lowest_row, move, view_matrix
 from data.views.photometric import Photometric

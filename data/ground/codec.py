@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 from data.ground.resize import Resize
 from data.ground.sample import Decoded, Fields, Outputs, Targets
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 
 
 class Codec(Protocol):
@@ -26,6 +26,7 @@ class Codec(Protocol):
 
     def __init__(self, **options: Any) -> None:
         """Raises ValueError for an option outside its range."""
+        super().__init__()
 
     @property
     def aligned(self) -> bool:

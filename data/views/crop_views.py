@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 from data.views.geometry import PADDING, View, fix_aspect
 from data.views.settings import Augmentation
 

@@ -21,7 +21,7 @@ from data.evaluators.matching.matches import OksMatches
 from data.evaluators.matching.people import People, best_found, true_people
 from data.evaluators.oks import MOST
 from data.ground.sample import Pose
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 from pipelines.evaluation.bootstrap import Interval, intervals
 
 RESAMPLES, GROUP_RESAMPLES, CONFIDENCE, SEED = 1000, 200, 0.95, 1

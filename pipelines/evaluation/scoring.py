@@ -7,7 +7,7 @@ from typing import Any
 
 from data import EVALUATORS
 from data.ground.sample import Pose
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 
 PROTOCOLS = {
     "gt": "ground-truth boxes",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data import DATASETS
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 from pipelines.host import places
 from pipelines.host.folders import file_digest
 from pipelines.intake.splits import Split, bad_row_share

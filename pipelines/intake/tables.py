@@ -14,7 +14,7 @@ from pycocotools import mask
 
 from data.files.table import Column, write_table
 from data.ground.sample import Pose
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 from pipelines.intake.splits import Split
 
 

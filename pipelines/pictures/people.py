@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from data.ground.sample import Pose
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 
 LEFT, RIGHT, MIDDLE = (255, 140, 0), (0, 170, 255), (80, 230, 80)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX

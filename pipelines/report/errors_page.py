@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from data.evaluators.matching.errors import KINDS
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 from pipelines.report.markdown import markdown_table
 
 COLOURS = dict(zip(KINDS, ("#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#d55e00"), strict=True))

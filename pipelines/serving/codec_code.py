@@ -18,13 +18,16 @@ ROOT = Path(data.__file__).parent
 PREFIX = "limber_codec_"
 
 
-def pack_codec(codec: Any, folder: Path) -> dict[str, str]:
-    """Writes what the codec imports of ours into `folder`; {"package", "module", "class"}.
+def pack_codec(codec: Any, skeleton: str, folder: Path) -> dict[str, str]:
+    """Writes what the codec imports of ours, and the skeleton of that name, into `folder`.
+
+    {"package", "module", "class"} says where the codec lies.
 
     Raises ValueError where a file of it imports from outside the data wing.
     """
     first = Path(inspect.getfile(type(codec)))
-    files = {path: path.read_text() for path in reached([first], _needed)}
+    needed = {*reached([first], _needed), ROOT / "skeletons" / f"{skeleton}.toml"}
+    files = {path: path.read_text() for path in needed}
     content = "".join(f"{p.relative_to(ROOT)}\0{text}\0" for p, text in sorted(files.items()))
     package = PREFIX + hashlib.sha256(content.encode()).hexdigest()[:12]
     for path, text in files.items():

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.export import Dim
 
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 from pipelines.prediction.pixels import fed
 
 LONGEST_INPUT = 4096  # pixels of a whole image's side

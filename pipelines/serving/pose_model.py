@@ -256,9 +256,8 @@ def _load_codec(folder: Path, card: dict[str, Any]) -> tuple[Any, Any]:
         sys.path.insert(0, str(folder))
     place = card["codec"]
     codec = getattr(importlib.import_module(place["module"]), place["class"])(**place["options"])
-    skeletons = importlib.import_module(f"{place['package']}.skeletons")
-    named = {s.name: s for s in vars(skeletons).values() if isinstance(s, skeletons.Skeleton)}
-    return codec, named[card["skeleton"]["name"]]
+    skeletons = importlib.import_module(f"{place['package']}.ground.skeleton")
+    return codec, skeletons.load_skeleton(card["skeleton"]["name"])
 
 
 set_model(PoseModel())

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from data import CODECS
 from data.datasets.stick_figures import draw_split
-from data.ground.skeletons import COCO
+from data.ground.skeleton import load_skeleton
 from models import ARCHITECTURES, REFINEMENTS
 from pipelines import export, promote
 from pipelines.evaluate import evaluate
@@ -34,6 +34,8 @@ from pipelines.serving.program import (
     write_onnx,
 )
 from tests.pipelines.test_evaluate import prepare, save_trained
+
+COCO = load_skeleton("coco")
 
 SIZE = (64, 64)
 NETWORKS = [*sorted(ARCHITECTURES), "hrnet + pose_renet"]

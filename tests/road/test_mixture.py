@@ -14,7 +14,7 @@ from data.datasets import coco, stick_figures
 from data.datasets.mixture import APART
 from data.feeds.person_crops import TopDownDataset
 from data.files.table import Table
-from data.ground.skeletons import COCO
+from data.ground.skeleton import load_skeleton
 from pipelines import evaluate, fetch
 from pipelines import prepare as stage
 from pipelines.host import places
@@ -27,6 +27,8 @@ from pipelines.training.job import Job, SilentListener
 from pipelines.training.loop import train_loop
 from pipelines.training.rank import Rank
 from tests.worlds.mpii_files import row, write_json
+
+COCO = load_skeleton("coco")
 
 
 @pytest.fixture(autouse=True)

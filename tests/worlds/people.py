@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from data.ground.sample import Pose
-from data.ground.skeletons import COCO, Skeleton
+from data.ground.skeleton import Skeleton, load_skeleton
+
+COCO = load_skeleton("coco")
 
 People = dict[int, list[Pose]]
 AREAS = (0.0, -5.0, 1e-30, 1023.999, 1024.0, 9216.0, 9216.001, 2e10)

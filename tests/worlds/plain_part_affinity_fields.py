@@ -10,7 +10,9 @@ from functools import cache
 
 import numpy as np
 
-from data.ground.skeletons import OPENPOSE18
+from data.ground.skeleton import load_skeleton
+
+OPENPOSE18 = load_skeleton("openpose18")
 
 LIMBS = OPENPOSE18.limb_indices
 NAMES = OPENPOSE18.keypoints

@@ -14,7 +14,7 @@ import numpy as np
 from data.evaluators.matching.matches import OksMatches
 from data.evaluators.matching.oks_matching import Pairs, all_pairs, match_people
 from data.evaluators.matching.people import People
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 
 KINDS = ("good", "jitter", "inversion", "swap", "miss")
 FOUND = 0.1  # OKS from which a prediction belongs to a person (the paper's matching threshold)

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from data.codecs.associative_embedding import AssociativeEmbedding
 from data.ground.sample import Output
-from data.ground.skeletons import COCO, CROWDPOSE, MPII, Skeleton
+from data.ground.skeleton import Skeleton, load_skeleton
 from tests.worlds import plain_associative_embedding as plain
 from tests.worlds.painted_people import (
     FAST,
@@ -27,6 +27,10 @@ from tests.worlds.painted_people import (
     painted,
     random_fields,
 )
+
+COCO = load_skeleton("coco")
+CROWDPOSE = load_skeleton("crowdpose")
+MPII = load_skeleton("mpii")
 
 # targets
 

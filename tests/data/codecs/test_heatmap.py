@@ -13,7 +13,10 @@ import torch
 from data import CODECS
 from data.codecs.heatmap import HeatmapCodec
 from data.ground.sample import Batch, Output
-from data.ground.skeletons import COCO, SKELETONS, Skeleton
+from data.ground.skeleton import Skeleton, load_skeleton, skeleton_names
+
+COCO = load_skeleton("coco")
+SKELETONS = {name: load_skeleton(name) for name in skeleton_names()}
 
 SIZE, FIELD = (192, 256), (48, 64)
 TOP_DOWN = [name for name, kind in CODECS.items() if not kind.whole_image]

@@ -16,8 +16,12 @@ from data.codecs.limbs import grouping as limb_grouping
 from data.codecs.limbs import peaks as limb_peaks
 from data.codecs.part_affinity_fields import PartAffinityFields, with_neck
 from data.ground.sample import Fields, Output, WholeBatch
-from data.ground.skeletons import COCO, CROWDPOSE, OPENPOSE18
+from data.ground.skeleton import load_skeleton
 from tests.worlds import plain_part_affinity_fields as plain
+
+COCO = load_skeleton("coco")
+CROWDPOSE = load_skeleton("crowdpose")
+OPENPOSE18 = load_skeleton("openpose18")
 
 EXACT = PartAffinityFields(resolution="exact", shift=0.5)  # as published
 FAST = PartAffinityFields()

@@ -12,8 +12,13 @@ from data import DATASETS
 from data.datasets import coco, mpii, stick_figures
 from data.datasets.mixture import APART, Mixture, drawn_rows, keypoint_places
 from data.ground.sample import Sample
-from data.ground.skeletons import COCO, CROWDPOSE, MPII, OPENPOSE18
+from data.ground.skeleton import load_skeleton
 from tests.worlds.mpii_files import row, write_json
+
+COCO = load_skeleton("coco")
+CROWDPOSE = load_skeleton("crowdpose")
+MPII = load_skeleton("mpii")
+OPENPOSE18 = load_skeleton("openpose18")
 
 BOTH = Mixture({"coco": coco, "mpii": mpii})
 

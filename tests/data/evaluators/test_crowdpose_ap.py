@@ -12,7 +12,9 @@ from data.evaluators import load_matches
 from data.evaluators.crowdpose import CrowdPoseEvaluator
 from data.evaluators.matching.referee import referee
 from data.ground.sample import Pose
-from data.ground.skeletons import CROWDPOSE
+from data.ground.skeleton import load_skeleton
+
+CROWDPOSE = load_skeleton("crowdpose")
 
 Poses = dict[int, list[Pose]]
 

@@ -18,9 +18,12 @@ from data.evaluators import load_matches
 from data.evaluators.matching.matches import OksMatches
 from data.evaluators.oks import NAMES, OksEvaluator
 from data.ground.sample import Pose
-from data.ground.skeletons import COCO, SKELETONS, Skeleton
+from data.ground.skeleton import Skeleton, load_skeleton, skeleton_names
 from pipelines.prediction.nms import oks_nms, oks_nms_of_images
 from tests.worlds.people import world
+
+COCO = load_skeleton("coco")
+SKELETONS = {name: load_skeleton(name) for name in skeleton_names()}
 
 Truth = dict[int, list[Pose]]
 

@@ -15,8 +15,11 @@ from data.datasets import mpii
 from data.evaluators import load_matches
 from data.evaluators.pckh import PckhEvaluator, pckh_of_array
 from data.ground.sample import Pose
-from data.ground.skeletons import COCO, MPII
+from data.ground.skeleton import load_skeleton
 from tests.worlds.mpii_files import NAMES, row, write_heads
+
+COCO = load_skeleton("coco")
+MPII = load_skeleton("mpii")
 
 REAL = os.environ.get("LIMBER_REAL_DATA")
 

@@ -15,9 +15,11 @@ from data.feeds.person_crops import BoxDataset, TopDownDataset, collate
 from data.files.images import read_image
 from data.files.table import write_table
 from data.ground.plug import Plug
-from data.ground.skeletons import COCO
+from data.ground.skeleton import load_skeleton
 from data.views.geometry import box_to_view, crop, move, view_matrix
 from data.views.settings import Augmentation
+
+COCO = load_skeleton("coco")
 
 SIZE, PERSONS = (48, 64), 6
 CHANGES = Augmentation(

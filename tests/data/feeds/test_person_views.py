@@ -13,9 +13,11 @@ from pycocotools import mask
 from data.feeds.person_views import PersonViewDataset
 from data.feeds.whole_images import collate_whole
 from data.files.table import write_table
-from data.ground.skeletons import COCO
+from data.ground.skeleton import load_skeleton
 from data.views.geometry import move
 from data.views.settings import PersonCropAugmentation
+
+COCO = load_skeleton("coco")
 
 PLAIN = PersonCropAugmentation("person_crop", [1.0, 1.0], 0.0, 0.0, 0.0)
 SIZE = (64, 64)

@@ -19,10 +19,12 @@ from data.feeds.whole_images import WholeImageDataset, collate_whole, keep_of
 from data.files.table import write_table
 from data.ground.plug import Plug
 from data.ground.resize import Resize
-from data.ground.skeletons import COCO
+from data.ground.skeleton import load_skeleton
 from data.views.geometry import move, view_matrix
 from data.views.settings import WholeImageAugmentation
 from data.views.whole_views import draw_whole_view, plain_view
+
+COCO = load_skeleton("coco")
 
 AUGMENTATION = WholeImageAugmentation(
     "whole_image", scale=[0.75, 1.5], rotation=30.0, shift=40.0, flip_probability=0.5

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from data.ground.plug import Plug
-from data.ground.skeletons import COCO
+from data.ground.skeleton import load_skeleton
 from data.views.crop_views import draw_view
 from data.views.draws import sample_generator
 from data.views.geometry import View, box_to_view, crop, invert, lowest_row, move, view_matrix
 from data.views.photometric import Photometric, check_photometric
 from data.views.settings import Augmentation
+
+COCO = load_skeleton("coco")
 
 SIZE = (192, 256)
 

@@ -10,13 +10,15 @@ import pytest
 from data.evaluators.matching.matches import OksMatches
 from data.evaluators.oks import OksEvaluator
 from data.ground.sample import Pose
-from data.ground.skeletons import COCO
+from data.ground.skeleton import load_skeleton
 from pipelines.evaluation.bootstrap import (
     draw_weights,
     intervals,
     paired_interval,
     paired_intervals,
 )
+
+COCO = load_skeleton("coco")
 
 IMAGES = 40
 

@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 from data.codecs.heatmap import HeatmapCodec
 from data.ground.sample import Batch, Output, Pose
-from data.ground.skeletons import COCO
+from data.ground.skeleton import load_skeleton
 from pipelines.prediction.boxes import Boxes
 from pipelines.prediction.pixels import normalise
 from pipelines.prediction.poses import poses_by_image, suppress, to_poses, view_areas
 from pipelines.prediction.predictor import Predictions, predict, predict_both
 from pipelines.recipe.schema import Evaluation
+
+COCO = load_skeleton("coco")
 
 SIZE = (96, 128)
 K = len(COCO.keypoints)

@@ -16,7 +16,7 @@ from data.codecs.tags import grouping as tag_grouping
 from data.codecs.tags import peaks as tag_peaks
 from data.codecs.tags import refinement as tag_refinement
 from data.ground.sample import Decoded, Fields
-from data.ground.skeletons import CROWDPOSE
+from data.ground.skeleton import load_skeleton
 from tests.worlds import plain_associative_embedding as plain
 from tests.worlds.painted_people import (
     FAST,
@@ -29,6 +29,8 @@ from tests.worlds.painted_people import (
     painted,
     random_fields,
 )
+
+CROWDPOSE = load_skeleton("crowdpose")
 
 
 def check_as_plain(

@@ -19,7 +19,9 @@ from data.evaluators.matching.oks_matching import all_pairs
 from data.evaluators.matching.people import best_found, true_people
 from data.evaluators.oks import MOST, OksEvaluator
 from data.ground.sample import Pose
-from data.ground.skeletons import COCO
+from data.ground.skeleton import load_skeleton
+
+COCO = load_skeleton("coco")
 
 K = len(COCO.keypoints)
 AREA = 100.0**2
