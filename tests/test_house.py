@@ -41,6 +41,7 @@ def test_menus_hold_what_is_written_in_their_folder() -> None:
             assert module.rpartition(".")[0] == folder, name
 
 
+@pytest.mark.contract
 def test_no_python_in_mlflow_and_the_package_is_the_installed_one() -> None:
     assert not list((ROOT / "mlflow").rglob("*.py"))
     code = "import mlflow; assert callable(mlflow.start_run); print(mlflow.__file__)"

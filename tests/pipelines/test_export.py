@@ -35,6 +35,8 @@ from pipelines.serving.program import (
 )
 from tests.pipelines.test_evaluate import prepare, save_trained
 
+pytestmark = pytest.mark.contract
+
 COCO = load_skeleton("coco")
 
 SIZE = (64, 64)

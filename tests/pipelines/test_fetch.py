@@ -156,6 +156,7 @@ def images_and_jsons(folder: Path) -> dict[str, bytes]:
     return {k: v for k, v in bytes_below(folder).items() if not k.startswith(skipped)}
 
 
+@pytest.mark.contract
 def test_official_zips_come_over_http(source: Path, mirror: str) -> None:
     boxes = str(source / DETECTIONS / "COCO_val2017_detections_AP_H_56_person.json")
     fetch.fetch("coco", {"source": mirror, "detections": boxes})
@@ -164,6 +165,7 @@ def test_official_zips_come_over_http(source: Path, mirror: str) -> None:
     assert not bytes_below(places.raw("coco").with_name(".downloads"))  # the zips are not kept
 
 
+@pytest.mark.contract
 def test_a_zip_that_the_site_lacks_is_named_and_nothing_is_left(
     mirror: str, tmp_path: Path
 ) -> None:
@@ -173,6 +175,7 @@ def test_a_zip_that_the_site_lacks_is_named_and_nothing_is_left(
     assert not places.raw("coco").exists()
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("zipped", [False, True])
 def test_s3_brings_the_layout_or_the_zips(
     source: Path, zipped: bool, monkeypatch: pytest.MonkeyPatch

@@ -2,56 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import numpy as np
+import pytest
 
 from data.datasets import stick_figures
-from data.files.table import write_table
+from pipelines.host import places
+from pipelines.intake.preparing import prepare
 from pipelines.recipe.reader import read_recipe
 from pipelines.recipe.schema import Recipe
 from pipelines.training.job import Job
 
+NAME = "stick_figures"
+
 
 def draw(home: Path, train: int = 24, val: int = 10) -> tuple[Path, Path]:
-    """(prepared, raw) folders under `home`, laid out as fetch and prepare do."""
-    raw = home / "data" / "store" / "raw" / "stick_figures"
-    prepared = home / "data" / "store" / "prepared" / "stick_figures"
+    """(prepared, raw) folders under `home`, as fetch and prepare leave them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIMBER_HOME", str(home))
+        return draw_at_home(train, val)
+
+
+def draw_at_home(train: int = 24, val: int = 10) -> tuple[Path, Path]:
+    """As `draw`, where $LIMBER_HOME is set."""
+    raw = places.raw(NAME)
     for split, images, seed in (("train", train, 1), ("val", val, 2)):
         stick_figures.draw_split(raw, split, images, seed)
-        (prepared / split).mkdir(parents=True)
-        _write_tables(raw, prepared / split, split)
-    (prepared / "summary.json").write_text(json.dumps({"data_hash": "d" * 64}))
-    return prepared, raw
-
-
-def _write_tables(raw: Path, folder: Path, split: str) -> None:
-    samples = list(stick_figures.samples(raw, split))
-    rows = [(n, s, pose) for n, s in enumerate(samples) for pose in s.poses]
-    write_table(
-        folder / "images.arrow",
-        {
-            "image_id": np.array([s.image_id for s in samples]),
-            "path": [str(s.image_path.relative_to(raw)) for s in samples],
-            "width": np.array([s.width for s in samples], np.int32),
-            "height": np.array([s.height for s in samples], np.int32),
-        },
-    )
-    write_table(
-        folder / "persons.arrow",
-        {
-            "person_id": np.array([pose.id for _, _, pose in rows]),
-            "image_row": np.array([n for n, _, _ in rows]),
-            "image_id": np.array([s.image_id for _, s, _ in rows]),
-            "box_image": np.array([pose.box_image for _, _, pose in rows], np.float32),
-            "area": np.array([pose.area for _, _, pose in rows], np.float32),
-            "keypoints_image": np.array(
-                [pose.keypoints_image.reshape(-1) for _, _, pose in rows], np.float32
-            ),
-            "visibility": np.array([pose.visibility for _, _, pose in rows], np.int8),
-        },
-    )
+    prepare(NAME, bad_row_limit=0.0)
+    return places.prepared(NAME), raw
 
 
 def small_recipe(**training: object) -> Recipe:

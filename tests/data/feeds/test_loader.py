@@ -13,11 +13,12 @@ import torch
 from data.feeds.loader import EpochSampler, build_loader, shard
 from data.feeds.person_crops import BoxDataset, TopDownDataset, collate
 from data.files.images import read_image
-from data.files.table import write_table
 from data.ground.plug import Plug
+from data.ground.sample import Sample
 from data.ground.skeleton import load_skeleton
 from data.views.geometry import box_to_view, crop, move, view_matrix
 from data.views.settings import Augmentation
+from tests.worlds.listed import pose, write_listed
 
 COCO = load_skeleton("coco")
 
@@ -32,23 +33,21 @@ CHANGES = Augmentation(
 def folder(tmp_path: Path) -> Path:
     """Two images with three persons each, prepared."""
     rng = np.random.default_rng(0)
-    (tmp_path / "train").mkdir()
     for name in ("a.jpg", "b.png"):
         noise = rng.integers(0, 255, (15, 20, 3), dtype=np.uint8)
         cv2.imwrite(str(tmp_path / name), cv2.resize(noise, (200, 150)))
-    write_table(tmp_path / "train" / "images.arrow", {
-        "image_id": np.array([7, 9]), "path": ["a.jpg", "b.png"],
-        "width": np.array([200, 200], np.int32), "height": np.array([150, 150], np.int32),
-    })  # fmt: skip
-    write_table(tmp_path / "train" / "persons.arrow", {
-        "person_id": np.arange(PERSONS) * 1000 + 5,
-        "image_row": np.arange(PERSONS) // 3,
-        "image_id": np.array([7, 9])[np.arange(PERSONS) // 3],
-        "box_image": np.tile(np.array([40, 30, 60, 80], np.float32), (PERSONS, 1)),
-        "area": np.full(PERSONS, 3000, np.float32),
-        "keypoints_image": rng.uniform(30, 140, (PERSONS, 34)).astype(np.float32),
-        "visibility": rng.integers(0, 3, (PERSONS, 17)).astype(np.int8),
-    })  # fmt: skip
+    points, seen = rng.uniform(30, 140, (PERSONS, 17, 2)), rng.integers(0, 3, (PERSONS, 17))
+    people = [
+        pose(n * 1000 + 5, (40, 30, 60, 80), points[n], seen[n].astype(np.int64))
+        for n in range(PERSONS)
+    ]
+    write_listed(
+        tmp_path,
+        [
+            Sample(7, tmp_path / "a.jpg", 200, 150, tuple(people[:3])),
+            Sample(9, tmp_path / "b.png", 200, 150, tuple(people[3:])),
+        ],
+    )
     return tmp_path
 
 
@@ -106,6 +105,7 @@ def test_draws_depend_on_seed_epoch_and_person_only(folder: Path) -> None:
     assert not same(again[0, 0], items[0, 0])
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_change_nothing(folder: Path, workers: int) -> None:
     def epochs(count: int) -> list[torch.Tensor]:
@@ -132,6 +132,7 @@ def test_a_batch_has_the_promised_shapes(folder: Path) -> None:
     assert batch.to_image.shape == (3, 2, 3) and batch.to_image.dtype == torch.float64
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_missing_image_is_named(folder: Path, workers: int) -> None:
     (folder / "b.png").unlink()

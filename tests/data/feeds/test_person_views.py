@@ -8,14 +8,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from pycocotools import mask
 
 from data.feeds.person_views import PersonViewDataset
 from data.feeds.whole_images import collate_whole
-from data.files.table import write_table
+from data.ground.sample import Sample
 from data.ground.skeleton import load_skeleton
 from data.views.geometry import move
 from data.views.settings import PersonCropAugmentation
+from tests.worlds.listed import crowd, pose, write_listed
 
 COCO = load_skeleton("coco")
 
@@ -28,35 +28,25 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An image of three people, the last with four keypoints, and a crowd; one of a small person;
     one of a person that has a view."""
     root = tmp_path_factory.mktemp("views")
-    (root / "train").mkdir()
     for n in range(3):
         cv2.imwrite(str(root / f"{n}.png"), np.full((100, 200, 3), 250, np.uint8))
-    side = np.full(3, 200, np.int32), np.full(3, 100, np.int32)
-    columns = {"image_id": np.array([7, 8, 9]), "path": ["0.png", "1.png", "2.png"]}
-    write_table(root / "train" / "images.arrow", {**columns, "width": side[0], "height": side[1]})
     boxes = np.array([[10, 10, 30, 60], [150, 10, 40, 80], [90, 10, 30, 60], [0, 0, 9, 9],
                       [80, 0, 40, 90]], np.float32)  # fmt: skip
     rng = np.random.default_rng(0)
     points = boxes[:, None, :2] + rng.random((5, 17, 2)) * boxes[:, None, 2:]
-    seen = np.full((5, 17), 2, np.int8)
+    seen = np.full((5, 17), 2, np.int64)
     seen[2, 4:] = 0
-    write_table(
-        root / "train" / "persons.arrow",
-        {
-            "person_id": np.array([70, 71, 72, 80, 90]),
-            "image_row": np.array([0, 0, 0, 1, 2]),
-            "box_image": boxes,
-            "area": boxes[:, 2] * boxes[:, 3],
-            "keypoints_image": points.reshape(5, 34).astype(np.float32),
-            "visibility": seen,
-        },
+    ids = (70, 71, 72, 80, 90)
+    people = [pose(ids[n], boxes[n], points[n], seen[n]) for n in range(5)]
+    nobody, region = crowd((200, 100), (45, 10, 35, 60))
+    write_listed(
+        root,
+        [
+            Sample(7, root / "0.png", 200, 100, (*people[:3], nobody), (region,)),
+            Sample(8, root / "1.png", 200, 100, (people[3],)),
+            Sample(9, root / "2.png", 200, 100, (people[4],)),
+        ],
     )
-    crowd = np.zeros((100, 200), np.uint8, order="F")
-    crowd[10:70, 45:80] = 1
-    counts = mask.encode(crowd)["counts"].decode()
-    size = {"height": np.array([100], np.int32), "width": np.array([200], np.int32)}
-    region = {"image_row": np.array([0], np.int64), "is_crowd": np.array([1], np.int8)}
-    write_table(root / "train" / "ignore.arrow", {**region, "counts": [counts], **size})
     return root
 
 

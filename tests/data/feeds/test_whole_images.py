@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import pickle
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from pycocotools import mask
 
 from data.datasets import coco
 from data.feeds.image_people import ImagePeople
 from data.feeds.resized_images import ResizedDataset
 from data.feeds.whole_images import WholeImageDataset, collate_whole, keep_of
-from data.files.table import write_table
 from data.ground.plug import Plug
 from data.ground.resize import Resize
+from data.ground.sample import Sample
 from data.ground.skeleton import load_skeleton
 from data.views.geometry import move, view_matrix
 from data.views.settings import WholeImageAugmentation
 from data.views.whole_views import draw_whole_view, plain_view
+from tests.worlds.listed import crowd, pose, write_listed, write_tables
 
 COCO = load_skeleton("coco")
 
@@ -37,26 +36,22 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three images: two people and a crowd; 32 people; nobody."""
     root = tmp_path_factory.mktemp("whole")
     rng = np.random.default_rng(0)
-    (root / "train").mkdir()
-    for n, (width, height) in enumerate([(64, 48), (40, 80), (32, 32)]):
+    sizes = [(64, 48), (40, 80), (32, 32)]
+    for n, (width, height) in enumerate(sizes):
         cv2.imwrite(str(root / f"{n}.png"), rng.integers(0, 256, (height, width, 3), np.uint8))
-    sizes = {"width": np.array([64, 40, 32], np.int32), "height": np.array([48, 80, 32], np.int32)}
-    paths = {"image_id": np.array([7, 8, 9]), "path": ["0.png", "1.png", "2.png"]}
-    write_table(root / "train" / "images.arrow", {**paths, **sizes})
-    image_row = np.array([0, 0, *[1] * 32], np.int64)
-    keypoints = rng.uniform(0, 32, (34, 34)).astype(np.float32)
-    seen = np.full((34, 17), 2, np.int8)
+    keypoints = rng.uniform(0, 32, (34, 17, 2))
+    seen = np.full((34, 17), 2, np.int64)
     seen[1, 5:] = 0
-    write_table(
-        root / "train" / "persons.arrow",
-        {"image_row": image_row, "keypoints_image": keypoints, "visibility": seen},
+    people = [pose(n, (0, 0, 31, 31), keypoints[n], seen[n]) for n in range(34)]
+    nobody, region = crowd(sizes[0], (0, 8, 32, 16))
+    write_listed(
+        root,
+        [
+            Sample(7, root / "0.png", 64, 48, (*people[:2], nobody), (region,)),
+            Sample(8, root / "1.png", 40, 80, tuple(people[2:])),
+            Sample(9, root / "2.png", 32, 32),
+        ],
     )
-    crowd = np.zeros((48, 64), np.uint8, order="F")
-    crowd[8:24, 0:32] = 1
-    counts = mask.encode(crowd)["counts"].decode()
-    region = {"image_row": np.array([0], np.int64), "is_crowd": np.array([1], np.int8)}
-    size = {"height": np.array([48], np.int32), "width": np.array([64], np.int32)}
-    write_table(root / "train" / "ignore.arrow", {**region, "counts": [counts], **size})
     return root
 
 
@@ -213,10 +208,9 @@ def test_nonsense_is_refused() -> None:
         WholeImageAugmentation("whole_image", rotation=-1.0)
 
 
-@pytest.mark.skipif("LIMBER_REAL_DATA" not in os.environ, reason="names no folder of real data")
-def test_real_images(tmp_path: Path) -> None:
-    raw = Path(os.environ["LIMBER_REAL_DATA"]) / "coco_mini"
-    write_tables(tmp_path / "train", raw)
+def test_real_images(tmp_path: Path, real_data: Path) -> None:
+    raw = real_data / "coco_mini"
+    write_tables(tmp_path, coco, raw, "train")
     data = WholeImageDataset(
         tmp_path, raw, "train", (512, 512), COCO, augmentation=AUGMENTATION, seed=1
     )
@@ -231,12 +225,13 @@ def test_real_images(tmp_path: Path) -> None:
         assert (image >= -1).all() and (image <= size).all()
 
 
-@pytest.mark.skipif("LIMBER_REAL_DATA" not in os.environ, reason="names no folder of real data")
 @pytest.mark.parametrize("resize", [Resize("short", 64), Resize("height", 8, fill=128)])
-def test_real_views_as_tested_have_the_pixels_of_the_test(tmp_path: Path, resize: Resize) -> None:
+def test_real_views_as_tested_have_the_pixels_of_the_test(
+    tmp_path: Path, real_data: Path, resize: Resize
+) -> None:
     """JPEGs, of which training reads as many rows as it needs."""
-    raw = Path(os.environ["LIMBER_REAL_DATA"]) / "coco_mini"
-    write_tables(tmp_path / "train", raw)
+    raw = real_data / "coco_mini"
+    write_tables(tmp_path, coco, raw, "train")
     data = WholeImageDataset(
         tmp_path, raw, "train", (448, 256), COCO, augmentation=AS_TESTED, resize=resize
     )
@@ -245,40 +240,3 @@ def test_real_views_as_tested_have_the_pixels_of_the_test(tmp_path: Path, resize
         height, width = tested.shape[:2]
         apart = data[n].image[:height, :width].astype(int) - tested
         assert np.abs(apart).mean() < 0.1
-
-
-def write_tables(folder: Path, raw: Path) -> None:
-    """What prepare keeps of COCO's train split, the columns that whole images need."""
-    folder.mkdir()
-    samples = list(coco.samples(raw, "train"))
-    write_table(
-        folder / "images.arrow",
-        {
-            "image_id": np.array([s.image_id for s in samples]),
-            "path": [s.image_path.relative_to(raw).as_posix() for s in samples],
-            "width": np.array([s.width for s in samples], np.int32),
-            "height": np.array([s.height for s in samples], np.int32),
-        },
-    )
-    people = [(n, pose) for n, s in enumerate(samples) for pose in s.poses]
-    labelled = [(n, p) for n, p in people if p.visibility.any() and not p.is_crowd]
-    regions = [(n, region) for n, s in enumerate(samples) for region in s.ignore]
-    write_table(
-        folder / "persons.arrow",
-        {
-            "image_row": np.array([n for n, _ in labelled]),
-            "keypoints_image": np.array(
-                [p.keypoints_image.reshape(-1) for _, p in labelled], np.float32
-            ),
-            "visibility": np.array([p.visibility for _, p in labelled], np.int8),
-        },
-    )
-    counts = []
-    for n, region in regions:
-        size = samples[n].height, samples[n].width
-        found = mask.frPyObjects(region, *size)
-        merged = mask.merge(found) if isinstance(found, list) else found
-        counts.append(merged["counts"].decode())
-    write_table(
-        folder / "ignore.arrow", {"image_row": np.array([n for n, _ in regions]), "counts": counts}
-    )

@@ -96,6 +96,7 @@ def _unique_bytes_per_worker(table: Table, workers: int, keep_copy: bool = False
             process.join(60)
 
 
+@pytest.mark.contract
 def test_workers_share_the_table(tmp_path: Path) -> None:
     size = 64 * 2**20
     write_table(tmp_path / "t.arrow", {"x": np.ones((size // 64, 8))})

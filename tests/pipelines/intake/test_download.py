@@ -17,6 +17,8 @@ from pipelines.host.s3 import list_s3
 from pipelines.intake import download
 from pipelines.intake.download import bring, extract
 
+pytestmark = pytest.mark.contract
+
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 

@@ -31,6 +31,8 @@ from tests.pipelines.serving.test_pose_model import elsewhere
 from tests.worlds.results import recipe as top_down
 from tests.worlds.results import write_evaluation
 
+pytestmark = pytest.mark.contract
+
 SLOT = "pose-coco-bottom-up"
 SURE = 15  # people, the best
 TAGS: dict[str, Any] = {

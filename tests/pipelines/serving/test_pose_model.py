@@ -32,6 +32,8 @@ from pipelines.registry.rules import RULES, read_rules
 from pipelines.registry.versions import CHAMPION, Registry
 from tests.worlds.results import write_results
 
+pytestmark = pytest.mark.contract
+
 SLOT = "pose-coco"
 SIZE = (64, 64)
 BOXES = [[10.0, 20.0, 60.0, 90.0], [50.5, 5.0, 40.0, 100.0]]

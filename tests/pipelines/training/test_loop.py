@@ -21,6 +21,8 @@ from pipelines.training.loop import train_loop
 from pipelines.training.rank import Rank
 from tests.worlds import drawn, two_ranks
 
+pytestmark = pytest.mark.contract
+
 Data = tuple[Path, Path]
 
 

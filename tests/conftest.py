@@ -1,0 +1,89 @@
+"""What all tests share: a home of their own, the tiers, and a unit tier that starts no process."""
+
+from __future__ import annotations
+
+import multiprocessing.process
+import os
+import socket
+import subprocess
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import torch
+
+from pipelines.host import places
+
+TIERS = ("unit", "contract", "road")
+HERE = Path(__file__).parent
+REAL = os.environ.get("LIMBER_REAL_DATA")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test is of one tier: the one that it names, else road below tests/road, else unit."""
+    for item in items:
+        own = [tier for tier in TIERS if item.get_closest_marker(tier)]
+        if len(own) > 1:
+            raise pytest.UsageError(f"{item.nodeid}: given {own}, accepted: one tier of a test")
+        if not own:
+            item.add_marker("road" if HERE / "road" in item.path.parents else "unit")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A unit test, or a fixture of its, that starts a process or listens on a port fails."""
+    with pytest.MonkeyPatch.context() as patch:
+        if item.get_closest_marker("unit"):
+            patch.setattr(subprocess.Popen, "__init__", refuse_process)
+            patch.setattr(multiprocessing.process.BaseProcess, "start", refuse_process)
+            patch.setattr(socket.socket, "listen", refuse_process)
+        return (yield)
+
+
+def refuse_process(*_: Any, **__: Any) -> NoReturn:
+    pytest.fail("a unit test starts a process or listens: mark it `contract`")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of the test's own, not made yet, whose tracker is a file in it."""
+    monkeypatch.setenv("LIMBER_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="module")
+def module_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """As `home`, for all tests of a module; it is there already."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIMBER_HOME", str(folder))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One thread of torch, as in a rank: tests run beside each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of small real data sets; without $LIMBER_REAL_DATA the test is skipped."""
+    if not REAL:
+        pytest.skip("LIMBER_REAL_DATA names no folder")
+    return Path(REAL)
+
+
+@pytest.fixture
+def real_coco(home: Path, real_data: Path) -> Path:
+    """The small real COCO as the home's raw `coco`."""
+    raw = places.raw("coco")
+    raw.parent.mkdir(parents=True)
+    raw.symlink_to(real_data / "coco_mini")
+    return raw
