@@ -85,14 +85,14 @@ def fill(home: Path, name: str, ap: float, images: int, protocols: tuple[str, ..
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
+def home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of recipes that are the tests' own."""
     monkeypatch.setattr(compare, "quoted_rows", lambda name: RECIPES[name].published)
     monkeypatch.setattr(results, "load_recipe", RECIPES.__getitem__)
     monkeypatch.setattr(compare, "recipe_names", lambda: sorted(RECIPES))
     run = {"run": {"recipes": {"ours": {}, "plain": {}, "late": {}}}}
     monkeypatch.setattr(compare, "load_params", lambda: run)
-    return tmp_path
+    return home
 
 
 def cells(report: str, start: str) -> list[str]:

@@ -22,13 +22,8 @@ from pipelines.host import places
 from pipelines.intake.sources import DETECTIONS
 from pipelines.recipe import schema as recipe
 
+pytestmark = pytest.mark.usefixtures("home")
 JSONS = [name for names in coco.LAYOUT.needed for name in names]
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
 
 
 @pytest.fixture

@@ -24,13 +24,7 @@ from pipelines.intake.preparing import prepare
 from pipelines.intake.splits import clip_box
 from pipelines.intake.tables import run_lengths
 
-REAL = os.environ.get("LIMBER_REAL_DATA")
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("home")
 
 
 @pytest.fixture
@@ -203,6 +197,7 @@ def test_a_region_that_is_none_falls_back_to_the_box(region: object) -> None:
     assert mask.decode({"counts": counts, "size": (20, 30)}).sum() == 20
 
 
+@pytest.mark.contract
 def test_many_images_are_checked_by_processes_in_order(
     raw: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,9 +234,8 @@ def test_a_list_of_another_kind_is_refused(raw: Path) -> None:
         prepare("coco", 0.0)
 
 
-@pytest.mark.skipif(not REAL, reason="LIMBER_REAL_DATA names no folder")
-def test_real_coco() -> None:
-    fetch.fetch("coco", {"source": f"{REAL}/coco_mini"})
+def test_real_coco(real_data: Path) -> None:
+    fetch.fetch("coco", {"source": str(real_data / "coco_mini")})
     prepare("coco", 0.0)
     train, val = (summary()["splits"][split] for split in coco.SPLITS)
     assert (train["images"], train["persons"], train["training_persons"], train["crowds"]) == (

@@ -9,21 +9,39 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import torch
 
 from pipelines import train
 from pipelines.host import places
+from pipelines.host.processes import SIGNALS, Interrupted
+from pipelines.intake.prepared import data_hash
 from pipelines.recipe.params import load_params
 from pipelines.recipe.profile import check_machine, read_cluster
-from pipelines.training import attempt, checkpoint
-from pipelines.training.job import Job, SilentListener, TrainingStopped, fingerprint
+from pipelines.recipe.schema import Recipe
+from pipelines.training import checkpoint
+from pipelines.training.attempt import run_rank, train_in_this_process
+from pipelines.training.job import (
+    Job,
+    Listener,
+    SilentListener,
+    TrainingStopped,
+    TrainingSummary,
+    training_fingerprint,
+)
+from pipelines.training.loop import train_loop
 from pipelines.training.rank import Rank
+from pipelines.training.results import FINISHED
 from tests.worlds import drawn
 from tests.worlds.here import ROOT
+
+T = TypeVar("T")
 
 
 class QuietLog(SilentListener):
@@ -36,31 +54,56 @@ class QuietLog(SilentListener):
         self.status = status
 
 
+def open_quiet_log(job: Job, rank: Rank) -> QuietLog:
+    return QuietLog()
+
+
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with drawn people; the recipe `small` is the tests' own; nothing goes to MLflow."""
-    drawn.draw(tmp_path)
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
-    recipe = drawn.small_recipe(epochs=2, steps_per_epoch=2)
-    monkeypatch.setattr(train, "load_recipe", lambda name: recipe)
-    monkeypatch.setattr(attempt, "open_run", lambda *_, **__: QuietLog())
-    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
-    return tmp_path
+def drawn_home(home: Path) -> Path:
+    """A home with drawn people."""
+    drawn.draw_at_home()
+    return home
 
 
-def test_results_say_what_was_trained(home: Path) -> None:
-    train.stage("small", local=True)
+@pytest.fixture(autouse=True)
+def signals(one_thread: None) -> Iterator[None]:
+    """Signals are caught as before when the test is over; a training sets torch's threads too."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def small_recipe() -> Recipe:
+    return drawn.small_recipe(epochs=2, steps_per_epoch=2)
+
+
+def train_small(
+    name: str = "small", *, local: bool = True, workers: int | None = None, loop: Any = train_loop
+) -> None:
+    """The stage on a recipe of the tests' own; nothing goes to MLflow."""
+    run = partial(run_rank, train=loop, open_log=open_quiet_log)
+    here = partial(train_in_this_process, run=run)
+    train.train(name, local=local, workers=workers, recipe=small_recipe(), train_local=here)
+
+
+def test_results_say_what_was_trained(drawn_home: Path) -> None:
+    train_small()
     folder = places.trained("small")
     best = torch.load(folder / "best.pt", weights_only=True)
     summary = json.loads((folder / "summary.json").read_text())
-    recipe = drawn.small_recipe(epochs=2, steps_per_epoch=2)
+    recipe = small_recipe()
     assert best["recipe"] == recipe.as_dict()
-    assert best["fingerprint"] == summary["fingerprint"] == fingerprint(recipe, "d" * 64)
+    assert (
+        best["fingerprint"]
+        == summary["fingerprint"]
+        == training_fingerprint(recipe, data_hash(drawn.NAME))
+    )
     assert best["epoch"] == summary["best_epoch"]
     assert (summary["steps"], summary["epochs"], summary["world_size"]) == (4, 2, 1)
     assert summary["run_id"] == "run-1"
     assert {"configuration", "build", "steps", "validation"} <= set(summary["seconds"])
-    state = checkpoint.read_checkpoint(home / summary["checkpoint"])
+    state = checkpoint.read_checkpoint(drawn_home / summary["checkpoint"])
     assert all(torch.equal(best["model"][k], v) for k, v in state["average"]["network"].items())
     with (folder / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -69,48 +112,72 @@ def test_results_say_what_was_trained(home: Path) -> None:
 
 
 def test_a_finished_training_starts_afresh_and_an_unfinished_goes_on(
-    home: Path, capsys: pytest.CaptureFixture[str]
+    drawn_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train.stage("small", local=True)
-    (run,) = (home / "runs").iterdir()
-    (run / train.FINISHED).unlink()  # as if killed before its results were written
-    train.stage("small", local=True)
+    train_small()
+    runs = drawn_home / "runs"
+    (run,) = runs.iterdir()
+    (run / FINISHED).unlink()  # as if killed before its results were written
+    train_small()
     assert "goes on from" in capsys.readouterr().out
-    assert [path.name for path in (home / "runs").iterdir()] == [run.name]
-    train.stage("small", local=True)
-    assert sorted(path.name for path in (home / "runs").iterdir()) == [run.name, f"{run.name}.1"]
+    assert [path.name for path in runs.iterdir()] == [run.name]
+    train_small()
+    assert sorted(path.name for path in runs.iterdir()) == [run.name, f"{run.name}.1"]
     assert "goes on from" not in capsys.readouterr().out
 
 
 def test_a_stopped_training_leaves_the_old_results(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    drawn_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def stop(job: Job, rank: Rank, report: Any) -> None:
+    def stop(job: Job, rank: Rank, listener: Listener) -> TrainingSummary:
         raise TrainingStopped("enough")
 
     places.trained("small").mkdir(parents=True)
-    monkeypatch.setattr(attempt, "train", stop)
     with pytest.raises(TrainingStopped, match="enough"):
-        train.stage("small", local=True)
+        train_small(loop=stop)
     assert list(places.trained("small").iterdir()) == []
-    assert train.main(["small", "--local"]) == 1
+    assert train.main(["small", "--local"], partial(train_small, loop=stop)) == 1
+    assert capsys.readouterr().err == "error: enough\n"
+
+
+class RankAlone(Rank):
+    """Of two, without the other one: what rank 0 tells, it tells itself."""
+
+    def from_main(self, value: T) -> T:
+        return value
 
 
 def test_an_error_of_all_ranks_is_a_value_and_one_of_some_is_raised_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    def refuse(job: Job, rank: Rank) -> None:
+    def refuse(job: Job, rank: Rank, listener: Listener) -> TrainingSummary:
         raise ValueError("a broken image")
 
-    monkeypatch.setattr(attempt, "_tracked", refuse)
-    monkeypatch.setattr(attempt, "AGREE_S", 0.1)
     job = drawn.small_job(tmp_path, (tmp_path, tmp_path), drawn.small_recipe())
+    run = partial(run_rank, job, RankAlone(0, 2), train=refuse, open_log=open_quiet_log)
     with pytest.raises(ValueError, match="a broken image"):
-        attempt.run_rank(job, Rank(0, 2), "mark")  # the other rank waits somewhere
-    assert attempt.run_rank(job, Rank(0, 2), "mark").error == "a broken image"  # started again
-    monkeypatch.setattr(attempt, "AGREE_S", 10.0)
+        run("one", agree_s=0.1)  # the other rank waits somewhere
+    assert run("one", agree_s=0.1).error == "a broken image"  # started again
     (tmp_path / "failed-two-1").touch()  # the other rank is here as well
-    assert attempt.run_rank(job, Rank(0, 2), "two").error == "a broken image"
+    assert run("two", agree_s=60.0).error == "a broken image"
+
+
+def test_how_a_training_ended_stands_in_its_log(tmp_path: Path) -> None:
+    """FAILED where it is refused or stops, KILLED where a signal ends it."""
+    job = drawn.small_job(tmp_path, (tmp_path, tmp_path), drawn.small_recipe())
+    for end, status in (
+        (ValueError("no"), "FAILED"),
+        (TrainingStopped("no"), "FAILED"),
+        (Interrupted(15), "KILLED"),
+    ):
+        log = QuietLog()
+
+        def break_off(*_: object, end: BaseException = end) -> TrainingSummary:
+            raise end
+
+        with suppress(Interrupted):
+            run_rank(job, Rank(), train=break_off, open_log=lambda *_, log=log: log)
+        assert log.status == status
 
 
 @pytest.mark.parametrize(
@@ -118,21 +185,16 @@ def test_an_error_of_all_ranks_is_a_value_and_one_of_some_is_raised_once(
     [
         (["nothing"], "no recipe 'nothing'"),
         (["demo_hrnet"], "run `dvc repro prepare@stick_figures` first"),
-        (["demo_hrnet", "--workers", "3"], "accepted with 3 workers: a multiple of 3"),
+        (["demo_hrnet", "--workers", "3"], "3 workers: given 32, accepted: a multiple of 3"),
+        (["demo_hrnet", "--workers", "many"], "argument --workers: invalid int value: 'many'"),
     ],
 )
 def test_what_is_wrong_is_said_before_ray_starts(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    message: str,
+    home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
-    monkeypatch.setattr(train, "catch_signals", lambda: None)
     assert train.main(arguments) == 2
     assert message in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    assert not home.exists()
 
 
 def test_profiles_are_chosen_and_checked() -> None:
@@ -162,41 +224,50 @@ def test_a_wrong_cluster_is_refused(change: dict[str, Any], message: str) -> Non
         read_cluster({**params, "cluster": {**params["cluster"], **change}}, gpus=0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.contract
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_is_never_success(tmp_path: Path, number: int) -> None:
     code = (
         "import sys, time; from pipelines import train\n"
-        "train.stage = lambda *_, **__: (print('ready', flush=True), time.sleep(60))\n"
-        "sys.exit(train.main(['demo_hrnet']))"
+        "stage = lambda *_, **__: (print('ready', flush=True), time.sleep(60))\n"
+        "sys.exit(train.main(['demo_hrnet'], stage))"
     )
     child = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert child.stdout is not None
     assert child.stdout.readline() == "ready\n"
     child.send_signal(number)
-    assert child.wait(30) == 128 + number
+    told = child.communicate(timeout=60)[1]
+    assert child.returncode == 128 + number
+    assert f"demo_hrnet: ended by {signal.Signals(number).name}; the same command goes on" in told
 
 
+@pytest.mark.contract
 def test_two_ray_workers_share_one_head_that_ends_with_its_command(tmp_path: Path) -> None:
     """The only test with a real Ray: two trainings under one head; nothing is left behind."""
     drawn.draw(tmp_path, train=12, val=6)
     code = (
         "import os; from tests.worlds import drawn\n"
-        "from pipelines import cluster, train\n"
-        "train.load_recipe = lambda name: drawn.small_recipe(epochs=1, steps_per_epoch=2)\n"
-        "with cluster.one_head():\n"
-        "    train.stage('small', local=False)\n"
-        "    folder = os.environ[cluster.FOLDER]\n"
+        "from pipelines.cluster import head\n"
+        "from pipelines.train import train\n"
+        "recipe = drawn.small_recipe(epochs=1, steps_per_epoch=2)\n"
+        "with head.one_head():\n"
+        "    train('small', local=False, recipe=recipe)\n"
+        "    folder = os.environ[head.FOLDER]\n"
         "    first = open(folder + '/head.json').read()\n"
-        "    train.stage('small', local=False)\n"
+        "    train('small', local=False, recipe=recipe)\n"
         "    assert open(folder + '/head.json').read() == first\n"
         "    print('folder', folder, flush=True)\n"
     )
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("RAY_")},
         "LIMBER_HOME": str(tmp_path),
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'pipelines'}",
+        "PYTHONPATH": str(ROOT),
     }
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True

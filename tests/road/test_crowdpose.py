@@ -9,7 +9,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from data.datasets import crowdpose
 from data.evaluators.crowdpose import CrowdPoseEvaluator
@@ -17,9 +16,7 @@ from pipelines import evaluate, fetch
 from pipelines.host import places
 from pipelines.intake.preparing import prepare
 from pipelines.recipe.reader import load_recipe, read_recipe
-from pipelines.training.job import Job, SilentListener
-from pipelines.training.loop import train_loop
-from pipelines.training.rank import Rank
+from tests.worlds.trained import train_in_place
 
 
 def write_source(root: Path) -> None:
@@ -47,9 +44,7 @@ def person(number: int, image_id: int, x: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path / "home"))
-    torch.set_num_threads(1)
+def prepared(tmp_path: Path, home: Path, one_thread: None) -> dict[str, Any]:
     write_source(tmp_path / "source")
     fetch.fetch("crowdpose", {"source": str(tmp_path / "source")})
     prepare("crowdpose", 0.0)
@@ -64,19 +59,8 @@ def test_from_fetch_to_ap_by_crowding(
     content = load_recipe("demo_hrnet").as_dict() | {"dataset": "crowdpose", "input_size": [64, 64]}
     content["training"] |= {"epochs": 1, "global_batch": 4, "ema_decay": None}
     content["evaluation"] |= {"evaluator": "crowdpose", "train_split": "trainval", "split": "test"}
-    made, folder = read_recipe(content, "a test's recipe"), places.run("some", "f" * 64)
-    given = (places.prepared("crowdpose"), places.raw("crowdpose"), folder)
-    data_hash = prepared["data_hash"]
-    train_loop(
-        Job("some", made, "f" * 64, data_hash, *given, max_batch_per_worker=4),
-        Rank(),
-        SilentListener(),
-    )
-    best = next(folder.rglob("best*.pt"), None) or next(folder.rglob("*.pt"))
-    state = {"recipe": made.as_dict(), "model": torch.load(best, weights_only=True)["model"],
-             "epoch": 1, "fingerprint": "f" * 64, "data_hash": data_hash}  # fmt: skip
-    places.trained("some").mkdir(parents=True)
-    torch.save(state, places.trained("some") / "best.pt")
+    made = read_recipe(content, "a test's recipe")
+    train_in_place("some", made, batch=4)
     monkeypatch.setattr(evaluate, "load_recipe", lambda _: made)
     assert evaluate.main(["some"]) == 0
     metrics = json.loads((places.evaluated("some") / "metrics.json").read_text())
@@ -84,8 +68,7 @@ def test_from_fetch_to_ap_by_crowding(
     assert metrics["AP_medium@gt"] == -1 and 0 <= metrics["AP_easy@gt"] <= 1
 
 
-def test_a_file_of_coco_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path / "home"))
+def test_a_file_of_coco_is_refused(tmp_path: Path, home: Path) -> None:
     write_source(tmp_path / "source")
     path = tmp_path / "source" / "json" / "crowdpose_val.json"
     content = json.loads(path.read_text())

@@ -19,7 +19,8 @@ from data import DATASETS
 from pipelines import fetch
 from pipelines.host import places
 from pipelines.intake.preparing import prepare
-from pipelines.prediction.feeds import samples_of
+from pipelines.prediction.feed import SplitPlace
+from pipelines.prediction.feeds import feed_kind
 from pipelines.prediction.predictor import predict
 from pipelines.recipe.build import build_codec
 from pipelines.recipe.reader import load_recipe, recipe_names
@@ -76,7 +77,8 @@ def test_one_step_and_poses(name: str, home: Path, monkeypatch: pytest.MonkeyPat
     prepared, raw = places.prepared(recipe.dataset), places.raw(recipe.dataset)
     job = Job(name, recipe, "f" * 64, "d" * 64, prepared, raw, home / "run")
     parts = build_parts(job, Rank())
-    samples = samples_of(recipe, parts.codec, prepared, raw, "train", augmented=True)
+    place = SplitPlace(prepared, raw, "train")
+    samples = feed_kind(parts.codec).samples(recipe, parts.codec, place, augmented=True)
     batch = samples.collate([samples.dataset[1, 0]])
     before = [p.detach().clone() for p in parts.network.parameters()]
     sums, bad = train_step(job, Rank(), parts, [batch])
@@ -91,8 +93,11 @@ def test_one_step_and_poses(name: str, home: Path, monkeypatch: pytest.MonkeyPat
 def assert_poses(recipe: Recipe, parts: Parts) -> None:
     prepared, raw = places.prepared(recipe.dataset), places.raw(recipe.dataset)
     codec, skeleton = build_codec(recipe), DATASETS[recipe.dataset].SKELETON
-    plain = samples_of(recipe, codec, prepared, raw, "val", augmented=False).first(1)
-    found = predict(parts.best, codec, skeleton, [plain], "cpu", flip_test=False)
+    place = SplitPlace(prepared, raw, "val")
+    plain = feed_kind(codec).samples(recipe, codec, place, augmented=False).first(1)
+    found = predict(
+        parts.best, codec, skeleton, [plain], "cpu", pixels=recipe.pixels, flip_test=False
+    )
     assert found.keypoints_image.shape[1:] == (len(skeleton.keypoints), 2)
     assert np.isfinite(found.keypoints_image).all() and np.isfinite(found.scores).all()
     assert codec.whole_image or len(found.sample_id) == 1

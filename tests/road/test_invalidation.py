@@ -2,95 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.worlds.here import ROOT
-
-FAKE_STAGE = """
-import json, pathlib, sys, yaml, zlib
-stage, name = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
-params = yaml.safe_load(pathlib.Path("params.yaml").read_text())
-seen = str(params["datasets"].get(name, ""))
-recipe = pathlib.Path(f"recipes/{name}.yaml")
-seen += recipe.read_text() if recipe.is_file() else ""
-outs = {
-    "fetch": [f"data/store/raw/{name}/manifest.json"],
-    "prepare": [f"data/store/prepared/{name}/summary.json"],
-    "weights": [f"data/store/weights/{name}/none.json"],
-    "train": [f"results/{name}/trained/summary.json"],
-    "evaluate": [f"results/{name}/evaluation/evaluation.json", f"results/{name}/metrics.json"],
-    "compare": ["reports/comparison.md", "reports/pictures/a.txt", "reports/learning_curves.csv",
-                "reports/comparison.json"],
-    "promote": ["reports/promotion.json"],
-}
-for out in outs[stage]:
-    path = pathlib.Path(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    number = zlib.crc32(seen.encode()) / 2**32 if stage != "weights" else 0
-    csv = f"curve,epoch,loss,value\\n{name}: AP@gt,1,0.5,{number}\\n"
-    path.write_text(csv if path.suffix == ".csv" else json.dumps({"AP@gt": number}))
-with open("ran.txt", "a") as log:
-    log.write(f"{stage}@{name}\\n" if name else f"{stage}\\n")
-"""
+from tests.worlds.checkouts import copy_with_fakes, dvc, edit, repro
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the checkout whose stages are fakes, with COCO beside the drawn people."""
     folder = tmp_path_factory.mktemp("road") / "limber"
-    skip = shutil.ignore_patterns("store", "__pycache__")
-    for name in ("data", "models", "pipelines", "mlflow", "recipes"):
-        shutil.copytree(ROOT / name, folder / name, ignore=skip)
-    shutil.copy(ROOT / "params.yaml", folder)
-    text = (ROOT / "dvc.yaml").read_text()
-    text = text.replace("python -m pipelines.fetch --weights", "python fake.py weights")
-    text = text.replace("python -m pipelines.", "python fake.py ")
-    (folder / "dvc.yaml").write_text(text.replace("fake.py code", "-m pipelines.code"))
-    shutil.copy(ROOT / ".dvcignore", folder)
-    (folder / "fake.py").write_text(FAKE_STAGE)
-    params = yaml.safe_load((folder / "params.yaml").read_text())
     drawn = ("demo_hrnet", "demo_simple_baseline")
-    params["run"] = {
+    recipes = {name: {"dataset": "stick_figures"} for name in drawn}
+    run = {
         "datasets": ["stick_figures", "coco"],
         "mixtures": {},
-        "recipes": {name: {"dataset": "stick_figures"} for name in drawn}
-        | {"overfit_hrnet_coco": {"dataset": "coco"}},
+        "recipes": recipes | {"overfit_hrnet_coco": {"dataset": "coco"}},
     }
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
-    dvc(folder, "init", "-q")
+    copy_with_fakes(folder, run)
     assert "promote" in repro(folder)
     return folder
-
-
-def dvc(folder: Path, *arguments: str) -> str:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "true"}
-    command = [sys.executable, "-m", "dvc", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def repro(folder: Path) -> set[str]:
-    """The stages that a `dvc repro` ran."""
-    log = folder / "ran.txt"
-    log.unlink(missing_ok=True)
-    dvc(folder, "repro", "-q")
-    return set(log.read_text().split()) if log.is_file() else set()
-
-
-def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
 
 
 def test_nothing_changed_runs_nothing(checkout: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from data.datasets import coco, stick_figures
 from data.datasets.mixture import APART
@@ -23,19 +22,15 @@ from pipelines.recipe import schema as recipe
 from pipelines.recipe.params import add_to_run, check_run, load_params
 from pipelines.recipe.reader import load_recipe, read_recipe
 from pipelines.recipe.schema import Recipe
-from pipelines.training.job import Job, SilentListener
-from pipelines.training.loop import train_loop
-from pipelines.training.rank import Rank
 from tests.worlds.mpii_files import row, write_json
+from tests.worlds.trained import train_in_place
 
 COCO = load_skeleton("coco")
 
 
 @pytest.fixture(autouse=True)
-def members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def members(tmp_path: Path, home: Path, one_thread: None) -> None:
     """Both fetched: drawn people in COCO's layout, three people in MPII's."""
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path / "home"))
-    torch.set_num_threads(1)
     for split in coco.SPLITS:
         stick_figures.draw_split(tmp_path / "coco", split, 3, seed=1)
     people = [row("5.jpg"), row("6.jpg", 40.0), row("6.jpg", 90.0)]
@@ -89,19 +84,9 @@ def test_weights_change_the_table_and_the_hash() -> None:
 
 
 def test_it_trains_and_is_scored_on_cocos_val(monkeypatch: pytest.MonkeyPatch) -> None:
-    data_hash = bring(coco=1.0, mpii=2.0)["data_hash"]
-    made, folder = small(), places.run("some", "f" * 64)
-    given = (places.prepared("coco_mpii"), places.raw("coco_mpii"), folder)
-    train_loop(
-        Job("some", made, "f" * 64, data_hash, *given, max_batch_per_worker=4),
-        Rank(),
-        SilentListener(),
-    )
-    best = next(folder.rglob("best*.pt"), None) or next(folder.rglob("*.pt"))
-    content = {"recipe": made.as_dict(), "model": torch.load(best, weights_only=True)["model"],
-               "epoch": 1, "fingerprint": "f" * 64, "data_hash": data_hash}  # fmt: skip
-    places.trained("some").mkdir(parents=True)
-    torch.save(content, places.trained("some") / "best.pt")
+    bring(coco=1.0, mpii=2.0)
+    made = small()
+    train_in_place("some", made, batch=4)
     monkeypatch.setattr(evaluate, "load_recipe", lambda _: made)
     assert evaluate.main(["some"]) == 0
     about = json.loads((places.evaluated("some") / "evaluation.json").read_text())

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.road.test_invalidation import FAKE_STAGE, dvc, edit, repro
-from tests.worlds.here import ROOT
+from tests.worlds.checkouts import copy_with_fakes, edit, repro
 
 pytestmark = pytest.mark.full
 NAME = "hrnet_w32_coco_mpii_256x192"
@@ -20,24 +17,10 @@ NAME = "hrnet_w32_coco_mpii_256x192"
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the checkout whose stages are fakes and that runs one recipe, of a mixture."""
     folder = tmp_path_factory.mktemp("mixture") / "limber"
-    skip = shutil.ignore_patterns("store", "__pycache__")
-    for name in ("data", "models", "pipelines", "mlflow", "recipes"):
-        shutil.copytree(ROOT / name, folder / name, ignore=skip)
-    text = (ROOT / "dvc.yaml").read_text()
-    text = text.replace("python -m pipelines.fetch --weights", "python fake.py weights")
-    text = text.replace("python -m pipelines.", "python fake.py ")
-    (folder / "dvc.yaml").write_text(text.replace("fake.py code", "-m pipelines.code"))
-    shutil.copy(ROOT / ".dvcignore", folder)
-    (folder / "fake.py").write_text(FAKE_STAGE)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["run"] = {
-        "datasets": ["coco", "mpii"],
-        "mixtures": {"coco_mpii": {"members": ["coco", "mpii", "mpii"]}},
-        "recipes": {NAME: {"dataset": "coco_mpii"}},
-    }
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
-    dvc(folder, "init", "-q")
+    mixtures = {"coco_mpii": {"members": ["coco", "mpii", "mpii"]}}
+    recipes = {NAME: {"dataset": "coco_mpii"}}
+    run = {"datasets": ["coco", "mpii"], "mixtures": mixtures, "recipes": recipes}
+    copy_with_fakes(folder, run)
     first = {"fetch@coco_mpii", "prepare@coco_mpii", f"train@{NAME}", f"evaluate@{NAME}"}
     assert first <= repro(folder)
     return folder

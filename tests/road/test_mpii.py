@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from scipy.io import loadmat
 
 from data.datasets import mpii
@@ -25,20 +23,10 @@ from pipelines.intake.preparing import prepare
 from pipelines.prediction.boxes import truth_boxes
 from pipelines.recipe.reader import read_recipe
 from pipelines.recipe.schema import Recipe
-from pipelines.training.job import Job, SilentListener
-from pipelines.training.loop import train_loop
-from pipelines.training.rank import Rank
 from tests.worlds.mpii_files import rectangle, row, write_images, write_json, write_release
+from tests.worlds.trained import train_in_place
 
-REAL = os.environ.get("LIMBER_REAL_DATA")
-real_data = pytest.mark.skipif(not REAL, reason="LIMBER_REAL_DATA names no folder")
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path / "home"))
-    torch.set_num_threads(1)
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("home", "one_thread")
 
 
 def demo(**evaluation: Any) -> Recipe:
@@ -70,23 +58,14 @@ def summary() -> dict[str, Any]:
 
 def run(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """Trains one epoch and evaluates; metrics.json."""
-    folder, data_hash = places.run("some", "f" * 64), summary()["data_hash"]
-    given = (places.prepared("mpii"), places.raw("mpii"), folder)
-    job = Job("some", recipe, "f" * 64, data_hash, *given, max_batch_per_worker=2)
-    train_loop(job, Rank(), SilentListener())
-    best = next(folder.rglob("best*.pt"), None) or next(folder.rglob("*.pt"))
-    state = torch.load(best, weights_only=True)["model"]
-    places.trained("some").mkdir(parents=True)
-    content = {"recipe": recipe.as_dict(), "model": state, "epoch": 1, "fingerprint": "f" * 64}
-    torch.save({**content, "data_hash": data_hash}, places.trained("some") / "best.pt")
+    train_in_place("some", recipe, batch=2)
     monkeypatch.setattr(evaluate, "load_recipe", lambda _: recipe)
     assert evaluate.main(["some"]) == 0
     return dict(json.loads((places.evaluated("some") / "metrics.json").read_text()))
 
 
-@real_data
-def test_real_mpii_from_fetch_to_pckh(monkeypatch: pytest.MonkeyPatch) -> None:
-    bring(Path(str(REAL)) / "mpii_mini")
+def test_real_mpii_from_fetch_to_pckh(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bring(real_data / "mpii_mini")
     splits = summary()["splits"]
     assert [splits[s]["training_persons"] for s in mpii.SPLITS] == [3, 2]
     images = Table(places.prepared("mpii") / "train" / "images.arrow")

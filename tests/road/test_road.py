@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.worlds.checkouts import copy_checkout, start_dvc, write_params
 from tests.worlds.here import ROOT
 
 CHAMPION = """
@@ -26,23 +26,18 @@ print(json.dumps(list(answer)))
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "limber"
-    skip = shutil.ignore_patterns("store", "__pycache__")
-    for name in ("data", "models", "pipelines", "mlflow", "recipes"):
-        shutil.copytree(ROOT / name, folder / name, ignore=skip)
-    for name in ("dvc.yaml", ".gitignore", ".rayignore", ".dvcignore"):
-        shutil.copy(ROOT / name, folder)
+    copy_checkout(folder)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["datasets"]["stick_figures"].update(train_images=40, val_images=12)
     one = {"demo_simple_baseline": {"dataset": "stick_figures"}}  # whatever runs in the checkout
     params["run"] = {"datasets": ["stick_figures"], "mixtures": {}, "recipes": one}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    write_params(folder, params)
     recipe = yaml.safe_load((folder / "recipes/demo_simple_baseline.yaml").read_text())
     recipe["training"].update(epochs=2, global_batch=16)
     (folder / "recipes/demo_simple_baseline.yaml").write_text(yaml.safe_dump(recipe))
     rules = folder / "mlflow/promotion.yaml"  # so little training reaches no serious floor
     rules.write_text(rules.read_text().replace("floor: 0.3", "floor: 0.0"))
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
-    run(folder, sys.executable, "-m", "dvc", "init", "-q")
+    start_dvc(folder)
     return folder
 
 

@@ -7,19 +7,45 @@ import pickle
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from data.feeds.person_crops import collate
-from pipelines.training import loop as worker
-from pipelines.training import step
+from data.ground.sample import Fields
 from pipelines.training.job import Job, SilentListener, TrainingStopped
-from pipelines.training.parts import Feed, build_feed, build_parts
+from pipelines.training.loop import train_loop
+from pipelines.training.parts import Feed, Parts, build_feed, build_parts
 from pipelines.training.rank import Rank
+from pipelines.training.step import train_step
 from pipelines.training.validation import build_validation, validate
 from tests.worlds.here import ROOT
+
+
+class BrokenSteps:
+    """As `train_step`; in the steps (from 1) that `broken` names the network paints no numbers."""
+
+    def __init__(self, broken: Callable[[int], bool]) -> None:
+        self._broken, self._steps = broken, 0
+
+    def __call__(
+        self, job: Job, rank: Rank, parts: Parts, micro: Sequence[Any]
+    ) -> tuple[torch.Tensor, bool]:
+        self._steps += 1
+        if not self._broken(self._steps):
+            return train_step(job, rank, parts, micro)
+        hook = parts.network.register_forward_hook(paint_no_numbers)
+        try:
+            return train_step(job, rank, parts, micro)
+        finally:
+            hook.remove()
+
+
+def paint_no_numbers(_: object, __: object, stages: list[Fields]) -> list[Fields]:
+    return [{name: field * math.nan for name, field in fields.items()} for fields in stages]
 
 
 def start(job: Job, what: str, meeting: Path, world: int = 2) -> list[subprocess.Popen[str]]:
@@ -64,15 +90,13 @@ def main(path: str, number: str, world: str, meeting: str, what: str) -> None:
 
 def trained(job: Job, rank: Rank) -> None:
     """The training, with a word after every step."""
-    learn = worker.learn
 
-    def learn_aloud(*given):  # type: ignore[no-untyped-def]
-        found = learn(*given)
+    def step_aloud(*given: Any) -> tuple[torch.Tensor, bool]:
+        answer = train_step(*given)
         print("step", flush=True)
-        return found
+        return answer
 
-    worker.learn = learn_aloud  # type: ignore[assignment]
-    worker.train_loop(job, rank, SilentListener())
+    train_loop(job, rank, SilentListener(), step_aloud)
 
 
 def compared(job: Job, rank: Rank) -> None:
@@ -98,7 +122,7 @@ def one_step(job: Job, rank: Rank) -> list[torch.Tensor]:
     parts.network.eval()
     parts.network.train = lambda mode=True: parts.network  # type: ignore
     before = [p.detach().clone() for p in parts.network.parameters()]
-    step.train_step(job, rank, parts, micro_batches(feed, job, rank))
+    train_step(job, rank, parts, micro_batches(feed, job, rank))
     return [a - p.detach() for a, p in zip(before, parts.network.parameters(), strict=True)]
 
 
@@ -112,16 +136,9 @@ def micro_batches(feed: Feed, job: Job, rank: Rank) -> list:  # type: ignore[typ
 
 def not_finite(job: Job, rank: Rank) -> None:
     """One rank's loss is not finite in the fourth step; all ranks must stop."""
-    losses_of, calls = step.losses_of, []
-
-    def losses(*given):  # type: ignore[no-untyped-def]
-        calls.append(1)
-        broken = rank.rank == 1 and len(calls) == 4
-        return losses_of(*given) * (math.nan if broken else 1.0)
-
-    step.losses_of = losses  # type: ignore[assignment]
+    steps = BrokenSteps(lambda step: rank.rank == 1 and step == 4)
     try:
-        worker.train_loop(job, rank, SilentListener())
+        train_loop(job, rank, SilentListener(), steps)
     except TrainingStopped as stopped:
         print(f"stopped: {stopped}")
 

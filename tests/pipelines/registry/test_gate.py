@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,13 +109,12 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: bytes) -> Iterator[Path]:
+def home(home: Path, monkeypatch: pytest.MonkeyPatch, empty_database: bytes) -> Path:
     """A home with a registry of its own; the graph's export is another test's business."""
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    (tmp_path / "mlflow.db").write_bytes(empty_database)
+    home.mkdir()
+    (home / "mlflow.db").write_bytes(empty_database)
     monkeypatch.setattr(model_files, "write_graph", lambda graph, path: path.write_bytes(b"graph"))
-    yield tmp_path
+    return home
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *recipes: str) -> None:

@@ -17,12 +17,12 @@ RUN = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
+def home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with two evaluations."""
     monkeypatch.setattr(difference, "RESAMPLES", 100)
     write_results("good", quality=0.9, protocols=("gt", "det"))
     write_results("bad", quality=0.5, protocols=("gt",))
-    return tmp_path
+    return home
 
 
 def cells(text: str, metric: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from pipelines.recipe.schema import Recipe
 from pipelines.registry.gate import read_candidate, register
 from pipelines.registry.rules import RULES, read_rules, why_not
 from pipelines.registry.versions import Registry
-from tests.pipelines.serving.test_pose_model import elsewhere
+from tests.worlds.elsewhere import elsewhere
 from tests.worlds.results import recipe as top_down
 from tests.worlds.results import write_evaluation
 
@@ -83,17 +82,13 @@ def write_model(name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home(module_home: Path) -> Path:
     """A home whose registry holds a version of each model in the bottom-up slot."""
-    folder = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LIMBER_HOME", str(folder))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        registry, rule = Registry(), read_rules(RULES)[SLOT]
-        for name in MODELS:
-            write_model(name)
-            register(registry, SLOT, read_candidate(name), rule)
-        yield folder
+    registry, rule = Registry(), read_rules(RULES)[SLOT]
+    for name in MODELS:
+        write_model(name)
+        register(registry, SLOT, read_candidate(name), rule)
+    return module_home
 
 
 def picture(width: int = 150, height: int = 110) -> np.ndarray:
@@ -108,7 +103,7 @@ def expected(name: str, path: Path) -> list[np.ndarray]:
     settings = trained.recipe.evaluation
     dataset = ResizedDataset([path], trained.codec.resize, 128, settings.scales)
     given = (trained.network.cpu(), trained.codec, trained.skeleton, [collate_whole([dataset[0]])])
-    found = predict(*given, "cpu", flip_test=settings.flip_test)
+    found = predict(*given, "cpu", pixels=trained.recipe.pixels, flip_test=settings.flip_test)
     people = people_by_image(found, [0])[0]
     return [np.column_stack([p.keypoints_image, p.keypoint_scores]) for p in people]  # type: ignore[list-item]
 
@@ -184,5 +179,7 @@ def test_fields_that_are_not_numbers_are_nobody(name: str, home: Path) -> None:
     cv2.imwrite(str(path), picture())
     item = collate_whole([ResizedDataset([path], trained.codec.resize, 128)[0]])
     given = (replace(trained, device=torch.device("cpu")).network.cpu(), trained.codec)
-    found = predict(*given, trained.skeleton, [item], "cpu", flip_test=True)
+    found = predict(
+        *given, trained.skeleton, [item], "cpu", pixels=trained.recipe.pixels, flip_test=True
+    )
     assert len(found.sample_id) == 0

@@ -12,7 +12,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +29,7 @@ from pipelines.prediction.predictor import predict
 from pipelines.registry.gate import read_candidate, register
 from pipelines.registry.rules import RULES, read_rules
 from pipelines.registry.versions import CHAMPION, Registry
+from tests.worlds.elsewhere import elsewhere
 from tests.worlds.results import write_results
 
 pytestmark = pytest.mark.contract
@@ -44,18 +44,14 @@ CODECS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home(module_home: Path) -> Path:
     """A home whose registry holds two versions of one slot that decode differently."""
-    folder = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LIMBER_HOME", str(folder))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        registry, rule = Registry(), read_rules(RULES)[SLOT]
-        for number, (name, codec) in enumerate(CODECS.items(), start=1):
-            write_results(name, seed=number, **codec)
-            register(registry, SLOT, read_candidate(name), rule)
-        registry.point(SLOT, CHAMPION, "1")
-        yield folder
+    registry, rule = Registry(), read_rules(RULES)[SLOT]
+    for number, (name, codec) in enumerate(CODECS.items(), start=1):
+        write_results(name, seed=number, **codec)
+        register(registry, SLOT, read_candidate(name), rule)
+    registry.point(SLOT, CHAMPION, "1")
+    return module_home
 
 
 def picture() -> np.ndarray:
@@ -80,7 +76,13 @@ def expected(name: str, image: np.ndarray, boxes: list[list[float]]) -> np.ndarr
         torch.from_numpy(np.stack([invert(matrix) for matrix in matrices])),
     )
     found = predict(
-        trained.network.cpu(), trained.codec, trained.skeleton, [batch], "cpu", flip_test=True
+        trained.network.cpu(),
+        trained.codec,
+        trained.skeleton,
+        [batch],
+        "cpu",
+        pixels=trained.recipe.pixels,
+        flip_test=trained.recipe.evaluation.flip_test,
     )
     return np.concatenate([found.keypoints_image, found.scores[..., None]], axis=2)
 
@@ -126,15 +128,6 @@ def test_two_versions_in_one_process_elsewhere_keep_their_own_code(
     assert not np.allclose(keypoints(one[0]), keypoints(two[0]), atol=0.5)
 
 
-def elsewhere() -> dict[str, str]:
-    """An environment in which nothing leads to this repository."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "LIMBER", "MLFLOW"))}
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "OMP_NUM_THREADS": "1"}
-    safe = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
-    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # serving calls uvicorn
-    return kept | quiet | safe | path
-
-
 def test_a_version_carries_graph_weights_card_and_no_pickle(home: Path, tmp_path: Path) -> None:
     registry = Registry()
     version = registry.version(SLOT, "2")
@@ -143,8 +136,8 @@ def test_a_version_carries_graph_weights_card_and_no_pickle(home: Path, tmp_path
     assert stored.artifact_location.startswith((home / "mlartifacts").as_uri())
     assert stored.source_run_id == version.run_id
     names = {path.name for path in files.rglob("*") if path.is_file()}
-    assert {"graph.pt2", "model.safetensors", "card.json", "transforms.py", "metrics.json",
-            "matches_gt.npz", "registered_model.py", "requirements.txt"} <= names  # fmt: skip
+    assert {"graph.pt2", "model.safetensors", "card.json", "readout.py", "geometry.py", "metrics.json",
+            "matches_gt.npz", "pose_model.py", "requirements.txt"} <= names  # fmt: skip
     assert not [name for name in names if name.endswith((".pkl", ".pickle", ".pth"))]
     assert not (files / "code").exists(), "no code_paths"
     card = json.loads((files / "artifacts" / "card.json").read_text())

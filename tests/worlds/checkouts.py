@@ -1,0 +1,95 @@
+"""Copies of the checkout: whole, or with stages that only write their outs; DVC in them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.worlds.here import ROOT
+
+CODE = ("data", "models", "pipelines", "mlflow", "recipes")
+FAKE_STAGE = """
+import json, pathlib, sys, yaml, zlib
+stage, name = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
+params = yaml.safe_load(pathlib.Path("params.yaml").read_text())
+seen = str(params["datasets"].get(name, ""))
+recipe = pathlib.Path(f"recipes/{name}.yaml")
+seen += recipe.read_text() if recipe.is_file() else ""
+outs = {
+    "fetch": [f"data/store/raw/{name}/manifest.json"],
+    "prepare": [f"data/store/prepared/{name}/summary.json"],
+    "weights": [f"data/store/weights/{name}/none.json"],
+    "train": [f"results/{name}/trained/summary.json"],
+    "evaluate": [f"results/{name}/evaluation/evaluation.json", f"results/{name}/metrics.json"],
+    "compare": ["reports/comparison.md", "reports/pictures/a.txt", "reports/learning_curves.csv",
+                "reports/comparison.json"],
+    "promote": ["reports/promotion.json"],
+}
+for out in outs[stage]:
+    path = pathlib.Path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    number = zlib.crc32(seen.encode()) / 2**32 if stage != "weights" else 0
+    csv = f"curve,epoch,loss,value\\n{name}: AP@gt,1,0.5,{number}\\n"
+    path.write_text(csv if path.suffix == ".csv" else json.dumps({"AP@gt": number}))
+with open("ran.txt", "a") as log:
+    log.write(f"{stage}@{name}\\n" if name else f"{stage}\\n")
+"""
+
+
+def copy_checkout(folder: Path) -> None:
+    """The code and what DVC and Ray read beside it; no data."""
+    skip = shutil.ignore_patterns("store", "__pycache__")
+    for name in CODE:
+        shutil.copytree(ROOT / name, folder / name, ignore=skip)
+    for name in ("dvc.yaml", ".gitignore", ".rayignore", ".dvcignore"):
+        shutil.copy(ROOT / name, folder)
+
+
+def write_params(folder: Path, params: dict[str, Any]) -> None:
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def start_dvc(folder: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    dvc(folder, "init", "-q")
+
+
+def copy_with_fakes(folder: Path, run: dict[str, Any]) -> None:
+    """A checkout whose stages, but for the digests, are fakes; `run`: of params.yaml."""
+    copy_checkout(folder)
+    text = (ROOT / "dvc.yaml").read_text()
+    text = text.replace("python -m pipelines.fetch --weights", "python fake.py weights")
+    text = text.replace("python -m pipelines.", "python fake.py ")
+    (folder / "dvc.yaml").write_text(text.replace("fake.py code", "-m pipelines.code"))
+    (folder / "fake.py").write_text(FAKE_STAGE)
+    write_params(folder, yaml.safe_load((ROOT / "params.yaml").read_text()) | {"run": run})
+    start_dvc(folder)
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "true"}
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def repro(folder: Path) -> set[str]:
+    """The stages that a `dvc repro` ran."""
+    log = folder / "ran.txt"
+    log.unlink(missing_ok=True)
+    dvc(folder, "repro", "-q")
+    return set(log.read_text().split()) if log.is_file() else set()
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
