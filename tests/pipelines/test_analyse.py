@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,17 @@ import numpy as np
 import pytest
 
 from data import DATASETS
-from data.datasets.stick_figures import draw_split
 from data.evaluators.matching.errors import KINDS
 from data.evaluators.oks import OksEvaluator
-from data.files.table import write_table
 from data.ground.sample import Pose
 from pipelines import analyse
 from pipelines.evaluation import errors as analysis
 from pipelines.host import places
+from pipelines.intake.prepared import data_hash
+from pipelines.intake.preparing import prepare
 from pipelines.prediction.coco_results import results_rows
 from pipelines.tracking import runs as tracking
+from tests.worlds.drawn import draw_at_home
 
 NAME = "some"
 
@@ -38,31 +38,20 @@ def attached(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
-    draw_split(places.raw("stick_figures"), "val", 6, seed=5)
+def drawn(home: Path) -> str:
+    draw_at_home(train=2, val=6)
     return "stick_figures"
 
 
 @pytest.fixture
-def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    if "LIMBER_REAL_DATA" not in os.environ:
-        pytest.skip("LIMBER_REAL_DATA names no folder")
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
-    places.raw("coco").parent.mkdir(parents=True)
-    places.raw("coco").symlink_to(Path(os.environ["LIMBER_REAL_DATA"]) / "coco_mini")
+def real(real_coco: Path) -> str:
+    prepare("coco", 0.0)
     return "coco"
 
 
 def evaluated(dataset: str, protocols: tuple[str, ...] = ("gt",), noise: float = 0.05) -> Path:
     """results/<NAME>/evaluation of the truth moved about, as evaluate leaves it."""
-    raw, prepared, folder = places.raw(dataset), places.prepared(dataset), places.evaluated(NAME)
-    samples = list(DATASETS[dataset].samples(raw, "val"))
-    (prepared / "val").mkdir(parents=True)
-    ids = np.array([sample.image_id for sample in samples], np.int64)
-    paths = [str(sample.image_path.relative_to(raw)) for sample in samples]
-    write_table(prepared / "val" / "images.arrow", {"image_id": ids, "path": paths})
-    (prepared / "summary.json").write_text(json.dumps({"data_hash": "d" * 64}))
+    raw, folder = places.raw(dataset), places.evaluated(NAME)
     folder.mkdir(parents=True)
     metrics: dict[str, float] = {}
     for protocol in protocols:
@@ -74,7 +63,7 @@ def evaluated(dataset: str, protocols: tuple[str, ...] = ("gt",), noise: float =
         (folder / f"predictions_{protocol}.json").write_text(json.dumps(rows))
         evaluator.matches().save(folder / f"matches_{protocol}.npz")
         metrics |= {f"{key}@{protocol}": value for key, value in evaluator.result().items()}
-    about = {"dataset": dataset, "split": "val", "data_hash": "d" * 64, "epoch": 3,
+    about = {"dataset": dataset, "split": "val", "data_hash": data_hash(dataset), "epoch": 3,
              "run_id": "r1", "fingerprint": "f" * 64,
              "protocol": {"evaluator": "oks", "keypoint_threshold": 0.2}}  # fmt: skip
     (folder / "evaluation.json").write_text(json.dumps(about))
@@ -135,9 +124,11 @@ def test_wrong_input_is_named(
 
     assert "evaluation: no evaluation in it" in refused()
     folder = evaluated(drawn)
-    (places.prepared(drawn) / "summary.json").write_text(json.dumps({"data_hash": "e" * 64}))
-    assert "evaluated on data dddddddddddd, prepared is eeeeeeeeeeee" in refused()
-    (places.prepared(drawn) / "summary.json").write_text(json.dumps({"data_hash": "d" * 64}))
+    note, digest = places.prepared(drawn) / "summary.json", data_hash(drawn)
+    before = note.read_text()
+    note.write_text(before.replace(digest, "e" * 64))
+    assert f"evaluated on data {digest:.12}, prepared is eeeeeeeeeeee" in refused()
+    note.write_text(before)
     (folder / "predictions_gt.json").rename(folder / "away.json")
     assert "no predictions_*.json" in refused()
     about = json.loads((folder / "evaluation.json").read_text())

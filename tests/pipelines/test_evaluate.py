@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,80 +16,33 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from data import DATASETS
-from data.datasets.stick_figures import draw_split
 from data.evaluators import load_matches
-from data.files.table import write_table
 from data.ground.sample import Pose
 from pipelines import evaluate
 from pipelines.host import places
+from pipelines.intake.prepared import data_hash
+from pipelines.intake.preparing import prepare
 from pipelines.recipe.build import build_architecture
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
+from tests.worlds.drawn import draw_at_home
+from tests.worlds.trained import save_trained
 
 NUMBERS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
-real_data = pytest.mark.skipif("LIMBER_REAL_DATA" not in os.environ, reason="needs real data")
-
-
-def prepare(dataset: str, split: str) -> None:
-    """The tables that `prepare` writes, of images and persons alone."""
-    raw, folder = places.raw(dataset), places.prepared(dataset) / split
-    folder.mkdir(parents=True, exist_ok=True)
-    samples = list(DATASETS[dataset].samples(raw, split))
-    people = [(s, p) for s in samples for p in s.poses if p.visibility.any() and not p.is_crowd]
-    write_table(
-        folder / "images.arrow",
-        {
-            "image_id": np.array([s.image_id for s in samples], np.int64),
-            "path": [str(s.image_path.relative_to(raw)) for s in samples],
-        },
-    )
-    write_table(
-        folder / "persons.arrow",
-        {
-            "person_id": np.array([p.id for _, p in people], np.int64),
-            "image_id": np.array([s.image_id for s, _ in people], np.int64),
-            "box_image": np.array([p.box_image for _, p in people], np.float32),
-        },
-    )
-    (folder.parent / "summary.json").write_text(json.dumps({"data_hash": "d" * 64}))
-
-
-def save_trained(name: str, recipe: Recipe, **changes: object) -> Path:
-    """results/<name>/trained of a network with random weights."""
-    torch.manual_seed(0)
-    state = build_architecture(recipe).state_dict()
-    content = {"recipe": recipe.as_dict(), "model": state, "epoch": 3, "fingerprint": "f" * 64}
-    path = places.trained(name) / "best.pt"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({**content, "data_hash": "d" * 64, **changes}, path)
-    (path.parent / "summary.json").write_text(json.dumps({"run_id": "r1"}))
-    return path
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
-def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+def drawn(home: Path) -> Recipe:
     """Six drawn images, prepared; the recipe that evaluates on them."""
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
-    draw_split(places.raw("stick_figures"), "val", 6, seed=5)
-    prepare("stick_figures", "val")
+    draw_at_home(train=2, val=6)
     return load_recipe("demo_hrnet")
 
 
 @pytest.fixture
-def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+def real(real_coco: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     """The small real COCO folder; a demo network's recipe that evaluates on its val split."""
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
-    places.raw("coco").parent.mkdir(parents=True)
-    places.raw("coco").symlink_to(Path(os.environ["LIMBER_REAL_DATA"]) / "coco_mini")
-    prepare("coco", "val")
+    prepare("coco", 0.0)
     recipe = replace(load_recipe("demo_hrnet"), dataset="coco")
     monkeypatch.setattr(evaluate, "load_recipe", lambda _: recipe)
     return recipe
@@ -147,7 +99,7 @@ def test_the_stage_leaves_what_the_next_ones_read(drawn: Recipe, tmp_path: Path)
     assert not list(folder.parent.glob("*.part")) and not list(folder.parent.glob(".*"))
 
 
-@pytest.mark.parametrize("source", ["drawn", pytest.param("real", marks=real_data)])
+@pytest.mark.parametrize("source", ["drawn", "real"])
 def test_numbers_equal_those_of_plain_pycocotools(
     source: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,7 +115,6 @@ def test_numbers_equal_those_of_plain_pycocotools(
     assert [metrics[f"{name}@gt"] for name in NUMBERS] == expected
 
 
-@real_data
 def test_both_protocols_on_real_images(real: Recipe) -> None:
     save_trained("some", real)
     assert evaluate.main(["some"]) == 0
@@ -220,7 +171,7 @@ def test_a_checkpoint_that_does_not_fit_is_named(
     save_trained("demo_hrnet", drawn, model=other)
     assert "best.pt: does not fit HRNet" in refused()
     save_trained("demo_hrnet", drawn, data_hash="e" * 64)
-    assert "trained on data eeeeeeeeeeee, prepared is dddddddddddd" in refused()
+    assert f"trained on data eeeeeeeeeeee, prepared is {data_hash(drawn.dataset):.12}" in refused()
     path.write_bytes(path.read_bytes()[:1000])
     assert "damaged" in refused()
     torch.save({"model": {}}, path)
@@ -228,7 +179,6 @@ def test_a_checkpoint_that_does_not_fit_is_named(
     assert not places.evaluated("demo_hrnet").exists()
 
 
-@real_data
 def test_test_dev_file_has_the_official_name(real: Recipe, tmp_path: Path) -> None:
     save_trained("some", real)
     root = places.raw("coco")
@@ -248,13 +198,14 @@ def test_the_champion_is_evaluated_on_another_data_set(
     drawn: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = save_trained("champion", replace(drawn, dataset="coco"))
+    digest = data_hash("stick_figures")
     identity = {"version": "4", "recipe": "some", "run_id": "r9"}
     monkeypatch.setattr("pipelines.registry.champion_checkpoint", lambda slot: (path, identity))
     assert evaluate.main(["--champion", "pose-coco", "--dataset", "stick_figures"]) == 0
-    folder = places.home() / "results/champions/pose-coco" / f"stick_figures-{'d' * 12}"
+    folder = places.home() / "results/champions/pose-coco" / f"stick_figures-{digest:.12}"
     about = json.loads((folder / "evaluation.json").read_text())
     assert about["slot"] == "pose-coco" and about["version"] == "4"
-    assert about["dataset"] == "stick_figures" and about["data_hash"] == "d" * 64
+    assert about["dataset"] == "stick_figures" and about["data_hash"] == digest
     assert (folder / "matches_gt.npz").is_file()
     assert evaluate.main(["--champion", "pose-coco", "--dataset", "stick"]) == 2
     assert f"accepted: {', '.join(DATASETS)}" in capsys.readouterr().err

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from data import CODECS
-from data.datasets.stick_figures import draw_split
 from data.ground.skeleton import load_skeleton
 from models import ARCHITECTURES, REFINEMENTS
 from pipelines import export, promote
 from pipelines.evaluate import evaluate
 from pipelines.host import places
 from pipelines.recipe.reader import load_recipe
-from pipelines.recipe.schema import Recipe
+from pipelines.recipe.schema import Pixels, Recipe
 from pipelines.registry.rules import RULES
 from pipelines.registry.versions import Registry
 from pipelines.serving.graph import CropGraph, ImageGraph
@@ -33,31 +31,22 @@ from pipelines.serving.program import (
     refuse_difference,
     write_onnx,
 )
-from tests.pipelines.test_evaluate import prepare, save_trained
+from tests.worlds.drawn import draw_at_home
+from tests.worlds.trained import save_trained
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.usefixtures("one_thread")]
 
 COCO = load_skeleton("coco")
 
 SIZE = (64, 64)
+PIXELS: Pixels = "imagenet_rgb"
 NETWORKS = [*sorted(ARCHITECTURES), "hrnet + pose_renet"]
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
-def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+def trained(home: Path) -> Recipe:
     """A "trained" network, and drawn people to try it on."""
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    draw_split(places.raw("stick_figures"), "val", 3, seed=5)
-    prepare("stick_figures", "val")
+    draw_at_home(train=2, val=3)
     recipe = load_recipe("demo_simple_baseline")
     save_trained("demo_simple_baseline", recipe)
     return recipe
@@ -75,9 +64,9 @@ def graph_of(name: str) -> Graph:
     if refined:
         network = REFINEMENTS[refined](network)
     if fields != ("heatmaps",):
-        return ImageGraph(network, network.stride_divisor).eval()  # type: ignore[arg-type]
+        return ImageGraph(network, network.stride_divisor, pixels=PIXELS, flip_test=False).eval()
     codec = CODECS["heatmap"](sigma=1.0)
-    return CropGraph(network, codec, COCO, SIZE, flip_test=False).eval()
+    return CropGraph(network, codec, COCO, SIZE, pixels=PIXELS, flip_test=False).eval()
 
 
 def crops(count: int, seed: int = 3, size: tuple[int, int] = SIZE) -> Tensor:
@@ -105,7 +94,7 @@ def test_every_network_exports(name: str, tmp_path: Path) -> None:
 
 def test_the_command_leaves_files_that_others_can_use(trained: Recipe, tmp_path: Path) -> None:
     assert export.main(["demo_simple_baseline"]) == 0
-    folder = tmp_path / "results/demo_simple_baseline/export"
+    folder = places.home() / "results/demo_simple_baseline/export"
     note = json.loads((folder / export.NOTE).read_text())
     width, height = trained.input_size
     assert note["input"] == {
@@ -162,9 +151,9 @@ def test_a_champion_gets_its_exports(
     monkeypatch.setattr(promote, "read_rules", lambda _: free)
     assert promote.main([]) == 0
     assert export.main(["pose-coco"]) == 0
-    folder = tmp_path / "results/champions/pose-coco/export"
+    folder = places.home() / "results/champions/pose-coco/export"
     registry = Registry()
-    champion = registry.behind("pose-coco", "champion")
+    champion = registry.aliased("pose-coco", "champion")
     assert champion is not None
     got = registry.files(champion, "export", tmp_path / "got")
     assert (got / export.ONNX).read_bytes() == (folder / export.ONNX).read_bytes()

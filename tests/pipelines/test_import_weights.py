@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +13,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from data.datasets.stick_figures import draw_split
 from pipelines import compare, evaluate, promote
 from pipelines import import_weights as command
 from pipelines.host import places
+from pipelines.intake.prepared import data_hash
+from pipelines.intake.preparing import prepare
 from pipelines.recipe.build import build_architecture
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
@@ -25,9 +25,8 @@ from pipelines.registry.versions import Registry
 from pipelines.report.results import read_result
 from pipelines.tracking.server import mlflow_client
 from pipelines.training.imported import import_weights
-from tests.pipelines.test_evaluate import prepare
+from tests.worlds.drawn import draw_at_home
 
-REAL = os.environ.get("LIMBER_REAL_DATA")
 State = dict[str, torch.Tensor]
 
 
@@ -54,12 +53,10 @@ WRAPPINGS: dict[str, Callable[[State], Any]] = {
 
 
 @pytest.fixture
-def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+def recipe(home: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     """A drawn, prepared data set and a tracker of its own."""
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(command, "log_import", lambda *_: "a-run")
-    draw_split(places.raw("stick_figures"), "val", 4, seed=5)
-    prepare("stick_figures", "val")
+    draw_at_home(train=2, val=4)
     return load_recipe("demo_hrnet")
 
 
@@ -73,7 +70,7 @@ def test_every_official_wrapping_fills_the_network(
     best = torch.load(folder / "best.pt", weights_only=True)
     given = {k: v for k, v in best["model"].items() if "num_batches" not in k}
     assert all(torch.equal(value, state[key]) for key, value in given.items())
-    assert (best["epoch"], best["data_hash"]) == (0, "d" * 64)
+    assert (best["epoch"], best["data_hash"]) == (0, data_hash(recipe.dataset))
     about = json.loads((folder / "summary.json").read_text())
     assert about["imported"]["file"] == "pose.pth"
     assert len(about["imported"]["sha256"]) == 64
@@ -161,16 +158,12 @@ def test_dvc_hears_that_there_is_nothing_to_train(monkeypatch: pytest.MonkeyPatc
     assert ran[-1] == ["repro", "--single-item", "promote"]
 
 
-@pytest.mark.skipif(not REAL, reason="LIMBER_REAL_DATA names no folder")
+@pytest.mark.contract
 def test_imported_weights_stand_in_the_comparison_and_become_champion(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, real_coco: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On real COCO images: import, evaluate, compare, promote, with a run of its own."""
-    monkeypatch.setenv("LIMBER_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    places.raw("coco").parent.mkdir(parents=True)
-    places.raw("coco").symlink_to(Path(str(REAL)) / "coco_mini")
-    prepare("coco", "val")
+    prepare("coco", 0.0)
     recipe = replace(load_recipe("demo_hrnet"), dataset="coco")
     for stage in (evaluate, compare, promote):
         if hasattr(stage, "load_recipe"):
@@ -191,7 +184,7 @@ def test_imported_weights_stand_in_the_comparison_and_become_champion(
     assert run.info.status == "FINISHED"
     write_comparison("demo_hrnet", monkeypatch)
     assert promote.main([]) == 0
-    champion = Registry().behind("pose-coco", "champion")
+    champion = Registry().aliased("pose-coco", "champion")
     assert champion is not None
     assert champion.run_id == result.training["run_id"]
     assert np.isfinite(result.metrics["AP@det"])
