@@ -10,27 +10,27 @@ crops in, keypoints and heatmaps out; one that reads whole images gives its fiel
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from data.ground.refusal import refusal
 from pipelines.host import places
+from pipelines.host.command import Arguments, run_command
 from pipelines.host.folders import file_digest, whole_folder
-from pipelines.intake.prepared import image_files
-from pipelines.prediction.boxes import Boxes, truth_boxes
-from pipelines.prediction.feeds import crops, whole
+from pipelines.prediction.boxes import truth_boxes
+from pipelines.prediction.reading import split_feed, split_place
 from pipelines.prediction.trained import Trained, load_trained
 from pipelines.recipe.reader import load_recipe, recipe_names
 from pipelines.registry.rules import RULES, read_rules
-from pipelines.serving.graph import CropGraph
+from pipelines.registry.versions import CHAMPION, Registry, champion_checkpoint
+from pipelines.serving.graph import ImageGraph
 from pipelines.serving.program import (
     Graph,
     build_graph,
@@ -43,22 +43,18 @@ from pipelines.serving.program import (
     write_onnx,
 )
 
-PEOPLE, IMAGES = 16, 4  # real ones that the exports are held against
 ONNX, PROGRAM, NOTE = "model.onnx", "model.pt2", "export.json"
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.export")
-    parser.add_argument("what", help="a recipe that is trained, or a promotion slot")
-    parser.add_argument("--flip-test", action="store_true", help="crops: paint the mirrored too")
-    given = parser.parse_args(argv)
-    try:
-        folder = export_named(given.what, flip_test=given.flip_test)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"exported: {folder}")
-    return 0
+    arguments = Arguments("export", __doc__)
+    arguments.add_argument("what", help="a recipe that is trained, or a promotion slot")
+    arguments.add_argument("--flip-test", action="store_true", help="paint the mirrored too")
+    return run_command(arguments, argv, lambda asked: export(asked.what, asked.flip_test))
+
+
+def export(what: str, flip_test: bool) -> None:
+    print(f"exported: {export_named(what, flip_test=flip_test)}")
 
 
 def export_named(what: str, *, flip_test: bool = False) -> Path:
@@ -67,24 +63,22 @@ def export_named(what: str, *, flip_test: bool = False) -> Path:
     if what in slots:
         return export_champion(what, flip_test)
     if what not in recipe_names():
-        raise ValueError(f"export: given {what!r}, accepted: a recipe, or one of the slots "
-                         f"{', '.join(slots)}")  # fmt: skip
-    trained = load_trained(places.trained(what) / "best.pt", what, load_recipe(what))
-    folder = places.home() / "results" / what / "export"
+        accepted = f"a recipe, or one of the slots {', '.join(slots)}"
+        raise refusal("export", given=what, accepted=accepted)
+    trained = load_trained(places.best_weights(what), what, load_recipe(what))
+    folder = places.exported(what)
     write_exports(trained, folder, flip_test)
     return folder
 
 
 def export_champion(slot: str, flip_test: bool) -> Path:
-    from pipelines.registry.versions import CHAMPION, Registry, champion_checkpoint
-
     path, identity = champion_checkpoint(slot)
     trained = load_trained(path, f"champion of {slot}", None)
-    folder = places.home() / "results" / "champions" / slot / "export"
+    folder = places.champion_exported(slot)
     write_exports(trained, folder, flip_test)
     registry = Registry()
-    version = registry.behind(slot, CHAMPION)
-    if version is not None and version.number == identity["version"]:
+    version = registry.aliased(slot, CHAMPION)
+    if version is not None and version.number == identity.version:
         registry.attach(version, folder, "export")
         print(f"{slot}: added to version {version.number}")
     return folder
@@ -118,34 +112,29 @@ def write_exports(trained: Trained, folder: Path, flip_test: bool = False) -> di
 
 def real_images(trained: Trained) -> list[Tensor]:
     """Crops or whole images of the recipe's validation split, uint8 [B, H, W, 3], in batches."""
-    recipe = trained.recipe
-    prepared, split = places.prepared(recipe.dataset), recipe.evaluation.split
-    if not (prepared / split).is_dir():
-        raise ValueError(f"{prepared / split}: no such folder; run `dvc repro prepare@"
-                         f"{recipe.dataset}`: exports are checked on its images")  # fmt: skip
-    files = image_files(prepared, places.raw(recipe.dataset), split)
-    batches: Iterator[Any]
-    if trained.codec.whole_image:
-        batches = whole(trained, dict(islice(files.items(), IMAGES)))
-    else:
-        every = truth_boxes(prepared, split, trained.codec.aligned).of_images(files.keys())
-        some = Boxes(every.image_id[:PEOPLE], every.box_image[:PEOPLE], every.score[:PEOPLE])
-        batches = crops(trained, some, files)
-    found = [batch.images for batch in batches]
-    if not found:
-        raise ValueError(f"{prepared / split}: nobody in it to check an export on")
-    return found
+    recipe, place = trained.recipe, split_place(trained.recipe)
+    folder = place.prepared / place.split
+    if not folder.is_dir():
+        do = f"run `dvc repro prepare@{recipe.dataset}`: exports are checked on its images"
+        raise refusal(folder, fault="no such folder", do=do)
+    people = truth_boxes(place.prepared, place.split, trained.codec.aligned)
+    feed = split_feed(recipe, trained.codec, place, people)
+    groups = ([row for row in group if row < feed.tried] for group in feed.groups(feed.tried))
+    images = [batch.images for batch in feed.batches([group for group in groups if group])]
+    if not images:
+        raise refusal(folder, fault="nobody in it to check an export on")
+    return images
 
 
 def describe(trained: Trained, graph: Graph, images: Sequence[Tensor]) -> dict[str, Any]:
     """What a user of the files must know, and what they were made of."""
-    crop = isinstance(graph, CropGraph)
+    multiple = graph.multiple if isinstance(graph, ImageGraph) else None
     return {
         "input": {
             "name": "images",
             "type": "uint8 RGB",
-            "shape": ["B", *trained.input_size[::-1], 3] if crop else ["B", "H", "W", 3],
-            "multiple": None if crop else graph.multiple,
+            "shape": ["B", "H", "W", 3] if multiple else ["B", *trained.input_size[::-1], 3],
+            "multiple": multiple,
         },
         "outputs": graph.names,
         "keypoints": list(trained.skeleton.keypoints),

@@ -17,7 +17,16 @@ from data.ground.sample import Batch
 from data.ground.skeleton import Skeleton
 from data.views.crop_views import draw_view
 from data.views.draws import sample_generator
-from data.views.geometry import View, box_to_view, crop, invert, lowest_row, move, view_matrix
+from data.views.geometry import (
+    View,
+    box_to_view,
+    crop,
+    cut_box,
+    invert,
+    lowest_row,
+    move,
+    view_matrix,
+)
 from data.views.photometric import Photometric
 from data.views.settings import Augmentation
 
@@ -156,11 +165,10 @@ class BoxDataset(Dataset[Item]):
         return len(self.image_paths)
 
     def __getitem__(self, row: int) -> Item:
-        view = box_to_view(self.boxes_image[row], self.input_size, self.aligned)
-        matrix = view_matrix(view, self.input_size, self.aligned)
-        image = crop(self._read(self.image_paths[row]), matrix, self.input_size)
+        photo, box = self._read(self.image_paths[row]), self.boxes_image[row]
+        image, to_image = cut_box(photo, box, self.input_size, self.aligned)
         nothing = np.zeros((0, 2), dtype=np.float32)
-        return Item(image, nothing, np.zeros(0, dtype=np.int64), row, invert(matrix))
+        return Item(image, nothing, np.zeros(0, dtype=np.int64), row, to_image)
 
     def _read(self, path: str) -> np.ndarray:
         if self._last is None or self._last[0] != path:

@@ -29,15 +29,14 @@ class ResizedDataset(Dataset[WholeItem]):
     ) -> None:
         self.image_paths = [str(path) for path in image_paths]
         self.resize, self.size = resize, size
-        self.least, self.other_scales = min(scales), [s for s in scales if s != 1.0]
+        self.scales = list(scales)
 
     def __len__(self) -> int:
         return len(self.image_paths)
 
     def __getitem__(self, row: int) -> WholeItem:
         whole = read_image(self.image_paths[row])
-        image, to_image = self.resize(whole, self.size, 1.0, self.least)
-        others = (self.resize(whole, self.size, s, self.least)[0] for s in self.other_scales)
+        image, others, to_image = self.resize.at_scales(whole, self.size, self.scales)
         height, width = image.shape[:2]
         keep = np.ones((height // KEEP_STRIDE, width // KEEP_STRIDE), dtype=np.uint8)
         nobody, unseen = np.zeros((0, 0, 2), dtype=np.float32), np.zeros((0, 0), dtype=np.int64)

@@ -5,6 +5,7 @@ Imports nothing of ours: it travels with registered models.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,6 +86,17 @@ class Resize:
         fill, to = (self.fill,) * 3, self.input_size(image_size, size, scale, least)
         view = cv2.warpAffine(image, matrix, to, flags=self.interpolation, borderValue=fill)
         return view, cv2.invertAffineTransform(matrix)
+
+    def at_scales(
+        self, image: np.ndarray, size: int, scales: Sequence[float]
+    ) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+        """(fed at 1.0, fed at the other scales, input_to_image of the first).
+
+        scales: of `size`, 1.0 among them, each a whole multiple of the smallest.
+        """
+        least = min(scales)
+        fed, to_image = self(image, size, 1.0, least)
+        return fed, [self(image, size, s, least)[0] for s in scales if s != 1.0], to_image
 
 
 def _up(value: float, multiple: int) -> int:

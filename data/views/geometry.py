@@ -91,6 +91,17 @@ def crop(
     return view if view.shape[2] == 3 else cv2.cvtColor(view, cv2.COLOR_RGBA2RGB)
 
 
+def cut_box(
+    image: np.ndarray,
+    box_image: Sequence[float] | np.ndarray,
+    input_size: tuple[int, int],
+    aligned: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(crop uint8 [H, W, 3] of a box's view, as people are tested; input_to_image [2, 3])."""
+    matrix = view_matrix(box_to_view(box_image, input_size, aligned), input_size, aligned)
+    return crop(image, matrix, input_size), invert(matrix)
+
+
 def lowest_row(to_image: np.ndarray, input_size: tuple[int, int]) -> int:
     """How many rows of the image, from the top, a crop with this affine (input_to_image) sees."""
     c, d, y = to_image[1].tolist()

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from data.files.images import read_image
+from data.ground.codec import Codec
 from data.ground.sample import Batch, Fields, WholeBatch
-from pipelines.evaluation.ceiling import true_batches
+from models.contracts import Network
+from pipelines.evaluation.ceiling import truth_feed
 from pipelines.pictures.fields import fields_page
 from pipelines.pictures.people import draw_poses, write_picture
-from pipelines.prediction.pixels import fed
+from pipelines.prediction.pixels import normalise
 from pipelines.prediction.poses import ByImage, sure_people
+from pipelines.prediction.reading import split_place
 from pipelines.prediction.trained import Trained
+from pipelines.recipe.schema import Pixels
 
 OVERLAYS = 12
 FIELDS = 4  # images
@@ -41,16 +43,23 @@ def write_overlays(
 def write_fields(folder: Path, trained: Trained, image_ids: Sequence[int]) -> None:
     """Written beside painted fields of the first images that show people."""
     folder.mkdir()
-    batches = zip(image_ids, true_batches(trained.recipe, trained.codec), strict=False)
+    feed = truth_feed(trained.recipe, trained.codec)
+    batches = zip(image_ids, feed.labelled(split_place(trained.recipe)), strict=False)
     shown = ((i, batch) for i, batch in batches if (batch.visibility > 0).any())
     for image_id, batch in islice(shown, FIELDS):
         path = folder / f"{image_id:012d}.jpg"
-        draw_fields(path, trained.network, trained.codec, batch, trained.device)
+        pixels = trained.recipe.pixels
+        draw_fields(path, trained.network, trained.codec, batch, trained.device, pixels)
 
 
 @torch.inference_mode()
 def draw_fields(
-    path: Path, network: nn.Module, codec: Any, batch: Batch | WholeBatch, device: torch.device
+    path: Path,
+    network: Network,
+    codec: Codec,
+    batch: Batch | WholeBatch,
+    device: torch.device,
+    pixels: Pixels,
 ) -> None:
     """Pages of what the codec writes of a batch's first images beside what the network paints."""
     some = (each[:FIELDS_PICTURED] for each in batch if isinstance(each, torch.Tensor))
@@ -58,7 +67,7 @@ def draw_fields(
     size = few.images.shape[2], few.images.shape[1]
     written = codec.paint(codec.encode(few, network.outputs, size))
     was_training = network.training
-    painted = network.eval()(fed(network, few.images))
+    painted = network.eval()(normalise(few.images, pixels))
     network.train(was_training)
     pages = [
         fields_page(few.images[n].cpu().numpy(), _of(written, n), _of(painted, n))

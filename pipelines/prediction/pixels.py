@@ -6,14 +6,16 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from pipelines.recipe.schema import Pixels
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)  # ImageNet, RGB: what every pretrained trunk here was fed
 IMAGE_STD = (0.229, 0.224, 0.225)
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def normalise(images: Tensor, pixels: str = "imagenet_rgb") -> Tensor:
+def normalise(images: Tensor, pixels: Pixels) -> Tensor:
     """uint8 [B, H, W, 3] RGB -> float32 [B, 3, H, W] on the same device, as a recipe's `pixels`."""
     channels = images.float()
     if pixels == "openpose_bgr":
@@ -22,11 +24,6 @@ def normalise(images: Tensor, pixels: str = "imagenet_rgb") -> Tensor:
     scale = 1.0 / (torch.tensor(IMAGE_STD, device=images.device) * 255.0)
     ordered = channels.flip(3) if pixels == "imagenet_bgr" else channels
     return ((ordered - mean) * scale).permute(0, 3, 1, 2)
-
-
-def fed(network: nn.Module, images: Tensor) -> Tensor:
-    """Images as the network was built to see them (`pixels`, which build_architecture sets)."""
-    return normalise(images, getattr(network, "pixels", "imagenet_rgb"))
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from data import EVALUATORS
-from data.ground.sample import Pose, box_around
+from data.ground.sample import Pose
 from data.views.geometry import box_to_view
 from pipelines.prediction.boxes import Boxes
 from pipelines.prediction.nms import oks_nms, oks_nms_of_images
-from pipelines.prediction.predictor import Predictions
+from pipelines.prediction.readout import Predictions, best_first, person_scores, span
 from pipelines.recipe.schema import Evaluation
 
 ByImage = dict[int, list[Pose]]  # image id -> poses, best first
@@ -36,12 +36,9 @@ def to_poses(
 ) -> list[Pose]:
     """Poses in the predictions' order; boxes [N, 4], box scores [N] and areas [N] likewise.
 
-    Score: box score x mean of the keypoint scores above `threshold`, 0 where none is (the
-    SimpleBaseline and HRNet code's rescoring).
+    Score: `person_scores`.
     """
-    above = predictions.scores > threshold
-    total = np.where(above, predictions.scores, 0.0).sum(axis=1, dtype=np.float64)
-    person_scores = np.asarray(box_scores) * total / np.maximum(above.sum(axis=1), 1)
+    scores = person_scores(predictions.scores, box_scores, threshold)
     present = np.full(predictions.scores.shape[1], 2, dtype=np.int64)
     return [
         Pose(
@@ -50,7 +47,7 @@ def to_poses(
             box_image=_box(boxes_image[row]),
             area=float(areas[row]),
             id=int(predictions.sample_id[row]),
-            score=float(person_scores[row]),
+            score=float(scores[row]),
             keypoint_scores=predictions.scores[row],
         )
         for row in range(len(predictions.sample_id))
@@ -118,24 +115,23 @@ def _sure_of(pose: Pose, threshold: float) -> Pose:
     return replace(pose, visibility=np.where(pose.keypoint_scores > threshold, 2, 0))
 
 
-def people_by_image(found: Predictions, image_ids: Sequence[int]) -> ByImage:
+def people_by_image(predictions: Predictions, image_ids: Sequence[int]) -> ByImage:
     """Poses of every image, best first; `sample_id` are rows of `image_ids`.
 
     A pose's box and area span the keypoints that were found (score above 0).
     """
     people: ByImage = {int(image_id): [] for image_id in image_ids}
-    for n in np.argsort(-found.pose_scores, kind="stable"):
-        keypoints, scores = found.keypoints_image[n], found.scores[n]
-        seen = scores > 0
-        box = box_around(keypoints[seen] if seen.any() else keypoints)
+    for n in best_first(predictions):
+        keypoints, scores = predictions.keypoints_image[n], predictions.scores[n]
+        box = span(keypoints, scores)
         pose = Pose(
             keypoints_image=keypoints,
-            visibility=np.where(seen, 2, 0),
+            visibility=np.where(scores > 0, 2, 0),
             box_image=box,
             area=box[2] * box[3],
             id=int(n),
-            score=float(found.pose_scores[n]),
+            score=float(predictions.pose_scores[n]),
             keypoint_scores=scores,
         )
-        people[int(image_ids[int(found.sample_id[n])])].append(pose)
+        people[int(image_ids[int(predictions.sample_id[n])])].append(pose)
     return people

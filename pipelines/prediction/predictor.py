@@ -1,122 +1,130 @@
-"""A network and batches in, poses in image pixels out; scores and OKS-NMS of those from crops."""
+"""Batches in, poses in image pixels out: a network paints (or the truth itself), a codec reads."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data.ground.sample import Batch, Decoded, WholeBatch
-from data.ground.skeletons import Skeleton
-from pipelines.prediction.pixels import autocast, fed
+from data.ground.codec import Codec
+from data.ground.sample import Batch, Outputs, WholeBatch
+from data.ground.skeleton import Skeleton
+from pipelines.prediction.pixels import autocast, normalise
+from pipelines.prediction.readout import Predictions, Stages, in_image, join, merge_passes
+from pipelines.recipe.schema import Pixels
 
-
-@dataclass(frozen=True)
-class Predictions:
-    """Poses in image pixels: sample_id [N], keypoints_image [N, K, 2], scores [N, K].
-
-    In the order of the batches; crops have one pose each, whole images any number of them.
-    pose_scores [N]: as the codec scores whole poses, NaN where it does not (crops).
-    """
-
-    sample_id: np.ndarray
-    keypoints_image: np.ndarray
-    scores: np.ndarray
-    pose_scores: np.ndarray
+AnyBatch = TypeVar("AnyBatch", Batch, WholeBatch)
 
 
 def predict(
     network: nn.Module,
-    codec: Any,
+    codec: Codec,
     skeleton: Skeleton,
     batches: Iterable[Batch] | Iterable[WholeBatch],
     device: torch.device | str,
     *,
+    pixels: Pixels,
     flip_test: bool,
     precision: str = "fp32",
 ) -> Predictions:
     """Poses of all crops or images; `flip_test`: fields are merged with those of the mirrored."""
-    modes = (flip_test,)
-    return _predict(network, codec, skeleton, batches, device, modes, precision)[0]
+    painter = Painter(network, codec, skeleton, device, pixels, (flip_test,), precision)
+    return painter.read(batches)[0]
 
 
 def predict_both(
     network: nn.Module,
-    codec: Any,
+    codec: Codec,
     skeleton: Skeleton,
     batches: Iterable[Batch] | Iterable[WholeBatch],
     device: torch.device | str,
     *,
+    pixels: Pixels,
     precision: str = "fp32",
 ) -> tuple[Predictions, Predictions]:
     """(without flip test, with flip test) from one pass over all and one over all mirrored."""
-    modes = (False, True)
-    both = _predict(network, codec, skeleton, batches, device, modes, precision)
-    return both[0], both[1]
+    painter = Painter(network, codec, skeleton, device, pixels, (False, True), precision)
+    without, flipped = painter.read(batches)
+    return without, flipped
 
 
-@torch.inference_mode()
-def _predict(
-    network: nn.Module,
-    codec: Any,
+def read_truth(
+    codec: Codec, outputs: Outputs, skeleton: Skeleton, batches: Iterable[Batch | WholeBatch]
+) -> Predictions:
+    """What is read back of fields that the truth itself wrote: no network, no flip test."""
+
+    def written(batch: Batch | WholeBatch) -> list[Stages]:
+        return [codec.paint(codec.encode(batch, outputs, _size(batch)))]
+
+    return read(batches, written, codec, skeleton, modes=1)[0]
+
+
+def read(
+    batches: Iterable[Batch | WholeBatch],
+    paint: Callable[[Batch | WholeBatch], Sequence[Stages]],
+    codec: Codec,
     skeleton: Skeleton,
-    batches: Iterable[Batch] | Iterable[WholeBatch],
-    device: torch.device | str,
-    modes: tuple[bool, ...],
-    precision: str,
+    modes: int,
 ) -> list[Predictions]:
-    device = torch.device(device)
-    was_training = network.training
-    network.eval()
-    parts: list[list[Predictions]] = [[] for _ in modes]
+    """Poses of each of the `modes` ways in which `paint` paints a batch, all batches joined."""
+    parts: list[list[Predictions]] = [[] for _ in range(modes)]
     for batch in batches:
-        shown = [batch.images, *getattr(batch, "others", ())]  # the image at each scale
-        images = [fed(network, each.to(device, non_blocking=True)) for each in shown]
-        size = images[0].shape[3], images[0].shape[2]  # whole images have one each
-        plain = [_paint(network, each, precision) for each in images]
-        for part, flip in zip(parts, modes, strict=True):
-            passes = plain
-            if flip:
-                mirrored = (_paint(network, each.flip(3), precision) for each in images)
-                passes = [*plain, *(codec.mirror(each, skeleton) for each in mirrored)]
-            stages = codec.merge(*passes) if len(passes) > 1 else passes[0]
-            part.append(in_image(codec.decode(stages, size), batch))
-    network.train(was_training)
+        for part, stages in zip(parts, paint(batch), strict=True):
+            decoded = codec.decode(stages, _size(batch))
+            part.append(in_image(decoded, batch.to_image, batch.sample_id))
     return [join(part, len(skeleton.keypoints)) for part in parts]
 
 
-def _paint(network: nn.Module, images: Tensor, precision: str) -> list[dict[str, Tensor]]:
-    """Fields in float32 whatever the precision: decoding wants the last bits."""
-    with autocast(images.device, precision):
-        stages = network(images)
-    return [{name: field.float() for name, field in stage.items()} for stage in stages]
+def _size(batch: Batch | WholeBatch) -> tuple[int, int]:
+    return batch.images.shape[2], batch.images.shape[1]
 
 
-def in_image(decoded: Decoded, batch: Batch | WholeBatch) -> Predictions:
-    """Input pixels -> image pixels, by each crop's own affine."""
-    rows = decoded.batch_index.cpu()
-    matrix = batch.to_image[rows].double()  # [N, 2, 3]
-    points = decoded.keypoints_input.cpu().double()  # [N, K, 2]
-    keypoints_image = points @ matrix[:, :, :2].mT + matrix[:, None, :, 2]
-    scores = decoded.scores.cpu().float()
-    whole = decoded.pose_scores
-    pose_scores = torch.full((len(rows),), torch.nan) if whole is None else whole.cpu().float()
-    return Predictions(
-        batch.sample_id[rows].numpy(), keypoints_image.numpy(), scores.numpy(), pose_scores.numpy()
-    )
+class Painter:
+    """A network that paints batches as it is tested: at all scales, plain or with the flip test.
 
+    modes: for each way of painting whether it has the flip test; the passes that they share are
+    made once.
+    """
 
-def join(parts: Sequence[Predictions], keypoints: int) -> Predictions:
-    """All parts as one; without any, no poses of so many keypoints."""
-    if not parts:
-        shape = (0, keypoints)
-        nothing = np.zeros(0, np.float32)
-        return Predictions(
-            np.zeros(0, np.int64), np.zeros((*shape, 2)), np.zeros(shape, np.float32), nothing
-        )
-    columns = ("sample_id", "keypoints_image", "scores", "pose_scores")
-    return Predictions(*(np.concatenate([getattr(p, c) for p in parts]) for c in columns))
+    def __init__(
+        self,
+        network: nn.Module,
+        codec: Codec,
+        skeleton: Skeleton,
+        device: torch.device | str,
+        pixels: Pixels,
+        modes: Sequence[bool],
+        precision: str,
+    ) -> None:
+        self.network, self.codec, self.skeleton = network, codec, skeleton
+        self.device, self.pixels = torch.device(device), pixels
+        self.modes, self.precision = tuple(modes), precision
+
+    @torch.inference_mode()
+    def read(self, batches: Iterable[Batch] | Iterable[WholeBatch]) -> list[Predictions]:
+        """Poses in each mode; the network is left in the mode (train, eval) that it was in."""
+        was_training = self.network.training
+        self.network.eval()
+        predictions = read(batches, self.paint, self.codec, self.skeleton, len(self.modes))
+        self.network.train(was_training)
+        return predictions
+
+    def paint(self, batch: Batch | WholeBatch) -> list[Stages]:
+        """Fields to decode, in each mode."""
+        shown = [batch.images, *(batch.others if isinstance(batch, WholeBatch) else ())]
+        moved = (each.to(self.device, non_blocking=True) for each in shown)
+        scales = [normalise(each, self.pixels) for each in moved]
+        plain = [self._pass(images) for images in scales]
+        painted = []
+        for flip_test in self.modes:
+            mirrored = (self._pass(images.flip(3)) for images in scales if flip_test)
+            painted.append(merge_passes(self.codec, self.skeleton, plain, mirrored))
+        return painted
+
+    def _pass(self, images: Tensor) -> Stages:
+        """Fields in float32 whatever the precision: decoding wants the last bits."""
+        with autocast(images.device, self.precision):
+            stages = self.network(images)
+        return [{name: field.float() for name, field in stage.items()} for stage in stages]

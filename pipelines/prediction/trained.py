@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
 
 from data import DATASETS
+from data.ground.codec import Codec
 from data.ground.skeleton import Skeleton
+from models.contracts import Network
 from models.weights import load_whole
 from pipelines.prediction.best_weights import BestWeights, Origin
 from pipelines.recipe.build import build_architecture, build_codec
@@ -23,8 +23,8 @@ class Trained:
     """A trained network with all that reading its poses needs, and where it comes from."""
 
     recipe: Recipe
-    network: nn.Module
-    codec: Any
+    network: Network
+    codec: Codec
     skeleton: Skeleton
     device: torch.device
     origin: Origin

@@ -1,4 +1,4 @@
-"""What a version in the registry is made of: graph, weights, card, geometry, its evaluation."""
+"""What a version in the registry is made of: graph, weights, card, code, its evaluation."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import json
 import shutil
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from safetensors.torch import save_file
 
-from pipelines.host.places import REPOSITORY
+import data.views.geometry
+from pipelines.prediction import readout
 from pipelines.prediction.trained import Trained
-from pipelines.serving.codec_code import pack_codec
-from pipelines.serving.graph import FieldGraph, PoseGraph
-from pipelines.serving.program import write_field_graph, write_graph
+from pipelines.serving.packed_code import pack_code
+from pipelines.serving.program import build_graph, write_program
 
-GEOMETRY = REPOSITORY / "data" / "views" / "geometry.py"
 NEEDS = ("mlflow", "torch", "numpy", "opencv-python-headless", "pandas", "safetensors")
 WHOLE_IMAGE_NEEDS = ("scipy", "numba")
 
@@ -34,54 +34,48 @@ def write_model_files(
         "graph": folder / "graph.pt2",
         "weights": folder / "model.safetensors",
         "card": folder / "card.json",
-        "transforms": folder / "transforms.py",
+        "code": folder / "code",
         "evaluation": folder / "evaluation",
     }
-    if trained.codec.whole_image:
-        files["codec"] = folder / "codec"
-        packed = write_whole_image_files(trained, files)
-    else:
-        packed = {}
-        graph = PoseGraph(trained.network, trained.codec, trained.skeleton, trained.input_size)
-        write_graph(graph, files["graph"])
+    graph = build_graph(trained, trained.recipe.evaluation.flip_test, fields=False)
+    write_program(graph, files["graph"])
     state = trained.network.state_dict()
     save_file(
         {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}, files["weights"]
     )
-    shutil.copyfile(GEOMETRY, files["transforms"])
     files["evaluation"].mkdir()
     for path in [*evaluation.glob("*metrics.json"), *evaluation.glob("evaluation.json"),
                  *evaluation.glob("matches_*.npz")]:  # fmt: skip
         shutil.copyfile(path, files["evaluation"] / path.name)
     metrics = json.loads((evaluation / "metrics.json").read_text())
-    about = card(trained, metrics, lineage) | packed
+    about = card(trained, metrics, lineage) | {"code": pack(trained, files["code"])}
     files["card"].write_text(json.dumps(about, indent=2) + "\n")
     return {name: str(path) for name, path in files.items()}
 
 
-def write_whole_image_files(trained: Trained, files: dict[str, Path]) -> dict[str, Any]:
-    """The graph that paints fields and the codec's own code; what the card says of them.
-
-    Flip test and scales are those that the recipe was evaluated with.
-    """
-    codec, settings = trained.codec, trained.recipe.evaluation
-    write_field_graph(FieldGraph(trained.network, codec.resize.multiple), files["graph"])
-    place = pack_codec(codec, trained.skeleton.name, files["codec"])
-    return {
-        "flip_test": settings.flip_test,
-        "scales": settings.scales,
-        "codec": {**place, "options": dataclasses.asdict(codec)},
-    }
+def pack(trained: Trained, folder: Path) -> dict[str, Any]:
+    """The code that reads poses, packed; of networks that read whole images with their codec."""
+    kind, whole = type(trained.codec), trained.codec.whole_image
+    plugs: list[type | ModuleType] = [data.views.geometry, readout, *([kind] if whole else [])]
+    codec = {"module": kind.__module__, "class": kind.__name__}
+    options = {"options": dataclasses.asdict(trained.codec)}  # type: ignore[call-overload]
+    package = pack_code(plugs, trained.skeleton.name, folder)
+    return {"package": package, "codec": codec | options if whole else None}
 
 
 def card(trained: Trained, metrics: dict[str, Any], lineage: dict[str, str]) -> dict[str, Any]:
-    """What a reader and the model itself must know: sizes, names, numbers, origin."""
-    skeleton = trained.skeleton
+    """What a reader and the model itself must know: sizes, names, numbers, origin.
+
+    Flip test and scales are those that the recipe's evaluation measured.
+    """
+    skeleton, settings = trained.skeleton, trained.recipe.evaluation
     return {
         "input_size": list(trained.input_size),
         "aligned": bool(trained.codec.aligned),
-        "flip_test": True,
-        "keypoint_threshold": trained.recipe.evaluation.keypoint_threshold,
+        "flip_test": settings.flip_test,
+        "scales": settings.scales,
+        "stages": [list(stage) for stage in trained.network.outputs],
+        "keypoint_threshold": settings.keypoint_threshold,
         "skeleton": {
             "name": skeleton.name,
             "keypoints": list(skeleton.keypoints),

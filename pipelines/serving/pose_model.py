@@ -1,8 +1,8 @@
 """The model in the registry: images in, poses out. This file travels with every version.
 
-MLflow runs it where nothing of Limber is installed, beside `graph.pt2` (the exported network and
-codec), `transforms.py` (the crop geometry of the day) and `card.json`; so it imports none of ours.
-Networks that read whole images bring their codec's code in `codec/`: grouping is no graph.
+MLflow runs it where nothing of Limber is installed, beside `graph.pt2` (the exported network; of
+crops with its codec), `card.json`, and `code/`: the very code that cuts crops and reads poses where
+a recipe is evaluated, and of networks that read whole images the codec's, as grouping is no graph.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 import importlib
-import importlib.util
 import json
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -28,7 +26,6 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 CROPS_AT_ONCE = 32
 READ = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION  # as stored, like COCO's labels
-ENCODED = "an encoded image (JPEG, PNG...)"
 ACCEPTED = (
     "an array [H, W, 3] of whole numbers 0 to 255 (RGB), the bytes of an encoded image (JPEG, "
     "PNG...), or those in base64 as text; a path or an address is never opened: send the file's "
@@ -42,11 +39,16 @@ class PoseModel(PythonModel):  # type: ignore[misc]
     def load_context(self, context: PythonModelContext) -> None:
         files = {name: Path(place) for name, place in context.artifacts.items()}
         self._card = json.loads(files["card"].read_text())
-        self._geometry = _load_file(files["transforms"])
         self._graph = torch.export.load(files["graph"]).module()
+        self._code = _Code(files["code"], self._card["code"]["package"])
+        self._geometry = self._code.module("data.views.geometry")
+        self._readout = self._code.module("pipelines.prediction.readout")
         self._codec: Any = None
-        if "codec" in files:
-            self._codec, self._skeleton = _load_codec(files["codec"], self._card)
+        if codec := self._card["code"]["codec"]:
+            kind = getattr(self._code.module(codec["module"]), codec["class"])
+            self._codec = kind(**codec["options"])
+            skeletons = self._code.module("data.ground.skeleton")
+            self._skeleton = skeletons.load_skeleton(self._card["skeleton"]["name"])
 
     def predict(
         self,
@@ -67,8 +69,8 @@ class PoseModel(PythonModel):  # type: ignore[misc]
     def _answer(self, image: np.ndarray, boxes: np.ndarray | None) -> dict[str, Any]:
         if self._codec is not None:
             if boxes is not None:
-                raise ValueError("boxes: this model finds everyone in the whole image itself; "
-                                 "accepted: images without boxes")  # fmt: skip
+                why = "this model finds everyone in the whole image itself"
+                raise ValueError(f"boxes: {why}; accepted: images without boxes")
             return {"poses": list(self._people(image)), "whole_image": True}
         whole = boxes is None
         if boxes is None:
@@ -82,49 +84,57 @@ class PoseModel(PythonModel):  # type: ignore[misc]
 
     @torch.no_grad()
     def _poses(self, image: np.ndarray, boxes: np.ndarray) -> Iterator[dict[str, Any]]:
-        geometry, aligned = self._geometry, self._card["aligned"]
+        """Top-down: one pose per box, scored as in evaluation; a box's own score counts as 1."""
         size = (self._card["input_size"][0], self._card["input_size"][1])
-        views = [geometry.box_to_view(box, size, aligned) for box in boxes]
-        matrices = [geometry.view_matrix(view, size, aligned) for view in views]
-        crops = np.stack([geometry.crop(image, matrix, size) for matrix in matrices])
-        points, scores = (part.numpy() for part in self._graph(torch.from_numpy(crops)))
-        for box, matrix, found, certain in zip(boxes, matrices, points, scores, strict=True):
-            points_image = geometry.move(geometry.invert(matrix), found.astype(np.float64))
-            yield self._pose(box, points_image, certain.astype(np.float64))
+        cut = [self._geometry.cut_box(image, box, size, self._card["aligned"]) for box in boxes]
+        crops, to_image = (np.stack(parts) for parts in zip(*cut, strict=True))
+        rows = torch.arange(len(boxes))
+        points, scores = self._graph(torch.from_numpy(crops))
+        decoded = self._code.module("data.ground.sample").Decoded(points, scores, rows)
+        poses = self._readout.in_image(decoded, torch.from_numpy(to_image), rows)
+        threshold = self._card["keypoint_threshold"]
+        sure = self._readout.person_scores(poses.scores, np.ones(len(boxes)), threshold)
+        for row, box in enumerate(boxes):
+            yield _pose(poses, row, float(sure[row]), box.tolist())
 
     @torch.no_grad()
     def _people(self, image: np.ndarray) -> Iterator[dict[str, Any]]:
         """Bottom-up: everyone in the image, best first; a box spans the keypoints found."""
-        codec, size, scales = self._codec, min(self._card["input_size"]), self._card["scales"]
-        fed, to_image = codec.resize(image, size, 1.0, min(scales))
-        others = (codec.resize(image, size, s, min(scales))[0] for s in scales if s != 1.0)
-        plain, mirrored = [], []
-        for shown in (fed, *others):
-            painted = self._graph(torch.from_numpy(shown[None]))
-            plain.append(painted[: len(painted) // 2])
-            mirrored.append(codec.mirror(painted[len(painted) // 2 :], self._skeleton))
-        passes = [*plain, *mirrored] if self._card["flip_test"] else plain
-        stages = codec.merge(*passes) if len(passes) > 1 else passes[0]
-        found = codec.decode(stages, (fed.shape[1], fed.shape[0]))
-        for n in torch.argsort(found.pose_scores, descending=True, stable=True).tolist():
-            points = self._geometry.move(to_image, found.keypoints_input[n].double().numpy())
-            scores = found.scores[n].double().numpy()
-            seen = points[scores > 0] if (scores > 0).any() else points
-            low, high = seen.min(axis=0), seen.max(axis=0)
-            yield {
-                "keypoints": np.column_stack([points, scores]).tolist(),
-                "score": float(found.pose_scores[n]),
-                "box": [*low.tolist(), *(high - low).tolist()],
-            }
+        codec, readout, size = self._codec, self._readout, min(self._card["input_size"])
+        shown, others, to_image = codec.resize.at_scales(image, size, self._card["scales"])
+        passes = [self._fields(each) for each in (shown, *others)]
+        plain, mirrored = [each[0] for each in passes], [each[1] for each in passes if each[1]]
+        stages = readout.merge_passes(codec, self._skeleton, plain, mirrored)
+        decoded = codec.decode(stages, (shown.shape[1], shown.shape[0]))
+        one = torch.from_numpy(to_image[None])
+        poses = readout.in_image(decoded, one, torch.zeros(1, dtype=torch.int64))
+        for row in readout.best_first(poses):
+            box = readout.span(poses.keypoints_image[row], poses.scores[row])
+            yield _pose(poses, row, float(poses.pose_scores[row]), list(box))
 
-    def _pose(self, box: np.ndarray, points: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
-        """The person's score: mean of those of keypoints above the threshold, as in evaluation."""
-        sure = scores[scores > self._card["keypoint_threshold"]]
-        return {
-            "keypoints": np.column_stack([points, scores]).tolist(),
-            "score": float(sure.mean()) if len(sure) else 0.0,
-            "box": box.tolist(),
-        }
+    def _fields(self, image: np.ndarray) -> list[list[dict[str, torch.Tensor]]]:
+        """Stages painted of the image, and of its mirror (without flip test: none)."""
+        painted = iter(self._graph(torch.from_numpy(image[None])))
+        stages: list[list[str]] = self._card["stages"]
+        mirrored = stages if self._card["flip_test"] else []
+        return [[{name: next(painted) for name in s} for s in of] for of in (stages, mirrored)]
+
+
+def _pose(poses: Any, row: int, score: float, box: list[float]) -> dict[str, Any]:
+    columns = np.column_stack([poses.keypoints_image[row], poses.scores[row]]).astype(np.float64)
+    return {"keypoints": columns.tolist(), "score": score, "box": box}
+
+
+class _Code:
+    """The code that travelled: a package named after its content; two versions keep apart."""
+
+    def __init__(self, folder: Path, package: str) -> None:
+        self._package = package
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+
+    def module(self, name: str) -> ModuleType:
+        return importlib.import_module(f"{self._package}.{name}")
 
 
 def _rows(given: Any) -> list[dict[str, Any]]:
@@ -158,8 +168,8 @@ def _columns_to_rows(columns: dict[str, Any]) -> list[dict[str, Any]]:
     boxes = columns.get("boxes")
     boxes = [None] * len(images) if boxes is None else list(boxes)
     if len(boxes) != len(images):
-        raise ValueError(f"boxes: given {len(boxes)} lists for {len(images)} images; accepted: one "
-                         "list of boxes per image")  # fmt: skip
+        counts = f"given {len(boxes)} lists for {len(images)} images"
+        raise ValueError(f"boxes: {counts}; accepted: one list of boxes per image")
     rest = set(columns) - {"image", "boxes"}
     pairs = zip(images, boxes, strict=True)
     return [{"image": i, "boxes": b, **dict.fromkeys(rest)} for i, b in pairs]
@@ -234,30 +244,9 @@ def _read_boxes(given: Any, where: str) -> np.ndarray | None:
     bad = ~np.isfinite(boxes).all(axis=1) | (boxes[:, 2:] <= 0).any(axis=1)
     if bad.any():
         row = int(bad.argmax())
-        raise ValueError(f"{where}: boxes[{row}]: given {boxes[row].tolist()}; accepted: finite "
-                         "numbers, width and height above 0")  # fmt: skip
+        bound = "finite numbers, width and height above 0"
+        raise ValueError(f"{where}: boxes[{row}]: given {boxes[row].tolist()}; accepted: {bound}")
     return boxes
-
-
-def _load_file(path: Path) -> ModuleType:
-    """A Python file under a name of its own: two versions in one process keep apart."""
-    name = f"limber_geometry_{uuid.uuid4().hex}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    return module
-
-
-def _load_codec(folder: Path, card: dict[str, Any]) -> tuple[Any, Any]:
-    """(codec, skeleton) from the code that travelled; its package is named after its content."""
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    place = card["codec"]
-    codec = getattr(importlib.import_module(place["module"]), place["class"])(**place["options"])
-    skeletons = importlib.import_module(f"{place['package']}.ground.skeleton")
-    return codec, skeletons.load_skeleton(card["skeleton"]["name"])
 
 
 set_model(PoseModel())

@@ -11,8 +11,11 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from data.feeds.loader import EpochSampler, build_loader
+from data.ground.codec import Codec
+from models.contracts import Loss, Network
 from models.weights import load_trunk, read_state_dict
-from pipelines.prediction.feeds import samples_of
+from pipelines.prediction.feed import SplitPlace
+from pipelines.prediction.feeds import feed_kind
 from pipelines.recipe.build import build_architecture, build_codec, build_losses, unrefined
 from pipelines.training.batches import check_device, plan_batches
 from pipelines.training.job import Job
@@ -24,22 +27,22 @@ from pipelines.training.rank import Rank
 class Parts:
     """What learns, and what it learns by."""
 
-    network: nn.Module
+    network: Network
     wrapped: nn.Module  # the network inside DistributedDataParallel, or the network itself
     average: Average | None
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
-    codec: Any
-    losses: dict[str, list[tuple[Any, float]]]  # per field: loss and weight of each stage
+    codec: Codec
+    losses: dict[str, list[tuple[Loss, float]]]  # per field: loss and weight of each stage
 
     @property
-    def best(self) -> nn.Module:
+    def best(self) -> Network:
         """The network that is validated: the average, where there is one."""
         return self.average.network if self.average else self.network
 
 
 @dataclass(frozen=True)
-class Feed:
+class TrainingFeed:
     """Training batches: `accumulation` of them per step and rank."""
 
     sampler: EpochSampler
@@ -60,12 +63,10 @@ def build_parts(job: Job, rank: Rank) -> Parts:
     torch.manual_seed(recipe.seed)
     network = build_architecture(recipe)
     if job.weights:
-        loaded = load_trunk(
-            unrefined(recipe, network), read_state_dict(job.weights), str(job.weights)
-        )
+        loaded = load_trunk(unrefined(network), read_state_dict(job.weights), str(job.weights))
         print(loaded if rank.is_main else "", end="\n" if rank.is_main else "", flush=True)
     if training.sync_batch_norm:
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # its parts, in place
     layout = torch.channels_last if training.channels_last else torch.contiguous_format
     network = network.to(rank.device, memory_format=layout)  # type: ignore[call-overload]
     average = Average(network, training.ema_decay) if training.ema_decay is not None else None
@@ -78,14 +79,17 @@ def build_parts(job: Job, rank: Rank) -> Parts:
     return Parts(network, wrapped, average, optimizer, scaler, build_codec(recipe), losses)
 
 
-def build_feed(job: Job, rank: Rank) -> Feed:
+def build_feed(job: Job, rank: Rank) -> TrainingFeed:
     """The recipe's global batch, cut to what a worker can take. Raises ValueError if it cannot."""
     recipe, training = job.recipe, job.recipe.training
     size, accumulation = plan_batches(
         training.global_batch, rank.world_size, job.max_batch_per_worker
     )
-    codec, split = build_codec(recipe), recipe.evaluation.train_split
-    samples = samples_of(recipe, codec, job.prepared, job.raw, split, augmented=True)
+    codec, place = (
+        build_codec(recipe),
+        SplitPlace(job.prepared, job.raw, recipe.evaluation.train_split),
+    )
+    samples = feed_kind(codec).samples(recipe, codec, place, augmented=True)
     sampler = EpochSampler(
         len(samples),
         rank.rank,
@@ -99,4 +103,4 @@ def build_feed(job: Job, rank: Rank) -> Feed:
     loader = build_loader(
         samples.dataset, sampler, size, job.loader_workers, collate=samples.collate
     )
-    return Feed(sampler, loader, accumulation, samples.ids)
+    return TrainingFeed(sampler, loader, accumulation, samples.ids)

@@ -8,10 +8,10 @@ import numpy as np
 
 from data.files.images import read_image
 from data.ground.sample import Batch, Pose, WholeBatch
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 from pipelines.pictures.people import draw_poses, page_of_people, page_of_pictures, write_picture
 from pipelines.prediction.poses import people_by_image, sure_people
-from pipelines.prediction.predictor import Predictions
+from pipelines.prediction.readout import Predictions
 from pipelines.training.validation import Validation
 
 PICTURED = 15  # persons on a page: one large, the others around it
@@ -22,31 +22,31 @@ SHADE = 0.35  # of what no loss counts
 def draw_predictions(path: Path, found: Predictions, on: Validation, threshold: float) -> None:
     """A page of persons, or of images, spread over the split, with what the network says."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draw = _people_of_boxes if on.boxes is not None else _people_of_images
+    draw = _people_of_boxes if on.feed.boxes is not None else _people_of_images
     write_picture(path, draw(found, on, threshold))
 
 
 def _people_of_boxes(found: Predictions, on: Validation, threshold: float) -> np.ndarray:
-    assert on.boxes is not None
+    assert on.feed.boxes is not None
     people = []
     chosen = np.linspace(0, len(found.sample_id) - 1, min(PICTURED, len(found.sample_id)))
     for n in np.unique(chosen.astype(int)):
         row = int(found.sample_id[n])
-        image = read_image(str(on.paths[row]))
+        image = read_image(str(on.feed.paths[row]))
         seen = np.where(found.scores[n] > threshold, 2, 0)
-        x, y, width, height = (float(v) for v in on.boxes.box_image[row])
+        x, y, width, height = (float(v) for v in on.feed.boxes.box_image[row])
         pose = Pose(found.keypoints_image[n], seen, (x, y, width, height))
         people.append((image, pose, f"{found.scores[n].mean():.2f}"))
     return page_of_people(people, on.skeleton)
 
 
 def _people_of_images(found: Predictions, on: Validation, threshold: float) -> np.ndarray:
-    poses = people_by_image(found, on.image_ids)
-    chosen = np.linspace(0, len(on.paths) - 1, min(WHOLE_PICTURED, len(on.paths)))
+    poses = people_by_image(found, on.feed.ids)
+    chosen = np.linspace(0, len(on.feed.paths) - 1, min(WHOLE_PICTURED, len(on.feed.paths)))
     drawn = []
     for row in np.unique(chosen.astype(int)):
-        people = sure_people(poses[int(on.image_ids[row])], threshold)
-        image = draw_poses(read_image(str(on.paths[row])), people, on.skeleton)
+        people = sure_people(poses[int(on.feed.ids[row])], threshold)
+        image = draw_poses(read_image(str(on.feed.paths[row])), people, on.skeleton)
         drawn.append((image, f"{len(people)} people"))
     return page_of_pictures(drawn)
 

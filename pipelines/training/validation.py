@@ -6,125 +6,95 @@ network in the same company, and the metric is that of one process to the last d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import nn
 
 from data import DATASETS
-from data.feeds.loader import build_loader, shard
-from data.feeds.person_crops import BoxDataset
+from data.feeds.loader import shard
+from data.ground.codec import Codec
 from data.ground.sample import Batch, Pose, WholeBatch
 from data.ground.skeletons import Skeleton
 from pipelines.evaluation.scoring import name_protocol, score_poses
-from pipelines.intake.prepared import image_files, image_sizes
-from pipelines.prediction.boxes import Boxes, truth_boxes
-from pipelines.prediction.feeds import same_size_batches, samples_of, whole_batches
-from pipelines.prediction.poses import people_by_image, poses_by_image
-from pipelines.prediction.predictor import Predictions, join, predict
+from pipelines.prediction.boxes import truth_boxes
+from pipelines.prediction.feed import Feed, SplitPlace
+from pipelines.prediction.feeds import feed_kind
+from pipelines.prediction.predictor import predict
+from pipelines.prediction.reading import split_feed
+from pipelines.prediction.readout import Predictions, join
 from pipelines.recipe.build import build_codec
 from pipelines.training.job import Job
 from pipelines.training.rank import Rank
 
-LARGEST_BATCH = 32
-LARGEST_WHOLE_BATCH = 8
 SAMPLES = 2
 Truth = dict[int, list[Pose]]  # image id -> its people
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What a split is predicted from: true boxes (protocol `gt`), or whole images (`image`).
+    """What a split is predicted from: its feed, this rank's share of the batches, its truth.
 
-    `paths` [M] of every box's or whole image's file; `batches`: this rank's share of them;
-    `truth` is filled on rank 0 only.
+    `truth` is filled on rank 0 only; `sample`: some of the split, with what is to be found in them.
     """
 
-    protocol: str
-    boxes: Boxes | None
-    image_ids: Sequence[int]
-    paths: list[Path]
+    feed: Feed
     batches: Iterable[Batch] | Iterable[WholeBatch]
     truth: Truth
-    sample: Batch | WholeBatch  # some of the split, with what is to be found in them
-    codec: Any
+    sample: Batch | WholeBatch
+    codec: Codec
     skeleton: Skeleton
 
 
 def build_validation(job: Job, rank: Rank) -> Validation:
     """Raises ValueError where the split has no people."""
-    split, codec = job.recipe.evaluation.split, build_codec(job.recipe)
-    module = DATASETS[job.recipe.dataset]
-    boxes = truth_boxes(job.prepared, split, codec.aligned)
+    recipe, codec = job.recipe, build_codec(job.recipe)
+    data_set = DATASETS[recipe.dataset]
+    place = SplitPlace(job.prepared, job.raw, recipe.evaluation.split)
+    boxes = truth_boxes(place.prepared, place.split, codec.aligned)
     if not len(boxes):
-        raise ValueError(f"{job.prepared / split}: no person to validate on")
-    truth = module.truth(job.raw, split) if rank.is_main else {}
-    files = image_files(job.prepared, job.raw, split)
-    samples = samples_of(job.recipe, codec, job.prepared, job.raw, split, augmented=False)
-    some = samples.first(min(SAMPLES, len(samples)))
-    if codec.whole_image:
-        given = _images(job, rank, codec, files)
-        return Validation("image", None, *given, truth, some, codec, module.SKELETON)
-    crops = _crops(job, rank, codec, boxes, files)
-    return Validation("gt", boxes, *crops, truth, some, codec, module.SKELETON)
+        raise ValueError(f"{place.prepared / place.split}: no person to validate on")
+    truth = data_set.truth(place.raw, place.split) if rank.is_main else {}
+    samples = feed_kind(codec).samples(recipe, codec, place, augmented=False)
+    sample = samples.first(min(SAMPLES, len(samples)))
+    feed = split_feed(recipe, codec, place, boxes)
+    batches = rank_batches(feed, job, rank)
+    return Validation(feed, batches, truth, sample, codec, data_set.SKELETON)
 
 
-def _crops(
-    job: Job, rank: Rank, codec: Any, boxes: Boxes, files: Mapping[int, Path]
-) -> tuple[list[int], list[Path], Iterable[Batch]]:
-    """Image id and file of every box, this rank's batches."""
-    ids = [int(image_id) for image_id in boxes.image_id]
-    paths = [files[image_id] for image_id in ids]
-    size = min(LARGEST_BATCH, job.max_batch_per_worker)
-    batches = [list(range(n, min(n + size, len(ids)))) for n in range(0, len(ids), size)]
-    mine = [batches[n] for n in shard(len(batches), rank.rank, rank.world_size)]
-    dataset = BoxDataset(paths, boxes.box_image, job.input_size, codec.aligned)
-    return ids, paths, build_loader(dataset, batches=mine, workers=_workers(job, len(mine)))
-
-
-def _images(
-    job: Job, rank: Rank, codec: Any, files: Mapping[int, Path]
-) -> tuple[list[int], list[Path], Iterable[WholeBatch]]:
-    """Id and file of every image, this rank's batches."""
-    sizes = image_sizes(job.prepared, job.recipe.evaluation.split)
-    ids, paths = list(files), list(files.values())
-    most = min(LARGEST_WHOLE_BATCH, job.max_batch_per_worker)
-    batches = same_size_batches([sizes[image_id] for image_id in ids], most)
-    mine = [batches[n] for n in shard(len(batches), rank.rank, rank.world_size)]
-    return ids, paths, whole_batches(job.recipe, codec, paths, mine, _workers(job, len(mine)))
-
-
-def _workers(job: Job, batches: int) -> int:
-    """Loader processes: a few batches are worth none."""
-    return min(job.loader_workers, 2, batches // 4)
+def rank_batches(feed: Feed, job: Job, rank: Rank) -> Iterable[Batch] | Iterable[WholeBatch]:
+    """This rank's share; loader processes for it, but a few batches are worth none."""
+    groups = feed.groups(min(feed.validated, job.max_batch_per_worker))
+    mine = [groups[n] for n in shard(len(groups), rank.rank, rank.world_size)]
+    return feed.batches(mine, min(job.loader_workers, 2, len(mine) // 4))
 
 
 def validate(
     network: nn.Module, on: Validation, job: Job, rank: Rank
 ) -> tuple[dict[str, float], Predictions]:
     """({"AP@gt": ...} on every rank, all predictions in the order of boxes or images)."""
-    flip = job.recipe.evaluation.flip_test
-    mine = predict(network, on.codec, on.skeleton, on.batches, rank.device, flip_test=flip)
-    found = _in_order(join(rank.gather(mine), len(on.skeleton.keypoints)))
-    metrics = score(found, on, job) if rank.is_main else {}
-    return rank.from_main(metrics), found
+    mine = predict(
+        network,
+        on.codec,
+        on.skeleton,
+        on.batches,
+        rank.device,
+        pixels=job.recipe.pixels,
+        flip_test=job.recipe.evaluation.flip_test,
+    )
+    predictions = _in_order(join(rank.gather(mine), len(on.skeleton.keypoints)))
+    metrics = score(predictions, on, job) if rank.is_main else {}
+    return rank.from_main(metrics), predictions
 
 
-def _in_order(found: Predictions) -> Predictions:
-    order = np.argsort(found.sample_id, kind="stable")
-    return Predictions(*(getattr(found, f.name)[order] for f in fields(Predictions)))
+def _in_order(predictions: Predictions) -> Predictions:
+    order = np.argsort(predictions.sample_id, kind="stable")
+    return Predictions(*(getattr(predictions, f.name)[order] for f in fields(Predictions)))
 
 
-def score(found: Predictions, on: Validation, job: Job) -> dict[str, float]:
+def score(predictions: Predictions, on: Validation, job: Job) -> dict[str, float]:
     """The evaluator's result over all images of the split, under names that say the protocol."""
-    settings, sigmas = job.recipe.evaluation, on.skeleton.sigmas
-    if on.boxes is None:
-        poses = people_by_image(found, on.image_ids)
-    else:
-        given = (on.boxes, job.input_size, on.codec.aligned, settings, sigmas)
-        poses = poses_by_image(found, *given)
-    evaluator = score_poses(settings.evaluator, on.skeleton, poses, on.truth)
-    return name_protocol(evaluator.result(), on.protocol)
+    poses = on.feed.poses(predictions)
+    evaluator = score_poses(job.recipe.evaluation.evaluator, on.skeleton, poses, on.truth)
+    return name_protocol(evaluator.result(), on.feed.protocol)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipelines.prediction.feeds import same_size_batches
+from pipelines.prediction.image_feed import same_size_groups
 from pipelines.prediction.poses import people_by_image
 from pipelines.prediction.predictor import Predictions
 
 
 def test_batches_hold_images_of_one_size_and_every_image_once() -> None:
     sizes = [(4, 3), (3, 4), (4, 3), (4, 3), (3, 4), (9, 9)]
-    batches = same_size_batches(sizes, 2)
+    batches = same_size_groups(sizes, 2)
     assert batches == [[1, 4], [0, 2], [3], [5]]
 
 

@@ -13,12 +13,14 @@ from data.ground.skeleton import load_skeleton
 from pipelines.prediction.boxes import Boxes
 from pipelines.prediction.pixels import normalise
 from pipelines.prediction.poses import poses_by_image, suppress, to_poses, view_areas
-from pipelines.prediction.predictor import Predictions, predict, predict_both
-from pipelines.recipe.schema import Evaluation
+from pipelines.prediction.predictor import predict, predict_both
+from pipelines.prediction.readout import Predictions
+from pipelines.recipe.schema import Evaluation, Pixels
 
 COCO = load_skeleton("coco")
 
 SIZE = (96, 128)
+PIXELS: Pixels = "imagenet_rgb"
 K = len(COCO.keypoints)
 
 
@@ -64,7 +66,7 @@ def test_normalise_is_to_tensor_and_imagenet_normalisation() -> None:
     images = torch.randint(0, 256, (2, 4, 6, 3), dtype=torch.uint8)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     expected = (images.permute(0, 3, 1, 2) / 255 - mean[:, None, None]) / std[:, None, None]
-    torch.testing.assert_close(normalise(images), expected)
+    torch.testing.assert_close(normalise(images, PIXELS), expected)
     swapped = normalise(images.flip(3), "imagenet_bgr")
     torch.testing.assert_close(swapped, expected)
     plain = normalise(images, "openpose_bgr")
@@ -74,7 +76,7 @@ def test_normalise_is_to_tensor_and_imagenet_normalisation() -> None:
 
 def test_poses_arrive_in_image_pixels(case: tuple) -> None:
     painter, codec, batch, keypoints_image = case
-    found = predict(painter, codec, COCO, [batch], "cpu", flip_test=False)
+    found = predict(painter, codec, COCO, [batch], "cpu", pixels=PIXELS, flip_test=False)
     assert np.abs(found.keypoints_image - keypoints_image).max() < 0.6
     assert found.keypoints_image.dtype == np.float64
     assert found.sample_id.tolist() == [7, 8] and found.scores.shape == (2, K)
@@ -83,20 +85,20 @@ def test_poses_arrive_in_image_pixels(case: tuple) -> None:
 
 def test_flip_test_of_a_mirror_symmetric_network_changes_nothing(case: tuple) -> None:
     painter, codec, batch, _ = case
-    plain, flipped = predict_both(painter, codec, COCO, [batch], "cpu")
+    plain, flipped = predict_both(painter, codec, COCO, [batch], "cpu", pixels=PIXELS)
     assert painter.calls == 2, "once plain, once mirrored, for both answers"
     np.testing.assert_allclose(flipped.keypoints_image, plain.keypoints_image, atol=1e-3)
-    again = predict(painter, codec, COCO, [batch], "cpu", flip_test=True)
+    again = predict(painter, codec, COCO, [batch], "cpu", pixels=PIXELS, flip_test=True)
     np.testing.assert_array_equal(again.keypoints_image, flipped.keypoints_image)
 
 
 def test_batches_are_joined_in_order_and_the_mode_comes_back(case: tuple) -> None:
     painter, codec, batch, _ = case
     painter.train()
-    found = predict(painter, codec, COCO, [batch, batch], "cpu", flip_test=False)
+    found = predict(painter, codec, COCO, [batch, batch], "cpu", pixels=PIXELS, flip_test=False)
     assert found.sample_id.tolist() == [7, 8, 7, 8]
     assert painter.training
-    nothing = predict(painter, codec, COCO, [], "cpu", flip_test=True)
+    nothing = predict(painter, codec, COCO, [], "cpu", pixels=PIXELS, flip_test=True)
     assert nothing.keypoints_image.shape == (0, K, 2)
 
 
@@ -120,7 +122,9 @@ def test_mixed_precision_decodes_in_float32() -> None:
 
     identity = torch.eye(2, 3, dtype=torch.float64)[None]
     batch = batch_of(torch.zeros(1, K, 2), identity)
-    predict(Small(), Watched(), COCO, [batch], "cpu", flip_test=False, precision="bf16")
+    predict(
+        Small(), Watched(), COCO, [batch], "cpu", pixels=PIXELS, flip_test=False, precision="bf16"
+    )
     assert seen == [torch.bfloat16, torch.float32]
 
 
