@@ -10,7 +10,7 @@ export DO_NOT_TRACK = true
 export NO_ALBUMENTATIONS_UPDATE = 1
 export PYTHONUNBUFFERED = 1
 
-.PHONY: demo demo-bottom-up repro test test-full check cost bench ui clean
+.PHONY: demo demo-bottom-up repro test test-unit test-full check cost bench ui clean help
 .DEFAULT_GOAL := demo
 
 demo: $(READY)  ## the whole road on drawn people: two recipes, two workers, one champion
@@ -22,13 +22,18 @@ demo-bottom-up: $(READY)  ## the same for networks that find everyone in the who
 repro: $(READY)  ## RECIPE=name runs that recipe's stages; without it all of params.yaml
 	@python -m pipelines.road $(RECIPE)
 
-test: $(READY)
-	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not full"
+test: $(READY)  ## all tests but the minutes-long ones of `make test-full`
+	@for tier in unit contract road; do echo "== $$tier tests"; \
+	  python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "$$tier and not full" \
+	  || { echo "make test: failed in the tier $$tier"; exit 1; }; done
+
+test-unit: $(READY)  ## the quick ones: all that start no process
+	@python -m pytest -n 2 --dist loadfile -m "unit and not full"
 
 test-full: $(READY)  ## the rest: a step of every recipe, every network exported, minutes long
 	@python -m pytest -n 2 -m full
 
-check: $(READY)
+check: $(READY)  ## style, types, and the rules of the house
 	ruff check . && ruff format --check . && mypy && python -m pytest -q tests/test_house.py
 
 cost: $(READY)  ## params, GFLOPs in four counts and memory of every network beside the papers' figures
@@ -49,3 +54,10 @@ $(READY): requirements.lock
 
 clean:  ## takes away the environment; data, runs and results stay
 	rm -rf .venv
+
+help:  ## this list; the commands below are what the targets run
+	@echo "make TARGET (without one: demo)"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@$(PYTHON) -m pipelines
