@@ -1,23 +1,27 @@
 """Scores a trained recipe: COCO numbers, predictions, matches, pictures, cost.
 
-python -m pipelines.evaluate RECIPE [--ceiling]
-python -m pipelines.evaluate RECIPE --test-dev --detections F --images DIR --image-info F
-python -m pipelines.evaluate --champion SLOT --dataset NAME
+    python -m pipelines.evaluate RECIPE [--ceiling]
+    python -m pipelines.evaluate RECIPE --test-dev --detections F --images DIR --image-info F
+    python -m pipelines.evaluate --champion SLOT --dataset NAME
+
+A stage without options: results/RECIPE/trained -> results/RECIPE/evaluation and metrics.json.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from data import DATASETS
+from data.ground.refusal import refusal
 from pipelines.evaluation.ceiling import told
 from pipelines.evaluation.measure import write_evaluation, write_json
+from pipelines.evaluation.record import Identity
 from pipelines.host import places
+from pipelines.host.command import Arguments, run_command
 from pipelines.host.folders import whole_folder
 from pipelines.intake.prepared import data_hash
 from pipelines.prediction.boxes import read_detections
@@ -25,82 +29,72 @@ from pipelines.prediction.coco_results import official_name, read_image_info, re
 from pipelines.prediction.reading import read_poses
 from pipelines.prediction.trained import load_trained
 from pipelines.recipe.reader import load_recipe
+from pipelines.registry.versions import champion_checkpoint
+from pipelines.training.record import TrainingRecord, has_training
 
 
 def main(argv: Sequence[str]) -> int:
-    arguments = parse(argv)
-    try:
-        if arguments.ceiling:
-            print("\n".join(told(arguments.recipe)))
-            return 0
-        if arguments.champion:
-            folder = evaluate_champion(arguments.champion, arguments.dataset)
-        elif arguments.test_dev:
-            folder = evaluate_test_dev(
-                arguments.recipe, arguments.detections, arguments.images, arguments.image_info
-            )
-        else:
-            folder = evaluate(arguments.recipe)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    arguments = Arguments("evaluate", __doc__)
+    arguments.add_argument("recipe", nargs="?")
+    arguments.add_argument("--ceiling", action="store_true", help="score the truth's own fields")
+    arguments.add_argument("--test-dev", action="store_true", help="the file for COCO's server")
+    arguments.add_argument("--detections", type=Path, help="person boxes of test-dev2017")
+    arguments.add_argument("--images", type=Path, help="folder of test2017's images")
+    arguments.add_argument("--image-info", type=Path, help="image_info_test-dev2017.json")
+    arguments.add_argument("--champion", metavar="SLOT", help="evaluate a slot's champion instead")
+    arguments.add_argument("--dataset", help="on this data set")
+    return run_command(arguments, argv, run)
+
+
+def run(asked: Namespace) -> None:
+    """What was asked for; says where its results lie, or its numbers."""
+    champion = bool(asked.champion)
+    if champion == bool(asked.recipe) or champion != bool(asked.dataset):
+        raise ValueError("evaluate: accepted: RECIPE, or --champion SLOT --dataset NAME")
+    files = (asked.detections, asked.images, asked.image_info)
+    if asked.test_dev and None in files:
+        raise refusal("--test-dev", accepted="with --detections, --images and --image-info")
+    if asked.ceiling:
+        print("\n".join(told(asked.recipe)))
+        return
+    if champion:
+        folder = evaluate_champion(asked.champion, asked.dataset)
+    else:
+        folder = (
+            evaluate_test_dev(asked.recipe, *files) if asked.test_dev else evaluate(asked.recipe)
+        )
     print(f"evaluated: {folder}")
-    return 0
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.evaluate", description=__doc__)
-    parser.add_argument("recipe", nargs="?")
-    parser.add_argument("--ceiling", action="store_true", help="score the truth's own fields")
-    parser.add_argument("--test-dev", action="store_true", help="write the file for COCO's server")
-    parser.add_argument("--detections", type=Path, help="person boxes of test-dev2017")
-    parser.add_argument("--images", type=Path, help="folder of test2017's images")
-    parser.add_argument("--image-info", type=Path, help="image_info_test-dev2017.json")
-    parser.add_argument("--champion", metavar="SLOT", help="evaluate a slot's champion instead")
-    parser.add_argument("--dataset", help="on this data set")
-    given = parser.parse_args(argv)
-    if bool(given.champion) == bool(given.recipe) or bool(given.champion) != bool(given.dataset):
-        parser.error("give RECIPE, or --champion SLOT --dataset NAME")
-    if given.test_dev and None in (given.detections, given.images, given.image_info):
-        parser.error("--test-dev needs --detections, --images and --image-info")
-    return given
 
 
 def evaluate(name: str) -> Path:
     """The stage: results/<recipe>/trained -> results/<recipe>/evaluation and metrics.json."""
     recipe = load_recipe(name)
-    trained = load_trained(places.trained(name) / "best.pt", name, recipe)
+    trained = load_trained(places.best_weights(name), name, recipe)
     digest = data_hash(recipe.dataset)
     if trained.origin.data_hash != digest:
-        raise ValueError(
-            f"results/{name}/trained/best.pt: trained on data {trained.origin.data_hash:.12}"
-            f", prepared is {digest:.12}; run `dvc repro train@{name}`"
-        )
-    note = places.trained(name) / "summary.json"
-    run_id = json.loads(note.read_text()).get("run_id") if note.is_file() else None
-    folder = places.evaluated(name)
-    metrics = write_evaluation(trained, folder, {"recipe": name, "run_id": run_id})
-    write_json(folder.parent / "metrics.json", metrics)
+        fault = f"trained on data {trained.origin.data_hash:.12}, prepared is {digest:.12}"
+        raise refusal(places.best_weights(name), fault=fault, do=f"run `dvc repro train@{name}`")
+    folder, from_folder = places.evaluated(name), places.trained(name)
+    run_id = TrainingRecord.read(from_folder).run_id if has_training(from_folder) else None
+    record = write_evaluation(trained, folder, Identity(name, run_id))
+    record.write_metrics(places.recipe_metrics(name))
     return folder
 
 
 def evaluate_champion(slot: str, dataset: str) -> Path:
     """The slot's champion on another data set's split, for a fair comparison there."""
-    from pipelines.registry.versions import champion_checkpoint
-
     if dataset not in DATASETS:
-        raise ValueError(f"--dataset: given {dataset!r}, accepted: {', '.join(DATASETS)}")
+        raise refusal("--dataset", given=dataset, accepted=", ".join(DATASETS))
     path, identity = champion_checkpoint(slot)
     trained = load_trained(path, f"champion of {slot}", None)
     if trained.skeleton != DATASETS[dataset].SKELETON:
-        raise ValueError(
-            f"--dataset: {dataset} has skeleton {DATASETS[dataset].SKELETON.name}, the champion of "
-            f"{slot} predicts {trained.skeleton.name}; accepted: a data set of the same skeleton"
-        )
+        theirs, ours = DATASETS[dataset].SKELETON.name, trained.skeleton.name
+        fault = f"{dataset} has skeleton {theirs}, the champion of {slot} predicts {ours}"
+        raise refusal("--dataset", fault=fault, accepted="a data set of the same skeleton")
     trained = replace(trained, recipe=replace(trained.recipe, dataset=dataset))
     digest = data_hash(dataset)
-    folder = places.home() / "results" / "champions" / slot / f"{dataset}-{digest[:12]}"
-    write_evaluation(trained, folder, {"slot": slot, **identity})
+    folder = places.champion_evaluated(slot, dataset, digest)
+    write_evaluation(trained, folder, identity)
     return folder
 
 
@@ -111,13 +105,12 @@ def evaluate_test_dev(name: str, detections: Path, images: Path, image_info: Pat
     boxes = read_detections(detections, files.keys())
     missing = sorted({int(i) for i in boxes.image_id if not files[int(i)].is_file()})
     if missing:
-        raise ValueError(
-            f"{images}: lacks {len(missing)} of the images that have boxes, the first "
-            f"{files[missing[0]].name}; accepted: the folder of COCO's test2017 images"
-        )
-    trained = load_trained(places.trained(name) / "best.pt", name, recipe)
+        first = files[missing[0]].name
+        fault = f"lacks {len(missing)} of the images that have boxes, the first {first}"
+        raise refusal(images, fault=fault, accepted="the folder of COCO's test2017 images")
+    trained = load_trained(places.best_weights(name), name, recipe)
     poses = read_poses(trained, boxes, files, both=False)[-1]
-    folder = places.home() / "results" / name / "test_dev"
+    folder = places.test_dev(name)
     with whole_folder(folder) as part:
         write_json(part / official_name(name), results_rows(poses), indent=None)
     return folder

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from data.evaluators.matching.matches import Matches
+from data.ground.evaluator import Matches
+from data.ground.refusal import refusal
 
 Numbers = dict[str, np.ndarray]  # per name, one value per resample
 AT_ONCE = 50  # resamples per step: about 40 MB for 100,000 detections
@@ -102,14 +103,11 @@ def draw_weights(images: int, resamples: int, seed: int) -> Iterator[np.ndarray]
 
 def _refuse_other_images(candidate: Matches, champion: Matches) -> None:
     if candidate.kind != champion.kind:
-        raise ValueError(
-            f"the two were scored by other evaluators ({candidate.kind} and {champion.kind}): "
-            "evaluate both by the same one"
-        )
+        kinds = f"scored by other evaluators ({candidate.kind} and {champion.kind})"
+        raise refusal("the two", fault=kinds, do="evaluate both by the same one")
     if not np.array_equal(candidate.image_ids, champion.image_ids) or not np.array_equal(
         candidate.positives, champion.positives
     ):
-        raise ValueError(
-            f"the two were evaluated on other images or another truth ({len(candidate.image_ids)} "
-            f"and {len(champion.image_ids)} images): evaluate both on the same data set"
-        )
+        counts = f"({len(candidate.image_ids)} and {len(champion.image_ids)} images)"
+        fault = f"evaluated on other images or another truth {counts}"
+        raise refusal("the two", fault=fault, do="evaluate both on the same data set")

@@ -1,61 +1,141 @@
-"""An evaluation on disk (`evaluate`'s folder, or the copy that travels with a version)."""
+"""evaluation.json and metrics.json of an evaluation: its numbers, and what they are of."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data.evaluators import load_matches
-from data.evaluators.matching.matches import Matches
+from data.ground.refusal import refusal
 from pipelines.host import places
+from pipelines.recipe.json_records import read_json, record_of
+from pipelines.recipe.strict import LATER, as_plain_data
+
+DO = "run `dvc repro`"
+FLIP = {True: "no_flip", False: "flip"}  # flip test of the recipe -> the key of the other numbers
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """Numbers (`AP@gt`...) and what they are about: data hash, cost, fingerprint, run."""
+class Identity:
+    """Whose evaluation: of a recipe's training, or of the version of a slot made from it."""
 
-    folder: Path
-    metrics: dict[str, Any]
-    about: dict[str, Any]
+    recipe: str
+    run_id: str | None
+    slot: str | None = None
+    version: str | None = None
 
-    def protocol(
-        self, metric: str, protocols: Sequence[str], shared_with: Evaluated | None = None
-    ) -> str:
-        """The first of `protocols` that it has the metric under, best one that the other has."""
-        mine = [p for p in protocols if f"{metric}@{p}" in self.metrics]
-        other = shared_with.metrics if shared_with else self.metrics
-        shared = [p for p in mine if f"{metric}@{p}" in other]
-        return (shared or mine)[0]
+
+@dataclass(frozen=True)
+class Settings:
+    """How it was scored, as the recipe's `evaluation` says."""
+
+    evaluator: str
+    flip_test: bool
+    keypoint_threshold: float
+    nms_threshold: float
+    scales: list[float] | None = field(default=None, metadata=LATER)
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """Of one image: parameters, multiply-accumulates in the four counts of `models.cost`."""
+
+    params: int
+    exact_g: float
+    exact_gi: float
+    hr_g: float
+    hr_gi: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Images that were scored, and on how many of them nothing could be found; boxes, if any."""
+
+    images: int
+    unreadable_images: int
+    images_without_boxes: int
+    boxes: int | None = field(default=None, metadata=LATER)
+    empty_boxes_left_out: int | None = field(default=None, metadata=LATER)
+
+
+def has_evaluation(folder: Path) -> bool:
+    return (folder / places.EVALUATION).is_file()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationRecord:
+    """numbers: `AP@gt`..., fractions of 1; others: with the flip test the other way round.
+
+    recipe_digest, fingerprint, epoch: of the training; trained_on: the hash of its data;
+    data_hash: of those that it was evaluated on; counts: by protocol; seconds: it took.
+    """
+
+    slot: str | None = field(default=None, metadata=LATER)
+    version: str | None = field(default=None, metadata=LATER)
+    recipe: str
+    run_id: str | None
+    dataset: str
+    split: str
+    fingerprint: str
+    recipe_digest: str
+    trained_on: str
+    data_hash: str
+    epoch: int
+    input_size: list[int]
+    device: str
+    protocol: Settings
+    cost: NetworkCost
+    seconds: float
+    counts: dict[str, Counts]
+    numbers: dict[str, float]
+    others: dict[str, float]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What metrics.json holds."""
+        return {**self.numbers, FLIP[self.protocol.flip_test]: self.others}
+
+    @property
+    def images(self) -> int:
+        return next(iter(self.counts.values())).images
 
     def value(self, metric: str, protocol: str) -> float:
-        return float(self.metrics[f"{metric}@{protocol}"])
+        return float(self.numbers[f"{metric}@{protocol}"])
 
-    def matches(self, protocol: str) -> Matches:
-        return load_matches(self.folder / f"matches_{protocol}.npz")
+    def shared_protocol(
+        self, metric: str, protocols: Sequence[str], other: EvaluationRecord | None = None
+    ) -> str:
+        """The first of `protocols` that it has the metric under, best one that the other has."""
+        mine = [p for p in protocols if f"{metric}@{p}" in self.numbers]
+        theirs = other.numbers if other else self.numbers
+        shared = [p for p in mine if f"{metric}@{p}" in theirs]
+        return (shared or mine)[0]
 
     def digest(self) -> str:
         """Changes when any number does: a version is decided anew after another evaluation."""
         return hashlib.sha256(json.dumps(self.metrics, sort_keys=True).encode()).hexdigest()[:12]
 
+    def write(self, folder: Path) -> None:
+        facts = as_plain_data(self, without=("numbers", "others"))
+        (folder / places.EVALUATION).write_text(json.dumps(facts, indent=2) + "\n")
+        self.write_metrics(folder / places.METRICS)
 
-def read_evaluated(folder: Path) -> Evaluated:
-    """Raises ValueError where the folder is not a whole evaluation."""
-    try:
-        metrics = json.loads((folder / "metrics.json").read_text())
-        about = json.loads((folder / "evaluation.json").read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{folder}: no evaluation in it ({error}); run `dvc repro`") from error
-    return Evaluated(folder, metrics, about)
+    def write_metrics(self, path: Path) -> None:
+        path.write_text(json.dumps(self.metrics, indent=2) + "\n")
 
-
-def champion_elsewhere(slot: str, version: str, data_hash: str) -> Evaluated | None:
-    """What `python -m pipelines.evaluate --champion` wrote for that version on that data."""
-    for path in sorted((places.home() / "results" / "champions" / slot).glob("*/evaluation.json")):
-        found = read_evaluated(path.parent)
-        if str(found.about.get("version")) == version and found.about["data_hash"] == data_hash:
-            return found
-    return None
+    @classmethod
+    def read(cls, folder: Path, do: str = DO) -> EvaluationRecord:
+        """Raises ValueError where the folder is not a whole evaluation."""
+        if not has_evaluation(folder):
+            raise refusal(folder, fault=f"no evaluation in it (no {places.EVALUATION})", do=do)
+        facts = read_json(folder / places.EVALUATION, do)
+        numbers = read_json(folder / places.METRICS, do)
+        other = next((key for key in FLIP.values() if key in numbers), None)
+        if other is None:
+            lacking = f"lacks {' or '.join(FLIP.values())}"
+            raise refusal(folder / places.METRICS, fault=lacking, do=do)
+        content = {**facts, "others": numbers.pop(other), "numbers": numbers}
+        return record_of(cls, content, folder / places.EVALUATION, do)

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from data.ground.refusal import refusal
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton
 
@@ -82,7 +83,7 @@ def titled(image: np.ndarray, title: str) -> np.ndarray:
 def write_picture(path: Path, image: np.ndarray) -> None:
     """Writes RGB as png or jpg, by the name's ending. Raises ValueError where it cannot."""
     if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
-        raise ValueError(f"{path}: cannot write the picture; check the folder's permissions")
+        raise refusal(path, fault="cannot write the picture", do="check the folder's permissions")
 
 
 def _colour(name: str) -> tuple[int, int, int]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from data.feeds.person_crops import with_border
 from data.files.table import Table
+from data.ground.refusal import refusal
 
 PERSON = 1  # COCO's category id
 RESULTS_FORMAT = "github.com/cocodataset, 'results format': image_id, category_id, bbox, score"
@@ -69,8 +70,8 @@ def read_detections(path: Path, known: Collection[int]) -> Boxes:
     """
     rows = read_json(path)
     if not isinstance(rows, list):
-        raise ValueError(
-            f"{path}: given {type(rows).__name__}, accepted: a list ({RESULTS_FORMAT})"
+        raise refusal(
+            path, fault=f"given {type(rows).__name__}", accepted=f"a list ({RESULTS_FORMAT})"
         )
     people = [(n, row) for n, row in enumerate(rows) if _is_person(path, n, row)]
     for n, row in people:
@@ -88,28 +89,32 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except FileNotFoundError as error:
-        raise ValueError(f"{path}: no such file") from error
+        raise refusal(path, fault="no such file") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not readable as json ({error}); was it copied whole?") from error
+        raise refusal(
+            path, fault=f"not readable as json ({error})", do="was it copied whole?"
+        ) from error
 
 
 def _is_person(path: Path, n: int, row: object) -> bool:
     if not isinstance(row, dict) or not {"image_id", "category_id", "bbox", "score"} <= set(row):
-        raise ValueError(f"{path}: row {n}: given {_short(row)}, accepted: {RESULTS_FORMAT}")
+        raise refusal(f"{path}: row {n}", fault=f"given {_short(row)}", accepted=RESULTS_FORMAT)
     return bool(row["category_id"] == PERSON)
 
 
 def _check_detection(path: Path, n: int, row: Mapping[str, Any], known: Collection[int]) -> None:
     box = row["bbox"]
     if not isinstance(box, list) or len(box) != 4 or not _finite(box):
-        raise ValueError(f"{path}: row {n}: bbox: given {_short(box)}, accepted: 4 finite numbers")
+        given = f"given {_short(box)}"
+        raise refusal(f"{path}: row {n}: bbox", fault=given, accepted="4 finite numbers")
     if not _finite([row["score"]]):
-        raise ValueError(f"{path}: row {n}: score: given {row['score']!r}, accepted: a number")
+        raise refusal(f"{path}: row {n}: score", given=row["score"], accepted="a number")
     if not isinstance(row["image_id"], int) or row["image_id"] not in known:
-        raise ValueError(
-            f"{path}: row {n}: image_id {row['image_id']!r} is none of the {len(known)} images "
-            "that are evaluated: this file belongs to another data set or split"
+        fault = (
+            f"image_id {row['image_id']!r} is none of the {len(known)} images that are evaluated"
         )
+        do = "this file belongs to another data set or split"
+        raise refusal(f"{path}: row {n}", fault=fault, do=do)
 
 
 def _finite(values: Iterable[object]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from data.ground.refusal import refusal
 from data.ground.sample import Pose, box_around
 from pipelines.prediction.boxes import PERSON, read_json
 
@@ -29,11 +30,12 @@ def read_image_info(path: Path, folder: Path) -> dict[int, Path]:
     """Image id -> file of an official `image_info_*.json` (test-dev's has no annotations)."""
     content = read_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        raise ValueError(f"{path}: no list `images`; accepted: COCO's image_info_test-dev2017.json")
+        official = "COCO's image_info_test-dev2017.json"
+        raise refusal(path, fault="no list `images`", accepted=official)
     files: dict[int, Path] = {}
     for n, row in enumerate(content["images"]):
         if not isinstance(row, dict) or not {"id", "file_name"} <= set(row):
-            raise ValueError(f"{path}: images[{n}]: given {row!r}, accepted: id and file_name")
+            raise refusal(f"{path}: images[{n}]", given=row, accepted="id and file_name")
         files[int(row["id"])] = folder / Path(str(row["file_name"])).name
     return files
 

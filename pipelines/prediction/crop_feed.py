@@ -11,6 +11,7 @@ from data.feeds.loader import build_loader
 from data.feeds.person_crops import BoxDataset, TopDownDataset, collate
 from data.ground.codec import Codec
 from data.ground.data_set import DataSet
+from data.ground.refusal import refusal
 from data.ground.sample import Batch, WholeBatch
 from data.views.settings import Augmentation
 from pipelines.prediction.boxes import Boxes, read_detections, truth_boxes
@@ -39,7 +40,9 @@ class CropFeed(Feed):
         sizes: Mapping[int, tuple[int, int]],
     ) -> None:
         if boxes is None:
-            raise ValueError(f"codec {recipe.codec.name}: reads people in boxes; none were given")
+            raise refusal(
+                f"codec {recipe.codec.name}", fault="no boxes", accepted="people in boxes"
+            )
         self.recipe, self.codec = recipe, codec
         self.boxes: Boxes = boxes.of_images(files.keys())
         self.ids = [int(image_id) for image_id in self.boxes.image_id]

@@ -9,6 +9,7 @@ import torch
 
 from data import DATASETS
 from data.ground.codec import Codec
+from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton
 from models.contracts import Network
 from models.weights import load_whole
@@ -52,7 +53,5 @@ def check_same(path: Path, name: str, stored: Recipe, recipe: Recipe) -> None:
         return
     ours, theirs = recipe.as_dict(), stored.as_dict()
     differing = [k for k in ours if ours[k] != theirs[k] and k not in ("published", "cite")]
-    raise ValueError(
-        f"{path}: trained from another recipe: {', '.join(differing)} differ from "
-        f"recipes/{name}.yaml; run `dvc repro train@{name}`"
-    )
+    fault = f"trained from another recipe: {', '.join(differing)} differ from recipes/{name}.yaml"
+    raise refusal(path, fault=fault, do=f"run `dvc repro train@{name}`")

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
+from data.ground.refusal import refusal
 from pipelines.host.imports import SKELETONS, named_files, reached
 from pipelines.host.places import REPOSITORY
 
@@ -45,7 +46,7 @@ def _needed(path: Path) -> list[Path]:
     for file in files:
         place = file.relative_to(REPOSITORY)
         if not any(place.is_relative_to(allowed) for allowed in MAY_TRAVEL):
-            raise ValueError(f"{path}: imports {place}, which cannot travel with a model")
+            raise refusal(path, fault=f"imports {place}, which cannot travel with a model")
     return files
 
 

@@ -68,8 +68,8 @@ def write_program(graph: Graph, path: Path) -> None:
 def noise_images(graph: Graph) -> list[Tensor]:
     """uint8 noise as the graph takes it, in batches of several sizes; the last is no single one."""
     if isinstance(graph, ImageGraph):
-        sides = [(batch, high * graph.multiple, wide * graph.multiple)
-                 for batch, high, wide in CHECKED_IMAGES]  # fmt: skip
+        times = graph.multiple
+        sides = [(batch, high * times, wide * times) for batch, high, wide in CHECKED_IMAGES]
     else:
         width, height = graph.input_size
         sides = [(batch, height, width) for batch in CHECKED_BATCHES]

@@ -15,8 +15,9 @@ from torch import nn
 from data import DATASETS
 from data.feeds.loader import shard
 from data.ground.codec import Codec
+from data.ground.refusal import refusal
 from data.ground.sample import Batch, Pose, WholeBatch
-from data.ground.skeletons import Skeleton
+from data.ground.skeleton import Skeleton
 from pipelines.evaluation.scoring import name_protocol, score_poses
 from pipelines.prediction.boxes import truth_boxes
 from pipelines.prediction.feed import Feed, SplitPlace
@@ -54,7 +55,7 @@ def build_validation(job: Job, rank: Rank) -> Validation:
     place = SplitPlace(job.prepared, job.raw, recipe.evaluation.split)
     boxes = truth_boxes(place.prepared, place.split, codec.aligned)
     if not len(boxes):
-        raise ValueError(f"{place.prepared / place.split}: no person to validate on")
+        raise refusal(place.prepared / place.split, fault="no person to validate on")
     truth = data_set.truth(place.raw, place.split) if rank.is_main else {}
     samples = feed_kind(codec).samples(recipe, codec, place, augmented=False)
     sample = samples.first(min(SAMPLES, len(samples)))
