@@ -1,33 +1,36 @@
-"""Runs a training as a job of a Ray cluster and waits for it: attach or submit, logs, exit code.
+"""Runs a training as a job of a Ray cluster and follows it to its end.
 
     python -m pipelines.submit RECIPE [--address http://HOST:8265]
 
-Exit code: 0 only when the job succeeded; 1 failed; 3 stopped; 128 + n after a signal, which stops
-the job.
+A job of that training which runs already is followed, else one is submitted; its log is shown.
+The cluster: --address, $RAY_API_SERVER_ADDRESS, $RAY_ADDRESS, or `cluster.address` of params.yaml.
+Exit code: 0 only when the job succeeded; 1 failed; 2 refused; 3 stopped; 128 + n after a signal,
+which stops the job.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 
 from pipelines.cluster.jobs import connect, follow, run_key
+from pipelines.host.command import Arguments, run_command
 from pipelines.host.processes import Interrupted, catch_signals
 
 
-def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.submit")
-    parser.add_argument("recipe")
-    parser.add_argument("--address", help="of the cluster's dashboard")
-    given = parser.parse_args(arguments)
+def main(argv: Sequence[str]) -> int:
+    arguments = Arguments("submit", __doc__)
+    arguments.add_argument("recipe", help="name of a file in recipes/, without .yaml")
+    arguments.add_argument("--address", help="of the cluster's dashboard")
+    return run_command(arguments, argv, submit)
+
+
+def submit(options: Namespace) -> int:
     catch_signals()
     try:
-        key = run_key(given.recipe)
-        return follow(connect(given.address), given.recipe, key)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        key = run_key(options.recipe)
+        return follow(connect(options.address), options.recipe, key)
     except Interrupted as interrupted:
         return 128 + int(interrupted.args[0])
 

@@ -1,67 +1,86 @@
-"""Trains a recipe: one Ray Train job around pipelines/training/loop.py -> results/RECIPE/trained.
+"""Trains a recipe, or goes on with its training, as one Ray Train job.
 
-python -m pipelines.train RECIPE [--workers N]
-python -m pipelines.train RECIPE --local             one process, no Ray
-torchrun --nproc-per-node 2 -m pipelines.train RECIPE     several, no Ray
+    python -m pipelines.train RECIPE [--workers N]
+    python -m pipelines.train RECIPE --local                  one process, no Ray
+    torchrun --nproc-per-node 2 -m pipelines.train RECIPE     several, no Ray
+
+In: recipes/RECIPE.yaml, its prepared data set and weights, the cluster profile of params.yaml.
+Out: runs/RECIPE-FINGERPRINT (checkpoints, outbox), results/RECIPE/trained (best.pt, summary.json,
+history.csv). Exit code: 0 done; 1 stopped (losses not finite, workers that died); 2 refused;
+128 + n after a signal: the same command goes on from the last checkpoint.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Callable, Sequence
 
 import torch
 
 from data.files.whole_file import write_text_whole
 from pipelines.cluster.ray_train import train_through_ray
 from pipelines.host import places
+from pipelines.host.command import Arguments, run_command
 from pipelines.host.processes import Interrupted, catch_signals, say_interrupted
 from pipelines.host.progress import Clock
 from pipelines.recipe.params import load_params
-from pipelines.recipe.profile import read_cluster
-from pipelines.training.attempt import train_in_this_process
-from pipelines.training.job import TrainingStopped
+from pipelines.recipe.profile import Cluster, read_cluster
+from pipelines.recipe.schema import Recipe
+from pipelines.training.attempt import Outcome, train_in_this_process
+from pipelines.training.job import Job, TrainingStopped
 from pipelines.training.plan import make_job
 from pipelines.training.results import FINISHED, set_aside, write_results
 
 
-def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.train")
-    parser.add_argument("recipe")
-    parser.add_argument("--local", action="store_true", help="in this process, without Ray")
-    parser.add_argument("--workers", type=int, help="instead of the profile's number")
-    given = parser.parse_args(arguments)
+def main(argv: Sequence[str], stage: Callable[..., None] | None = None) -> int:
+    arguments = Arguments("train", __doc__)
+    arguments.add_argument("recipe", help="name of a file in recipes/, without .yaml")
+    arguments.add_argument("--local", action="store_true", help="in this process, without Ray")
+    arguments.add_argument("--workers", type=int, help="instead of the profile's number")
+    return run_command(arguments, argv, lambda options: exit_code(options, stage or train))
+
+
+def exit_code(options: Namespace, stage: Callable[..., None]) -> int:
+    """Of the stage; a refusal is raised."""
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # also into a file
     catch_signals()
+    local = options.local or "TORCHELASTIC_RUN_ID" in os.environ  # torchrun: no Ray either
     try:
-        local = given.local or "TORCHELASTIC_RUN_ID" in os.environ  # torchrun: no Ray either
-        stage(given.recipe, local=local, workers=given.workers)
-    except (ValueError, TrainingStopped) as error:
+        stage(options.recipe, local=local, workers=options.workers)
+    except TrainingStopped as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
-        return 2 if isinstance(error, ValueError) else 1
+        return 1
     except Interrupted as interrupted:
-        return say_interrupted(given.recipe, int(interrupted.args[0]))
+        return say_interrupted(options.recipe, int(interrupted.args[0]))
     return 0
 
 
-def stage(name: str, *, local: bool, workers: int | None = None) -> None:
-    """The whole stage. Raises ValueError, before Ray starts where it can, and TrainingStopped."""
+def train(
+    name: str,
+    *,
+    local: bool,
+    workers: int | None = None,
+    recipe: Recipe | None = None,
+    train_local: Callable[[Job, Cluster], Outcome] = train_in_this_process,
+) -> None:
+    """The whole stage. Raises ValueError, before Ray starts where it can, and TrainingStopped.
+
+    recipe: what trains under that name, where it is not recipes/NAME.yaml.
+    """
     clock = Clock()
     with clock("configuration"):
         torchrun = int(os.environ.get("WORLD_SIZE", "1")) if local else None
         cluster = read_cluster(load_params(), torch.cuda.device_count(), torchrun or workers)
-        job = make_job(name, cluster)
+        job = make_job(name, cluster, recipe)
         main_process = not local or os.environ.get("RANK", "0") == "0"
         if main_process:
             places.leave_note()
             set_aside(job.run_folder)
-    outcome = (
-        train_in_this_process(job, cluster) if local else train_through_ray(job, cluster, clock)
-    )
+    outcome = train_local(job, cluster) if local else train_through_ray(job, cluster, clock)
     if not main_process:
         return
     if outcome.summary is None:

@@ -24,6 +24,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from data.ground.refusal import refusal
 from pipelines.host.places import REPOSITORY
 from pipelines.host.processes import usable_cores
 
@@ -114,7 +115,7 @@ def _start(folder: Path) -> None:
     while not _note(folder).is_file():
         if guardian.poll() is not None or time.monotonic() > end:
             tail = (folder / "head.log").read_text()[-2000:]
-            raise ValueError(f"the local Ray head did not start; Ray says:\n{tail}")
+            raise refusal("the local Ray head", fault=f"did not start; Ray says:\n{tail}")
         time.sleep(0.05)
 
 

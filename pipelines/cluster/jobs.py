@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from data.ground.refusal import refusal
 from pipelines.host import places
 from pipelines.host.lineage import git_commit
 from pipelines.host.processes import Interrupted
 from pipelines.recipe.params import load_params
+from pipelines.recipe.profile import read_cluster
+from pipelines.training.plan import make_job
 
 EXIT = {"SUCCEEDED": 0, "FAILED": 1, "STOPPED": 3}
 POLL_S = 1.0
@@ -42,9 +44,6 @@ class Jobs(Protocol):
 
 def run_key(recipe: str) -> str:
     """Names the training: the same recipe and data are never submitted twice at a time."""
-    from pipelines.recipe.profile import read_cluster
-    from pipelines.training.plan import make_job
-
     return make_job(recipe, read_cluster(load_params(), gpus=0)).run_folder.name
 
 
@@ -58,16 +57,19 @@ def connect(address: str | None) -> Jobs:
     known = [os.environ[name] for name in variables if os.environ.get(name)]
     where = address or next(iter(known), None) or load_params()["cluster"]["address"]
     if not where:
-        raise ValueError("no cluster: give --address http://HOST:8265, set RAY_API_SERVER_ADDRESS, "
-                         "or run `python -m pipelines.train RECIPE` for a local one")  # fmt: skip
+        raise refusal(
+            "no cluster",
+            accepted="--address http://HOST:8265, or RAY_API_SERVER_ADDRESS set",
+            do="`python -m pipelines.train RECIPE` runs a local one",
+        )
     try:
         client = JobSubmissionClient(where)
         client.list_jobs()
     except AuthenticationError as error:
-        raise ValueError(f"{where}: {AUTH}") from error
+        raise refusal(where, fault=AUTH) from error
     except (ConnectionError, RuntimeError, OSError) as error:
         reason = AUTH if "auth" in str(error).lower() else str(error)
-        raise ValueError(f"{where}: no answer from a Ray cluster: {reason}") from error
+        raise refusal(where, fault=f"no answer from a Ray cluster: {reason}") from error
     return client
 
 
@@ -78,18 +80,20 @@ def accept_token() -> None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
-def follow(jobs: Jobs, recipe: str, key: str, poll_s: float = POLL_S) -> int:
+def follow(
+    jobs: Jobs, recipe: str, key: str, poll_s: float = POLL_S, silence_s: float = SILENCE_S
+) -> int:
     """The exit code of the training's job, attached to if it runs already; a signal stops it."""
-    job_id = running(jobs, key) or submit(jobs, recipe, key)
+    job_id = find_running(jobs, key) or submit(jobs, recipe, key)
     try:
-        return EXIT[wait(jobs, job_id, poll_s)]
+        return EXIT[wait(jobs, job_id, poll_s, silence_s)]
     except Interrupted as interrupted:
         print(f"{job_id}: stopping it", file=sys.stderr, flush=True)
         jobs.stop_job(job_id)
         return 128 + int(interrupted.args[0])
 
 
-def running(jobs: Jobs, key: str) -> str | None:
+def find_running(jobs: Jobs, key: str) -> str | None:
     """Id of a job of that training which has not ended."""
     for job in jobs.list_jobs():
         job_id = str(job.submission_id)
@@ -118,22 +122,23 @@ def submit(jobs: Jobs, recipe: str, key: str) -> str:
     return job_id
 
 
-def wait(jobs: Jobs, job_id: str, poll_s: float = POLL_S) -> str:
+def wait(jobs: Jobs, job_id: str, poll_s: float = POLL_S, silence_s: float = SILENCE_S) -> str:
     """The state that the job ended in; its log is shown meanwhile.
 
-    A cluster that does not answer counts as nothing, least of all as success: after two minutes
+    A cluster that does not answer counts as nothing, least of all as success: after `silence_s`
     of it, ValueError.
     """
     shown, heard = 0, time.monotonic()
     while True:
         try:
             status = str(jobs.get_job_status(job_id))
-            shown = show(jobs, job_id, shown)
+            shown = show_log(jobs, job_id, shown)
             heard = time.monotonic()
         except (ConnectionError, RuntimeError, OSError) as error:
-            if time.monotonic() - heard > SILENCE_S:
-                raise ValueError(f"{job_id}: the cluster does not answer any more ({error}); the "
-                                 "same command attaches to the job again") from error  # fmt: skip
+            if time.monotonic() - heard > silence_s:
+                fault = f"the cluster does not answer any more ({error})"
+                todo = "the same command attaches to the job again"
+                raise refusal(job_id, fault=fault, do=todo) from error
             status = ""
         if status in EXIT:
             print(f"{job_id}: {status}", flush=True)
@@ -141,9 +146,9 @@ def wait(jobs: Jobs, job_id: str, poll_s: float = POLL_S) -> str:
         time.sleep(poll_s)
 
 
-def show(jobs: Jobs, job_id: str, shown: int, out: Callable[[str], Any] | None = None) -> int:
+def show_log(jobs: Jobs, job_id: str, shown: int) -> int:
     """Prints what is new in the job's log; how much of it has been shown."""
     text = jobs.get_job_logs(job_id)
-    (out or sys.stdout.write)(text[shown:])
+    sys.stdout.write(text[shown:])
     sys.stdout.flush()
     return len(text)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from data.ground.refusal import refusal
 from pipelines.cluster.head import ray_address
 from pipelines.host.processes import Interrupted, catch_signals, say_interrupted, usable_cores
 from pipelines.host.progress import Clock
@@ -58,14 +59,16 @@ def fit_with_ray(job: Job, cluster: Cluster, address: str) -> Outcome:
         ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True)
         catch_signals()  # Ray took SIGTERM for itself, and would abort
     except (ConnectionError, RuntimeError) as error:
-        raise ValueError(
-            f"no Ray cluster answers at {address}: {error}; start one, or leave cluster.address "
-            "in params.yaml null and RAY_ADDRESS unset for a local one"
+        raise refusal(
+            f"no Ray cluster answers at {address}",
+            fault=str(error),
+            do="start one, or leave cluster.address in params.yaml null and RAY_ADDRESS unset for "
+            "a local one",
         ) from error
     box: list[Any] = []
     try:
-        found = ray.cluster_resources()
-        check_machine(cluster, found.get("CPU", 0), found.get("GPU", 0))
+        resources = ray.cluster_resources()
+        check_machine(cluster, resources.get("CPU", 0), resources.get("GPU", 0))
         thread = threading.Thread(target=_fit, args=(job, cluster, box), daemon=True)
         thread.start()
         while thread.is_alive():
@@ -104,8 +107,8 @@ def _fit(job: Job, cluster: Cluster, box: list[Any]) -> None:
         ).fit()
         box.append(result.return_value)
     except TrainingFailedError as error:
-        box.append(TrainingStopped(f"{job.name}: workers failed more than {cluster.max_failures} "
-                                   f"times, last: {error}"))  # fmt: skip
+        often = f"{job.name}: workers failed more than {cluster.max_failures} times"
+        box.append(TrainingStopped(f"{often}, last: {error}"))
     except BaseException as error:  # noqa: BLE001 - the thread that waits raises it
         box.append(error)
 

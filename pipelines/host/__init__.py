@@ -1,1 +1,8 @@
-"""TODO."""
+"""What every room stands on: the machine's files, folders, processes, and the commands' frame.
+
+In: paths, commands, signals, S3 addresses. Out: folders that are whole or absent, exit codes,
+progress lines, digests of files, which file imports which.
+May import: nothing of the other rooms; data.files and data.ground.
+A change in here re-runs: what reaches the changed file (`folders`: every stage; `command`: compare
+and promote; `processes`, `progress`, `places`: nothing).
+"""

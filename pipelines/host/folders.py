@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from data.files.whole_file import whole_file
+from data.ground.refusal import refusal
 
 TensorState = dict[str, Any]  # dicts, lists, numbers, text and tensors only
 
@@ -46,10 +47,11 @@ def writable(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ValueError(
-            f"{error.filename or target}: cannot be written ({error.strerror or error}); "
-            f"give this user write access to {target.parent} and room on its disk, or set "
-            "LIMBER_HOME to a folder that has both"
+        raise refusal(
+            error.filename or target,
+            fault=f"cannot be written ({error.strerror or error})",
+            do=f"give this user write access to {target.parent} and room on its disk, or set "
+            "LIMBER_HOME to a folder that has both",
         ) from error
 
 

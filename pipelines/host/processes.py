@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from data.ground.refusal import refusal
 from pipelines.host import places
 
 DVC = [sys.executable, "-m", "dvc"]
@@ -46,9 +47,10 @@ def _wait_for(file: Any, path: Path, patience_s: float) -> None:
         except BlockingIOError as error:
             holder = path.read_text() or "a process"
             if time.monotonic() > end:
-                raise ValueError(
-                    f"{path.parent}: {holder} trains this recipe on this data; wait for it or "
-                    "end it, then try again"
+                raise refusal(
+                    path.parent,
+                    fault=f"{holder} trains this recipe on this data",
+                    do="wait for it or end it, then try again",
                 ) from error
             if not told:
                 print(f"{path.parent}: waiting for {holder} to let go of it", flush=True)
@@ -103,6 +105,6 @@ def _interrupt(number: int, _: object) -> None:
 
 def say_interrupted(name: str, number: int) -> int:
     """The exit code: a stage that a signal ended must never look done to DVC."""
-    print(f"{name}: ended by {signal.Signals(number).name}; the same command goes on from the "
-          "last checkpoint", file=sys.stderr, flush=True)  # fmt: skip
+    end = f"{name}: ended by {signal.Signals(number).name}"
+    print(f"{end}; the same command goes on from the last checkpoint", file=sys.stderr, flush=True)
     return 128 + number

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from data.ground.refusal import refusal
+
 
 def s3_client() -> Any:
     """boto3's, against `$AWS_ENDPOINT_URL` where set; checksums as S3-compatible servers bear."""
@@ -39,7 +41,7 @@ def list_s3(prefix: str) -> dict[str, int]:
 def split_s3(source: str) -> tuple[str, str]:
     bucket, _, key = source.removeprefix("s3://").partition("/")
     if not bucket:
-        raise ValueError(f"{source}: no bucket; accepted: s3://bucket/key")
+        raise refusal(source, fault="no bucket", accepted="s3://bucket/key")
     return bucket, key
 
 
@@ -52,7 +54,9 @@ def s3_errors(source: str) -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError, Boto3Error) as error:
         endpoint = os.environ.get("AWS_ENDPOINT_URL", "AWS")
-        raise ValueError(
-            f"{source}: cannot be read from {endpoint} ({error}); check bucket and key, the "
-            "credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, a profile), AWS_ENDPOINT_URL"
+        raise refusal(
+            source,
+            fault=f"cannot be read from {endpoint} ({error})",
+            do="check bucket and key, the credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, a "
+            "profile), AWS_ENDPOINT_URL",
         ) from error

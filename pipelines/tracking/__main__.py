@@ -1,53 +1,81 @@
-"""MLflow: the page that shows trainings, and what a training could not send.
+"""Sends MLflow what a training could not send, or opens MLflow's page.
 
-python -m pipelines.tracking OUTBOX        sends what a training could not send
-python -m pipelines.tracking ui [--port N]  opens the MLflow page on 127.0.0.1
+    python -m pipelines.tracking OUTBOX         sends the rest of runs/RECIPE-KEY/outbox.jsonl
+    python -m pipelines.tracking ui [--port N]  the page on 127.0.0.1, over the embedded database
+
+A training names its outbox when it ends. What was sent once is not sent again.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
+import socket
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.ground.refusal import refusal
+from pipelines.host.command import Arguments, run_command
 from pipelines.tracking.delivery import TrackedRun
 from pipelines.tracking.outbox import Outbox, Postman
-from pipelines.tracking.page import open_page
-from pipelines.tracking.server import IMPATIENT, QUIET, tracking_uri
+from pipelines.tracking.server import QUIET, be_impatient, tracking_uri
+
+
+def main(argv: Sequence[str]) -> int:
+    arguments = Arguments("tracking", __doc__)
+    arguments.add_argument("what", help="path of an outbox, or `ui`")
+    arguments.add_argument("--port", type=int, default=5000, help="of the page (5000)")
+    return run_command(arguments, argv, send_or_show)
+
+
+def send_or_show(options: Namespace) -> None:
+    if options.what == "ui":
+        open_page(tracking_uri(), options.port)
+    else:
+        send_outbox(Path(options.what))
 
 
 def send_outbox(path: Path) -> None:
     """Sends what a training left unsent; raises ValueError where that does not work."""
     if not path.is_file():
-        raise ValueError(f"{path}: no such file; a training names its outbox when it ends")
+        raise refusal(path, fault="no such file", do="a training names its outbox when it ends")
     outbox = Outbox(path)
     postman = Postman(outbox, TrackedRun(outbox).connect)
-    for key, value in {**QUIET, **IMPATIENT}.items():
-        os.environ.setdefault(key, value)
+    be_impatient()
     try:
         postman.deliver_all()
     except Exception as error:
-        raise ValueError(f"{path}: not sent, the rest stays there: {error}") from error
+        raise refusal(path, fault=f"not sent, the rest stays there: {error}") from error
     finally:
         outbox.release()
     print(f"sent: run {postman.run_id}")
 
 
-def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.tracking", description=__doc__)
-    parser.add_argument("what", help="path of an outbox, or `ui`")
-    parser.add_argument("--port", type=int, default=5000)
-    given = parser.parse_args(arguments)
-    try:
-        open_page(tracking_uri(), given.port, QUIET) if given.what == "ui" else send_outbox(
-            Path(given.what)
-        )
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+def open_page(uri: str, port: int) -> None:
+    """Turns this process into MLflow's server; of a server elsewhere, says where its page is."""
+    if uri.startswith("http"):
+        print(f"the MLflow page is {uri}")
+        return
+    refuse_taken(port)
+    os.environ.update(QUIET, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
+    print(f"MLflow page: http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    os.execv(sys.executable, command)
+
+
+def refuse_taken(port: int) -> None:
+    """Raises ValueError for a port that somebody listens on, or that this user may not take."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            fault = f"cannot be used ({error})"
+            raise refusal(
+                f"port {port}", fault=fault, do="choose another: make ui PORT=5001"
+            ) from error
 
 
 if __name__ == "__main__":

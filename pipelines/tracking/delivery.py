@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.ground.refusal import refusal
 from pipelines.tracking.outbox import Deliver, Outbox, Record, RefusedError
 from pipelines.tracking.run_log import metric_name
 from pipelines.tracking.server import experiment_id, mlflow_client
@@ -18,12 +19,12 @@ OUTBOX_KEY = "limber.outbox"
 PER_BATCH = 100  # MLflow takes this many params or tags at once
 
 
-def living_run(mlflow: MlflowClient, run_id: str) -> Run | None:
+def living_run(client: MlflowClient, run_id: str) -> Run | None:
     """The run, or None where this server has none of that id or it is deleted."""
     from mlflow.exceptions import MlflowException
 
     try:
-        run = mlflow.get_run(run_id)
+        run = client.get_run(run_id)
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
@@ -37,11 +38,20 @@ class TrackedRun:
     def __init__(self, outbox: Outbox) -> None:
         header = outbox.header
         if header is None:
-            raise ValueError(f"{outbox.path}: no outbox of a training (its first line is missing)")
+            fault = "no outbox of a training (its first line is missing)"
+            raise refusal(outbox.path, fault=fault)
         self._header: Record = header
         self._began = outbox.began()
         self._uri: str = header["uri"]
         self._wanted: str | None = header["run_id"]
+        self._senders: dict[str, Deliver] = {
+            "open": self._send_open,
+            "epoch": self._send_epoch,
+            "system": self._send_system,
+            "picture": self._send_picture,
+            "checkpoint": self._send_checkpoint,
+            "close": self._send_close,
+        }
 
     def connect(self) -> tuple[str, str, Deliver]:
         """(server, run id, deliver): the run exists when this returns."""
@@ -56,15 +66,15 @@ class TrackedRun:
         if self._wanted and (run := living_run(self._client, self._wanted)):
             return run
         key = self._header["fingerprint"]
-        found = self._client.search_runs(
+        runs = self._client.search_runs(
             [self._experiment], f"tags.`{RUN_KEY}` = '{key}'", max_results=1
         )
-        if not found or found[0].data.tags.get(OUTBOX_KEY) == self._header["id"]:
-            return found[0] if found else None
-        if self._last_epoch(found[0].info.run_id) < 0:
-            return found[0]
+        if not runs or runs[0].data.tags.get(OUTBOX_KEY) == self._header["id"]:
+            return runs[0] if runs else None
+        if self._last_epoch(runs[0].info.run_id) < 0:
+            return runs[0]
         # A training from the beginning whose old log is gone: its numbers are not to be mixed.
-        self._client.set_tag(found[0].info.run_id, RUN_KEY, f"{key} superseded")
+        self._client.set_tag(runs[0].info.run_id, RUN_KEY, f"{key} superseded")
         return None
 
     def _create(self) -> Run:
@@ -79,7 +89,7 @@ class TrackedRun:
         from mlflow.exceptions import MlflowException
 
         try:
-            getattr(self, f"_send_{record['kind']}")(record)
+            self._senders[record["kind"]](record)
         except MlflowException as error:
             if error.error_code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
                 raise RefusedError(str(error)) from error

@@ -51,9 +51,8 @@ def machine_load() -> dict[str, float]:
 
 
 def _gpu_load() -> dict[str, float]:
-    command = [
-        "nvidia-smi", f"--query-gpu={','.join(GPU_QUERY)}", "--format=csv,noheader,nounits",
-    ]  # fmt: skip
+    query = f"--query-gpu={','.join(GPU_QUERY)}"
+    command = ["nvidia-smi", query, "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired):

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from data.ground.refusal import refusal
+
 Record = dict[str, Any]
 Deliver = Callable[[Record], None]
 BACK_OFF_SECONDS = 60.0
@@ -41,9 +43,8 @@ class Outbox:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             held.close()
-            raise ValueError(
-                f"{self.path}: a training that runs is sending it; wait for its end"
-            ) from error
+            fault = "a training that runs is sending it"
+            raise refusal(self.path, fault=fault, do="wait for its end") from error
         return held
 
     def release(self) -> None:
@@ -175,9 +176,10 @@ class Postman:
         except Exception as error:  # noqa: BLE001 - whatever a tracker raises, training goes on
             self._deliver = None  # the next attempt asks anew which run it is
             if not self._told:
-                reason = str(error).splitlines()[0][:200] if str(error) else repr(error)
-                _say(f"no answer from the tracking server ({reason}); training goes on, and what "
-                     f"it tells is kept in {self._outbox.path}")  # fmt: skip
+                _say(
+                    f"no answer from the tracking server ({first_line(error)}); training goes on, "
+                    f"and what it tells is kept in {self._outbox.path}"
+                )
             self._told = True
             return False
         if self._told:
@@ -194,6 +196,11 @@ def _drop_torn_line(path: Path) -> None:
     if content and not content.endswith(b"\n"):
         with path.open("r+b") as file:
             file.truncate(content.rfind(b"\n") + 1)
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, short enough for a line."""
+    return str(error).splitlines()[0][:200] if str(error) else repr(error)
 
 
 def _say(text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import uuid
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from pipelines.host import lineage
 from pipelines.tracking.delivery import RUN_KEY, TrackedRun, living_run
-from pipelines.tracking.outbox import BACK_OFF_SECONDS, Outbox, Postman
+from pipelines.tracking.outbox import BACK_OFF_SECONDS, Outbox, Postman, first_line
 from pipelines.tracking.run_log import RunLog, flatten, metric_name
 from pipelines.tracking.server import (
-    IMPATIENT,
-    QUIET,
+    be_impatient,
     experiment_id,
     mlflow_client,
     tracking_settings,
@@ -60,22 +58,21 @@ def open_run(
         experiment=experiment or tracking_settings().get("experiment") or "limber",
         id=before["id"] if before else uuid.uuid4().hex,
     )
-    for key, value in {**QUIET, **IMPATIENT}.items():
-        os.environ.setdefault(key, value)
+    be_impatient()
     return RunLog(outbox, Postman(outbox, TrackedRun(outbox).connect, back_off)).start()
 
 
-def find_run(mlflow: MlflowClient, run_id: str | None, fingerprint: str, name: str) -> str:
+def find_run(client: MlflowClient, run_id: str | None, fingerprint: str, name: str) -> str:
     """Id of a training's run on this server; a bare one is made where the server has none."""
     settings = tracking_settings()
-    where = experiment_id(mlflow, settings.get("experiment") or "limber", tracking_uri())
-    found = mlflow.search_runs([where], f"tags.`{RUN_KEY}` = '{fingerprint}'", max_results=1)
-    if run_id and living_run(mlflow, run_id):
+    where = experiment_id(client, settings.get("experiment") or "limber", tracking_uri())
+    runs = client.search_runs([where], f"tags.`{RUN_KEY}` = '{fingerprint}'", max_results=1)
+    if run_id and living_run(client, run_id):
         return run_id
-    if found:
-        return str(found[0].info.run_id)
-    run = mlflow.create_run(where, run_name=name, tags={RUN_KEY: fingerprint})
-    mlflow.set_terminated(run.info.run_id)
+    if runs:
+        return str(runs[0].info.run_id)
+    run = client.create_run(where, run_name=name, tags={RUN_KEY: fingerprint})
+    client.set_terminated(run.info.run_id)
     return str(run.info.run_id)
 
 
@@ -86,19 +83,19 @@ def attach_folder(
 
     Says so and goes on where no server answers: the folder stays where it is.
     """
-    for key, value in {**QUIET, **IMPATIENT}.items():
-        os.environ.setdefault(key, value)
+    be_impatient()
     try:
-        to = mlflow_client()
-        run = find_run(to, run_id, fingerprint, name)
-        to.log_artifacts(run, str(folder), folder.name)
+        client = mlflow_client()
+        run = find_run(client, run_id, fingerprint, name)
+        client.log_artifacts(run, str(folder), folder.name)
         for metric, number in numbers.items():
-            to.log_metric(run, metric_name(metric), number)
+            client.log_metric(run, metric_name(metric), number)
     except ValueError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a tracker raises, the work is done
-        reason = str(error).splitlines()[0][:200] if str(error) else repr(error)
-        print(f"tracking: {folder} is not attached to the run ({reason})", file=sys.stderr)
+        print(
+            f"tracking: {folder} is not attached to the run ({first_line(error)})", file=sys.stderr
+        )
 
 
 def _own_tags() -> dict[str, str]:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.ground.refusal import refusal
 from pipelines.host import places
 from pipelines.recipe.params import load_params
 
@@ -25,19 +26,26 @@ QUIET = {
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
 
-def tracking_uri(given: str | None = None) -> str:
-    """Where MLflow is: `given`, params.yaml `tracking.uri`, $MLFLOW_TRACKING_URI, else sqlite.
+def be_impatient() -> None:
+    """MLflow's client of this process is quiet and gives up soon, where the user sets no other."""
+    for key, value in {**QUIET, **IMPATIENT}.items():
+        os.environ.setdefault(key, value)
+
+
+def tracking_uri(uri: str | None = None) -> str:
+    """Where MLflow is: `uri`, params.yaml `tracking.uri`, $MLFLOW_TRACKING_URI, else sqlite.
 
     Raises ValueError for an address of a kind that MLflow does not accept.
     """
-    uri = given or tracking_settings().get("uri") or os.environ.get("MLFLOW_TRACKING_URI")
+    uri = uri or tracking_settings().get("uri") or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         return f"sqlite:///{places.home() / 'mlflow.db'}"
     if not re.match(r"(https?|sqlite|postgresql|mysql)(\+\w+)?://", uri):
-        raise ValueError(
-            f"params.yaml: tracking.uri (or $MLFLOW_TRACKING_URI): given {uri!r}, accepted: "
-            f"{ACCEPTED}; leave it null for a database in this folder (MLflow no longer takes "
-            "folders)"
+        raise refusal(
+            "params.yaml: tracking.uri (or $MLFLOW_TRACKING_URI)",
+            given=uri,
+            accepted=ACCEPTED,
+            do="leave it null for a database in this folder (MLflow no longer takes folders)",
         )
     return str(uri)
 
@@ -52,20 +60,20 @@ def mlflow_client(uri: str | None = None) -> MlflowClient:
     return MlflowClient(tracking_uri=where, registry_uri=where)
 
 
-def experiment_id(mlflow: MlflowClient, name: str, uri: str) -> str:
+def experiment_id(client: MlflowClient, name: str, uri: str) -> str:
     """Id of the experiment, made if need be (beside the database: artifacts in `mlartifacts`)."""
     from mlflow.exceptions import MlflowException
 
-    if found := mlflow.get_experiment_by_name(name):
-        return str(found.experiment_id)
+    if experiment := client.get_experiment_by_name(name):
+        return str(experiment.experiment_id)
     database = Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
     location = (database.parent / "mlartifacts").resolve().as_uri() if database else None
     try:
         kind = {"mlflow.experimentKind": "custom_model_development"}  # the page opens on its runs
-        return str(mlflow.create_experiment(name, artifact_location=location, tags=kind))
+        return str(client.create_experiment(name, artifact_location=location, tags=kind))
     except MlflowException:  # another training made it in between
-        if found := mlflow.get_experiment_by_name(name):
-            return str(found.experiment_id)
+        if experiment := client.get_experiment_by_name(name):
+            return str(experiment.experiment_id)
         raise
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import torch
 import torch.distributed as dist
@@ -16,12 +17,22 @@ from data.files.whole_file import write_text_whole
 from pipelines.host.processes import run_lock
 from pipelines.recipe.profile import Cluster
 from pipelines.tracking.runs import open_run
-from pipelines.training.job import Job, SilentListener, TrainingStopped, TrainingSummary
+from pipelines.training.job import Job, Listener, SilentListener, TrainingStopped, TrainingSummary
 from pipelines.training.loop import train_loop
 from pipelines.training.rank import Rank
 
 AGREE_S = 5.0  # how long a rank that fails waits for the others to fail as well
 PATIENCE_S, HASTE_S = 60.0, 3.0  # for what MLflow was not told yet; when a signal ends us
+
+
+class RunLog(Listener, Protocol):
+    """A listener that is told how the training ended."""
+
+    def close(self, status: str, patience: float) -> Path | None: ...
+
+
+OpenLog = Callable[[Job, Rank], RunLog]
+Train = Callable[[Job, Rank, Listener], TrainingSummary]
 
 
 @dataclass(frozen=True)
@@ -33,8 +44,29 @@ class Outcome:
     stopped: bool = False
 
 
-def run_rank(job: Job, rank: Rank, attempt: str = "") -> Outcome:
-    """Trains; what no retry can mend comes back as a value. `attempt`: the driver's mark.
+def open_run_log(job: Job, rank: Rank) -> RunLog:
+    """The training's run in MLflow."""
+    tags = {
+        "recipe": job.name,
+        "recipe_digest": job.recipe.digest(),
+        "data_hash": job.data_hash,
+        "dataset": job.recipe.dataset,
+        "world_size": str(rank.world_size),
+    }
+    params = job.recipe.as_dict()
+    return open_run(job.name, job.fingerprint, job.run_folder, params=params, tags=tags)
+
+
+def run_rank(
+    job: Job,
+    rank: Rank,
+    attempt: str = "",
+    *,
+    train: Train = train_loop,
+    open_log: OpenLog = open_run_log,
+    agree_s: float = AGREE_S,
+) -> Outcome:
+    """Trains; what no retry can mend comes back as a value. `attempt`: the driver's name for it.
 
     A ValueError that only some ranks meet (a broken image) leaves the others waiting, so it is
     written down and raised; Ray then starts the workers again, and they all read it here.
@@ -43,7 +75,7 @@ def run_rank(job: Job, rank: Rank, attempt: str = "") -> Outcome:
     if attempt and failure.is_file():
         return Outcome(error=failure.read_text())
     try:
-        return Outcome(_tracked(job, rank))
+        return Outcome(_train_tracked(job, rank, train, open_log))
     except TrainingStopped as error:
         return Outcome(error=str(error), stopped=True)
     except ValueError as error:
@@ -52,15 +84,15 @@ def run_rank(job: Job, rank: Rank, attempt: str = "") -> Outcome:
         job.run_folder.mkdir(parents=True, exist_ok=True)
         if rank.is_main or not failure.exists():
             write_text_whole(failure, str(error))
-        if _all_failed(job.run_folder, rank, attempt):
+        if _all_failed(job.run_folder, rank, attempt, agree_s):
             return Outcome(error=str(error))
         raise
 
 
-def _all_failed(folder: Path, rank: Rank, attempt: str) -> bool:
-    """Whether all ranks are here: then none waits for another in vain."""
+def _all_failed(folder: Path, rank: Rank, attempt: str, agree_s: float) -> bool:
+    """Whether all ranks are here within `agree_s`: then none waits for another in vain."""
     (folder / f"failed-{attempt}-{rank.rank}").touch()
-    end = time.monotonic() + AGREE_S
+    end = time.monotonic() + agree_s
     while time.monotonic() < end:
         if len(list(folder.glob(f"failed-{attempt}-*"))) == rank.world_size:
             return True
@@ -68,13 +100,13 @@ def _all_failed(folder: Path, rank: Rank, attempt: str) -> bool:
     return False
 
 
-def _tracked(job: Job, rank: Rank) -> TrainingSummary:
+def _train_tracked(job: Job, rank: Rank, train: Train, open_log: OpenLog) -> TrainingSummary:
     """The training with rank 0 telling MLflow; how it ended stands there, signals included."""
     with ExitStack() as stack:
-        log = _enter(stack, job, rank)
+        log = _hold_and_open(stack, job, rank, open_log)
         status = "KILLED"
         try:
-            summary = train_loop(job, rank, log or SilentListener())
+            summary = train(job, rank, log or SilentListener())
             status = "FINISHED"
         except (TrainingStopped, ValueError):
             status = "FAILED"
@@ -87,13 +119,13 @@ def _tracked(job: Job, rank: Rank) -> TrainingSummary:
         return replace(summary, run_id=log.run_id if log else None)
 
 
-def _enter(stack: ExitStack, job: Job, rank: Rank) -> Any:
+def _hold_and_open(stack: ExitStack, job: Job, rank: Rank, open_log: OpenLog) -> RunLog | None:
     """Rank 0's log, once the run folder is held; where rank 0 cannot, all ranks raise its error."""
     log, problem = None, ""
     if rank.is_main:
         try:
             stack.enter_context(run_lock(job.run_folder))
-            log = _open_log(job, rank)
+            log = open_log(job, rank)
         except (ValueError, OSError) as error:
             problem = str(error)
     if problem := rank.from_main(problem):
@@ -101,19 +133,9 @@ def _enter(stack: ExitStack, job: Job, rank: Rank) -> Any:
     return log
 
 
-def _open_log(job: Job, rank: Rank) -> Any:
-    tags = {
-        "recipe": job.name,
-        "recipe_digest": job.recipe.digest(),
-        "data_hash": job.data_hash,
-        "dataset": job.recipe.dataset,
-        "world_size": str(rank.world_size),
-    }
-    params = job.recipe.as_dict()
-    return open_run(job.name, job.fingerprint, job.run_folder, params=params, tags=tags)
-
-
-def train_in_this_process(job: Job, cluster: Cluster) -> Outcome:
+def train_in_this_process(
+    job: Job, cluster: Cluster, run: Callable[[Job, Rank], Outcome] = run_rank
+) -> Outcome:
     """One process, or one of torchrun's."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     device = torch.device("cpu")
@@ -123,7 +145,7 @@ def train_in_this_process(job: Job, cluster: Cluster) -> Outcome:
     if world > 1:
         dist.init_process_group(cluster.machine.backend)
     try:
-        return run_rank(job, Rank(int(os.environ.get("RANK", "0")), world, device), "")
+        return run(job, Rank(int(os.environ.get("RANK", "0")), world, device))
     finally:
         if world > 1:
             dist.destroy_process_group()

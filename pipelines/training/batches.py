@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from data.ground.refusal import refusal
 from pipelines.recipe.schema import Recipe
 
 
@@ -14,15 +15,17 @@ def plan_batches(global_batch: int, world_size: int, largest: int) -> tuple[int,
     chosen for it. Raises ValueError where no such plan exists.
     """
     if global_batch % world_size:
-        raise ValueError(
-            f"training.global_batch: given {global_batch}, accepted with {world_size} workers: a "
-            f"multiple of {world_size}; change it, or the workers of the cluster profile"
+        raise refusal(
+            f"training.global_batch, {world_size} workers",
+            given=global_batch,
+            accepted=f"a multiple of {world_size}",
+            do="change it, or the workers of the cluster profile",
         )
     share = global_batch // world_size
     fitting = (n for n in range(1, share + 1) if share % n == 0 and share // n <= largest)
     accumulation = next(fitting, None)
     if accumulation is None:
-        raise ValueError(f"max_batch_per_worker: given {largest}, accepted: 1 or more")
+        raise refusal("max_batch_per_worker", given=largest, accepted="1 or more")
     return share // accumulation, accumulation
 
 
@@ -31,7 +34,10 @@ def check_device(recipe: Recipe, device: torch.device) -> None:
     if device.type != "cpu":
         return
     if recipe.training.sync_batch_norm:
-        raise ValueError("training.sync_batch_norm: given true, accepted on CPU: false "
-                         "(torch's SyncBatchNorm needs GPUs)")  # fmt: skip
+        raise refusal(
+            "training.sync_batch_norm, on CPU",
+            given=True,
+            accepted="false (torch's SyncBatchNorm needs GPUs)",
+        )
     if recipe.training.precision == "fp16":
-        raise ValueError("training.precision: given fp16, accepted on CPU: fp32, bf16")
+        raise refusal("training.precision, on CPU", given="fp16", accepted="fp32, bf16")

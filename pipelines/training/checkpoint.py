@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from data.files.whole_file import write_text_whole
+from data.ground.refusal import refusal
 from pipelines.host.folders import TensorState, file_digest, save_tensors
 
 
@@ -36,7 +37,7 @@ class Manifest:
     sha256: str
 
 
-def folder_of(run_folder: Path) -> Path:
+def checkpoint_folder(run_folder: Path) -> Path:
     return run_folder / "checkpoints"
 
 
@@ -51,7 +52,7 @@ def write_checkpoint(
     keep_best: int,
 ) -> Manifest:
     """Writes a checkpoint, then removes those that are neither among the best nor the last two."""
-    folder = folder_of(run_folder)
+    folder = checkpoint_folder(run_folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step_{step:08d}.pt"
     path.with_suffix(".json").unlink(missing_ok=True)
@@ -64,45 +65,46 @@ def write_checkpoint(
     return manifest
 
 
-def manifests(run_folder: Path) -> list[Manifest]:
+def read_manifests(run_folder: Path) -> list[Manifest]:
     """Of all checkpoints in the run folder, oldest first; unreadable manifests are left out."""
-    found = []
-    for path in sorted(folder_of(run_folder).glob("step_*.json")):
+    manifests = []
+    for path in sorted(checkpoint_folder(run_folder).glob("step_*.json")):
         try:
-            found.append(Manifest(**json.loads(path.read_text())))
+            manifests.append(Manifest(**json.loads(path.read_text())))
         except (ValueError, TypeError):
             print(f"{path}: not a manifest; its checkpoint is not used", flush=True)
-    return sorted(found, key=lambda manifest: manifest.step)
+    return sorted(manifests, key=lambda manifest: manifest.step)
 
 
-def best(found: list[Manifest], count: int) -> list[Manifest]:
+def best_manifests(manifests: list[Manifest], count: int) -> list[Manifest]:
     """The `count` best of those with a metric, best first; of equals the earlier is better."""
-    rated = [manifest for manifest in found if manifest.metric is not None]
+    rated = [manifest for manifest in manifests if manifest.metric is not None]
     return sorted(rated, key=lambda m: (-(m.metric or 0.0), m.step))[:count]
 
 
 def _prune(folder: Path, keep_best: int) -> None:
-    found = manifests(folder.parent)
-    kept = {m.file for m in (*best(found, keep_best), *found[-2:])}
-    for manifest in found:
+    manifests = read_manifests(folder.parent)
+    kept = {m.file for m in (*best_manifests(manifests, keep_best), *manifests[-2:])}
+    for manifest in manifests:
         if manifest.file not in kept:
             path = folder / manifest.file
             path.with_suffix(".json").unlink()  # first: without it the checkpoint does not count
             path.unlink(missing_ok=True)
 
 
-def latest(run_folder: Path, fingerprint: str) -> Path | None:
+def latest_checkpoint(run_folder: Path, fingerprint: str) -> Path | None:
     """The newest good checkpoint of this very recipe and data; what is passed over is said."""
-    for manifest in reversed(manifests(run_folder)):
-        path = folder_of(run_folder) / manifest.file
-        if reason := unusable(path, manifest, fingerprint):
+    for manifest in reversed(read_manifests(run_folder)):
+        path = checkpoint_folder(run_folder) / manifest.file
+        if reason := why_unusable(path, manifest, fingerprint):
             print(f"{path}: {reason}; trying the one before", flush=True)
             continue
         return path
     return None
 
 
-def unusable(path: Path, manifest: Manifest, fingerprint: str) -> str:
+def why_unusable(path: Path, manifest: Manifest, fingerprint: str) -> str:
+    """Why a checkpoint file cannot be used by the training `fingerprint`; "" where it can."""
     if manifest.fingerprint != fingerprint:
         return "belongs to another recipe or data set"
     if not path.is_file():
@@ -117,7 +119,7 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> TensorSta
     try:
         state: TensorState = torch.load(path, map_location=device, weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path}: not a readable checkpoint: {error}") from error
+        raise refusal(path, fault=f"not a readable checkpoint: {error}") from error
     return state
 
 

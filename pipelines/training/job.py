@@ -32,7 +32,7 @@ class Job:
 
     @property
     def input_size(self) -> tuple[int, int]:
-        return self.recipe.input_size[0], self.recipe.input_size[1]
+        return self.recipe.size
 
 
 class Listener(Protocol):
@@ -48,7 +48,7 @@ class Listener(Protocol):
 
 
 class SilentListener:
-    """The report of a rank that has nobody to tell."""
+    """Of a rank that has nobody to tell."""
 
     run_id: str | None = None
 
@@ -71,6 +71,6 @@ class TrainingSummary:
     seconds: dict[str, float]
 
 
-def fingerprint(recipe: Recipe, data_hash: str, weights_sha256: str = "") -> str:
+def training_fingerprint(recipe: Recipe, data_hash: str, weights_sha256: str = "") -> str:
     """What a training is: of another recipe, data or start, no checkpoint is ever taken over."""
     return hashlib.sha256((recipe.digest() + data_hash + weights_sha256).encode()).hexdigest()

@@ -1,33 +1,43 @@
-"""What each rank of a training runs, top to bottom: build, resume, loop, validate, keep, report.
+"""What each rank of a training runs, top to bottom: build, resume, loop, validate, keep, tell.
 
-Knows neither Ray nor MLflow: rank, device and report are handed in, so that the same loop runs in
-one process, under torchrun and in a Ray Train worker.
+Knows neither Ray nor MLflow: rank, device and listener are handed in, so that the same loop runs
+in one process, under torchrun and in a Ray Train worker.
+
+The promise: a training that was cut off and resumed ends with the bits (weights, averages,
+optimizer) of one that was not, on as many ranks. So whatever decides a step is a function of the
+position (epoch, step, rank) or stands in the checkpoint: see `resume.py`, and its test by SIGKILL.
+A change in here changes the train digest of every recipe: `make repro` trains all of them anew.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from data import DATASETS
+from data.ground.refusal import refusal
 from data.ground.sample import Batch
 from pipelines.evaluation.pictures import draw_fields
 from pipelines.host.progress import Clock, Pace, ProgressLine
 from pipelines.recipe.schema import Recipe
 from pipelines.training.job import Job, Listener, TrainingStopped, TrainingSummary
 from pipelines.training.optimizer import rate_factor, set_learning_rate
-from pipelines.training.parts import Feed, Parts, build_feed, build_parts
+from pipelines.training.parts import Parts, TrainingFeed, build_feed, build_parts
 from pipelines.training.pictures import draw_batch, draw_predictions
 from pipelines.training.rank import Rank
 from pipelines.training.resume import Position, resume, save_checkpoint, set_random, share_buffers
 from pipelines.training.step import train_step
 from pipelines.training.validation import Validation, build_validation, validate
 
+Step = Callable[[Job, Rank, Parts, Sequence[Batch]], tuple[Tensor, bool]]  # as `train_step`
 
-def train_loop(job: Job, rank: Rank, report: Listener) -> TrainingSummary:
+
+def train_loop(
+    job: Job, rank: Rank, listener: Listener, take_step: Step = train_step
+) -> TrainingSummary:
     """Trains the recipe to its end, from the last good checkpoint of the same fingerprint on.
 
     Every rank calls it. Raises ValueError for what the recipe, the data or the machine does not
@@ -39,26 +49,26 @@ def train_loop(job: Job, rank: Rank, report: Listener) -> TrainingSummary:
         parts, feed = build_parts(job, rank), build_feed(job, rank)
         judge = build_validation(job, rank)
     with clock("resume"):
-        at = resume(job, rank, parts, report)
+        at = resume(job, rank, parts, listener)
     line = ProgressLine(job.name, training.epochs, feed.steps, training.global_batch)
     while at.epoch < training.epochs:
         with clock("steps"):
-            row = run_epoch(job, rank, parts, feed, at, report, line)
+            row = run_epoch(job, rank, parts, feed, at, listener, line, take_step)
         at.epoch, at.step = at.epoch + 1, 0
         metrics: dict[str, float] = {}
         if at.epoch % training.validate_every == 0 or at.epoch == training.epochs:
             with clock("validation"):
-                metrics = judged(job, rank, parts, judge, at, report)
+                metrics = judged(job, rank, parts, judge, at, listener)
         step = at.epoch * feed.steps
         at.history.append({"epoch": at.epoch, "step": step, **row, **metrics})
         with clock("checkpoint"):
-            save_checkpoint(job, rank, parts, feed, at, report)
-        report.epoch(at.epoch, step, {**row, **metrics})
+            save_checkpoint(job, rank, parts, feed, at, listener)
+        listener.epoch(at.epoch, step, {**row, **metrics})
         if rank.is_main:
             line.epoch_done(at.history[-1], job.recipe.evaluation.monitor)
     seconds = {part: round(value, 3) for part, value in clock.seconds.items()}
     return TrainingSummary(
-        at.history, at.epoch * feed.steps, rank.world_size, at.skipped, report.run_id, seconds
+        at.history, at.epoch * feed.steps, rank.world_size, at.skipped, listener.run_id, seconds
     )
 
 
@@ -66,10 +76,11 @@ def run_epoch(
     job: Job,
     rank: Rank,
     parts: Parts,
-    feed: Feed,
+    feed: TrainingFeed,
     at: Position,
-    report: Listener,
+    listener: Listener,
     line: ProgressLine,
+    take_step: Step,
 ) -> dict[str, float]:
     """The steps of one epoch that are still to do; its row of the history."""
     training = job.recipe.training
@@ -79,10 +90,10 @@ def run_epoch(
         with pace.waiting():
             micro = [next(batches) for _ in range(feed.accumulation)]
         if rank.is_main and at.epoch == at.step == 0:
-            _picture_batch(job, micro[0], report)
+            _picture_batch(job, micro[0], listener)
         rate = _learning_rate(job.recipe, feed, at)
         set_learning_rate(parts.optimizer, rate)
-        sums, bad = train_step(job, rank, parts, micro)
+        sums, bad = take_step(job, rank, parts, micro)
         at.step, pace.steps = at.step + 1, pace.steps + 1
         if bad:
             _count_non_finite(job, rank, feed, at, micro, sums)
@@ -91,7 +102,7 @@ def run_epoch(
         if rank.is_main:
             line.show(at.epoch, at.step, pace, lambda: _means(parts, at.sums)["loss"])
         if _is_due(training.checkpoint_every_steps, feed.steps, at):
-            save_checkpoint(job, rank, parts, feed, at, report)
+            save_checkpoint(job, rank, parts, feed, at, listener)
     means = _means(parts, rank.total(at.sums))
     at.sums.zero_()
     return {
@@ -103,7 +114,7 @@ def run_epoch(
     }
 
 
-def _batches(job: Job, rank: Rank, feed: Feed, at: Position) -> Iterator[Batch]:
+def _batches(job: Job, rank: Rank, feed: TrainingFeed, at: Position) -> Iterator[Batch]:
     """This rank's batches of the epoch that are still to do, random numbers set for them."""
     feed.sampler.set_epoch(at.epoch)
     feed.sampler.set_position(at.step)
@@ -111,7 +122,7 @@ def _batches(job: Job, rank: Rank, feed: Feed, at: Position) -> Iterator[Batch]:
     return iter(feed.loader)
 
 
-def _learning_rate(recipe: Recipe, feed: Feed, at: Position) -> float:
+def _learning_rate(recipe: Recipe, feed: TrainingFeed, at: Position) -> float:
     step = at.epoch * feed.steps + at.step
     factor = rate_factor(recipe.schedule, step, feed.steps, recipe.training.epochs)
     return recipe.optimizer.learning_rate * factor
@@ -122,14 +133,14 @@ def _is_due(every: int | None, steps: int, at: Position) -> bool:
     return bool(every) and at.step < steps and (at.epoch * steps + at.step) % (every or 1) == 0
 
 
-def _picture_batch(job: Job, batch: Batch, report: Listener) -> None:
+def _picture_batch(job: Job, batch: Batch, listener: Listener) -> None:
     path = job.run_folder / "pictures" / "samples.jpg"
     draw_batch(path, batch, DATASETS[job.recipe.dataset].SKELETON)
-    report.picture(path, "samples")
+    listener.picture(path, "samples")
 
 
 def _count_non_finite(
-    job: Job, rank: Rank, feed: Feed, at: Position, micro: list[Batch], sums: Tensor
+    job: Job, rank: Rank, feed: TrainingFeed, at: Position, micro: list[Batch], sums: Tensor
 ) -> None:
     """Writes down whose loss was not finite; stops all ranks once there were too many."""
     at.skipped += 1
@@ -156,20 +167,21 @@ def _means(parts: Parts, sums: Tensor) -> dict[str, float]:
 
 
 def judged(
-    job: Job, rank: Rank, parts: Parts, judge: Validation, at: Position, report: Listener
+    job: Job, rank: Rank, parts: Parts, judge: Validation, at: Position, listener: Listener
 ) -> dict[str, float]:
     """The metrics of the epoch that just ended, the same on every rank."""
     share_buffers(rank, parts)
     metrics, found = validate(parts.best, judge, job, rank)
     settings = job.recipe.evaluation
     if settings.monitor not in metrics:
-        raise ValueError(f"{job.name}: evaluation.monitor: given {settings.monitor!r}, accepted: "
-                         f"{', '.join(metrics)}")  # fmt: skip
+        raise refusal(
+            f"{job.name}: evaluation.monitor", given=settings.monitor, accepted=", ".join(metrics)
+        )
     if rank.is_main:
         path = job.run_folder / "pictures" / f"epoch_{at.epoch:04d}.jpg"
         draw_predictions(path, found, judge, settings.keypoint_threshold)
-        report.picture(path, "predictions")
+        listener.picture(path, "predictions")
         path = job.run_folder / "pictures" / f"fields_{at.epoch:04d}.jpg"
-        draw_fields(path, parts.best, parts.codec, judge.sample, rank.device)
-        report.picture(path, "fields")
+        draw_fields(path, parts.best, parts.codec, judge.sample, rank.device, job.recipe.pixels)
+        listener.picture(path, "fields")
     return metrics

@@ -1,4 +1,4 @@
-"""The optimizer, the learning rate of each step, the average of the weights, the batch plan."""
+"""The optimizer, the learning rate of each step, the average of the weights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from data.ground.refusal import refusal
 from pipelines.recipe import schema as recipe
 
 
@@ -36,15 +37,17 @@ def parameter_groups(settings: recipe.Optimizer, network: nn.Module) -> list[dic
     ]
     rest: dict[str, Any] = {"params": [], "factor": 1.0}
     for name, kind, parameter in _kinds(network):
-        found = (n for n, g in enumerate(settings.groups) if _belongs(name, kind, g))
-        place = next(found, None)
+        fitting = (n for n, g in enumerate(settings.groups) if _belongs(name, kind, g))
+        place = next(fitting, None)
         (rest if place is None else groups[place])["params"].append(parameter)
     for n, group in enumerate(groups):
         if not group["params"]:
-            raise ValueError(
-                f"optimizer.groups[{n}]: given {settings.groups[n].kinds} of "
-                f"{settings.groups[n].part or 'all'}, which matches no parameter that an earlier "
-                f"group leaves; the network's parts: {', '.join(dict(network.named_children()))}"
+            kinds, part = settings.groups[n].kinds, settings.groups[n].part or "all"
+            raise refusal(
+                f"optimizer.groups[{n}]",
+                given=f"{', '.join(kinds)} of {part}",
+                accepted="what matches a parameter that no earlier group takes",
+                do=f"the network's parts: {', '.join(dict(network.named_children()))}",
             )
     return [group for group in (rest, *groups) if group["params"]]
 

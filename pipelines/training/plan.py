@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from data.ground.refusal import refusal
 from pipelines.host import places
 from pipelines.host.folders import file_digest
 from pipelines.intake.prepared import data_hash
@@ -15,28 +16,31 @@ from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
 from pipelines.tracking.server import tracking_uri
 from pipelines.training.batches import check_device, plan_batches
-from pipelines.training.job import Job, fingerprint
+from pipelines.training.job import Job, training_fingerprint
 
 
-def make_job(name: str, cluster: Cluster) -> Job:
-    """Everything that can be wrong without training is refused here, in ValueErrors."""
-    recipe = load_recipe(name)
+def make_job(name: str, cluster: Cluster, recipe: Recipe | None = None) -> Job:
+    """Everything that can be wrong without training is refused here, in ValueErrors.
+
+    recipe: what trains under that name, where it is not recipes/NAME.yaml.
+    """
+    recipe = recipe or load_recipe(name)
     check_run(name, recipe)
     tracking_uri()
     machine = cluster.machine
     plan_batches(recipe.training.global_batch, machine.workers, machine.max_batch_per_worker)
     check_device(recipe, torch.device("cuda" if machine.gpu else "cpu"))
     digest = data_hash(recipe.dataset)
-    weights = _weights(name, recipe)
-    mark = fingerprint(recipe, digest, file_digest(weights) if weights else "")
+    weights = find_weights(name, recipe)
+    fingerprint = training_fingerprint(recipe, digest, file_digest(weights) if weights else "")
     return Job(
         name=name,
         recipe=recipe,
-        fingerprint=mark,
+        fingerprint=fingerprint,
         data_hash=digest,
         prepared=places.prepared(recipe.dataset),
         raw=places.raw(recipe.dataset),
-        run_folder=places.run(name, mark),
+        run_folder=places.run(name, fingerprint),
         weights=weights,
         max_batch_per_worker=machine.max_batch_per_worker,
         loader_workers=machine.loader_workers,
@@ -44,16 +48,17 @@ def make_job(name: str, cluster: Cluster) -> Job:
     )
 
 
-def _weights(name: str, recipe: Recipe) -> Path | None:
+def find_weights(name: str, recipe: Recipe) -> Path | None:
     """The file that fetch brought for the recipe's `pretrained`."""
     if recipe.pretrained is None:
         return None
     folder = places.weights(name)
-    found = [p for p in sorted(folder.glob("*")) if p.is_file() and p.suffix != ".json"]
-    if not found:
-        raise ValueError(
-            f"{folder}: no weights; run `dvc repro weights@{name}` to bring "
-            f"{recipe.pretrained.source}, or take `pretrained` out of recipes/{name}.yaml to "
-            "start without"
+    files = [p for p in sorted(folder.glob("*")) if p.is_file() and p.suffix != ".json"]
+    if not files:
+        raise refusal(
+            folder,
+            fault="no weights",
+            do=f"run `dvc repro weights@{name}` to bring {recipe.pretrained.source}, or take "
+            f"`pretrained` out of recipes/{name}.yaml to start without",
         )
-    return found[0]
+    return files[0]

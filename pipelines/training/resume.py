@@ -1,4 +1,12 @@
-"""Where a training goes on, and the checkpoints that it goes on from."""
+"""Where a training goes on, and the checkpoints that it goes on from.
+
+The promise: killed at any step and resumed on as many ranks, a training ends equal to the last bit
+to one that was never disturbed. A checkpoint therefore holds all that the next step depends on
+(weights, running statistics, average, optimizer, scaler, sums of the epoch, every rank's random
+numbers), and the order of the samples is a function of seed, epoch and step. What is added to a
+step and not to `_state` breaks it; tests/pipelines/training/test_loop.py kills and compares.
+A change in here changes the train digest of every recipe: `make repro` trains all of them anew.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +20,7 @@ from torch import Tensor
 from pipelines.host.folders import TensorState
 from pipelines.training import checkpoint
 from pipelines.training.job import Job, Listener, TrainingStopped
-from pipelines.training.parts import Feed, Parts
+from pipelines.training.parts import Parts, TrainingFeed
 from pipelines.training.rank import Rank
 
 
@@ -28,11 +36,11 @@ class Position:
     random: TensorState | None = None  # to go on with inside an epoch
 
 
-def resume(job: Job, rank: Rank, parts: Parts, report: Listener) -> Position:
+def resume(job: Job, rank: Rank, parts: Parts, listener: Listener) -> Position:
     """Where to go on: the last good checkpoint of this fingerprint, or the beginning."""
     at = Position(sums=torch.zeros(len(parts.losses) + 1, dtype=torch.float64, device=rank.device))
     path = rank.from_main(
-        checkpoint.latest(job.run_folder, job.fingerprint) if rank.is_main else None
+        checkpoint.latest_checkpoint(job.run_folder, job.fingerprint) if rank.is_main else None
     )
     if path is None:
         return at
@@ -53,7 +61,7 @@ def resume(job: Job, rank: Rank, parts: Parts, report: Listener) -> Position:
         at.random = state["random"][rank.rank]
     for row in at.history:  # what was kept but not told when the training was cut off
         told = {name: value for name, value in row.items() if name not in ("epoch", "step")}
-        report.epoch(int(row["epoch"]), int(row["step"]), told)
+        listener.epoch(int(row["epoch"]), int(row["step"]), told)
     return at
 
 
@@ -78,7 +86,7 @@ def share_buffers(rank: Rank, parts: Parts) -> None:
 
 
 def save_checkpoint(
-    job: Job, rank: Rank, parts: Parts, feed: Feed, at: Position, report: Listener
+    job: Job, rank: Rank, parts: Parts, feed: TrainingFeed, at: Position, listener: Listener
 ) -> None:
     """A checkpoint of all ranks' state; weights that are not finite are never kept."""
     share_buffers(rank, parts)
@@ -88,7 +96,7 @@ def save_checkpoint(
     if not rank.is_main:
         return
     state = _state(job, parts, at) | {
-        "run_id": report.run_id,
+        "run_id": listener.run_id,
         "world_size": rank.world_size,
         "sums": sums.cpu(),
         "random": random_states,
@@ -103,10 +111,10 @@ def save_checkpoint(
         metric=metrics.get(job.recipe.evaluation.monitor),
         keep_best=job.recipe.training.keep_best,
     )
-    found = checkpoint.manifests(job.run_folder)
-    if manifest in checkpoint.best(found, job.recipe.training.keep_best):
-        path = checkpoint.folder_of(job.run_folder) / manifest.file
-        report.checkpoint(path, at.epoch, metrics, manifest.sha256)
+    kept = checkpoint.read_manifests(job.run_folder)
+    if manifest in checkpoint.best_manifests(kept, job.recipe.training.keep_best):
+        path = checkpoint.checkpoint_folder(job.run_folder) / manifest.file
+        listener.checkpoint(path, at.epoch, metrics, manifest.sha256)
 
 
 def _refuse_not_finite(job: Job, parts: Parts, at: Position) -> None:
@@ -114,7 +122,7 @@ def _refuse_not_finite(job: Job, parts: Parts, at: Position) -> None:
         raise TrainingStopped(
             f"{job.name}: epoch {at.epoch + 1}, step {at.step}: weights are not finite although "
             "the losses were; lower the learning rate or clip gradients (optimizer.clip_norm). "
-            f"The last good checkpoint is kept in {checkpoint.folder_of(job.run_folder)}"
+            f"The last good checkpoint is kept in {checkpoint.checkpoint_folder(job.run_folder)}"
         )
 
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipelines import submit
 from pipelines.cluster.jobs import accept_token, connect, follow
 from pipelines.host import places
-from pipelines.host.processes import Ended
+from pipelines.host.processes import Interrupted
 
 KEY = "demo-0123456789ab"
 
@@ -49,8 +48,9 @@ class Played:
 
 
 @pytest.fixture(autouse=True)
-def no_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "leave_note", lambda: None)
+def away(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Home is not the checkout, so submitting leaves no note there; git is not asked."""
+    monkeypatch.setenv("LIMBER_GIT_COMMIT", "0123456")
 
 
 @pytest.mark.parametrize(("state", "code"), [("SUCCEEDED", 0), ("FAILED", 1), ("STOPPED", 3)])
@@ -63,7 +63,9 @@ def test_exit_is_zero_only_on_success(
     assert given["entrypoint"] == "python -m pipelines.train demo"
     assert given["submission_id"] == f"{KEY}-1"
     assert given["runtime_env"]["working_dir"] == str(places.REPOSITORY)
-    assert given["runtime_env"]["env_vars"]["LIMBER_HOME"] == str(places.home())
+    variables = given["runtime_env"]["env_vars"]
+    assert variables["LIMBER_HOME"] == str(places.home())
+    assert variables["LIMBER_GIT_COMMIT"] == "0123456"
     assert capsys.readouterr().out.count("one\ntwo\n") == 1
 
 
@@ -81,16 +83,15 @@ def test_an_ended_job_is_followed_by_a_new_one() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_job(number: int, capsys: pytest.CaptureFixture[str]) -> None:
-    jobs = Played(["RUNNING", Ended(number)])
+    jobs = Played(["RUNNING", Interrupted(number)])
     assert follow(jobs, "demo", KEY, poll_s=0) == 128 + number
     assert jobs.stopped == [f"{KEY}-1"]
 
 
-def test_silence_is_never_success(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_is_never_success() -> None:
     assert follow(Played([ConnectionError("gone"), "FAILED"]), "demo", KEY, poll_s=0) == 1
-    monkeypatch.setattr(submit, "SILENCE_S", 0.0)
     with pytest.raises(ValueError, match="does not answer any more"):
-        follow(Played([ConnectionError("gone")]), "demo", KEY, poll_s=0)
+        follow(Played([ConnectionError("gone")]), "demo", KEY, poll_s=0, silence_s=0.0)
 
 
 def test_a_token_that_lies_there_is_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

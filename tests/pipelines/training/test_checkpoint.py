@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pickle
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,6 @@ import pytest
 import torch
 
 from pipelines.host.folders import save_tensors
-from pipelines.host.processes import run_lock
 from pipelines.training import checkpoint
 from pipelines.training.checkpoint import Manifest
 
@@ -28,12 +25,12 @@ def save(folder: Path, step: int, metric: float | None = None, mark: str = "a") 
 
 
 def steps(folder: Path) -> list[int]:
-    return [manifest.step for manifest in checkpoint.manifests(folder)]
+    return [manifest.step for manifest in checkpoint.read_manifests(folder)]
 
 
 def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     save(tmp_path, 7)
-    path = checkpoint.latest(tmp_path, "a")
+    path = checkpoint.latest_checkpoint(tmp_path, "a")
     assert path is not None
     state = checkpoint.read_checkpoint(path)
     assert state["step"] == 7
@@ -44,8 +41,8 @@ def test_the_best_and_the_last_two_are_kept(tmp_path: Path) -> None:
     for step, metric in enumerate([0.5, 0.9, 0.1, 0.9, 0.2, 0.3, None, 0.1]):
         save(tmp_path, step, metric)
     assert steps(tmp_path) == [1, 3, 6, 7]
-    assert len(list(checkpoint.folder_of(tmp_path).iterdir())) == 8  # and no other file
-    best = checkpoint.best(checkpoint.manifests(tmp_path), 2)
+    assert len(list(checkpoint.checkpoint_folder(tmp_path).iterdir())) == 8  # and no other file
+    best = checkpoint.best_manifests(checkpoint.read_manifests(tmp_path), 2)
     assert [manifest.step for manifest in best] == [1, 3]  # of equals the earlier
 
 
@@ -53,11 +50,11 @@ def test_a_damaged_last_one_is_said_and_the_one_before_used(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save(tmp_path, 1)
-    last = checkpoint.folder_of(tmp_path) / save(tmp_path, 2).file
+    last = checkpoint.checkpoint_folder(tmp_path) / save(tmp_path, 2).file
     content = bytearray(last.read_bytes())
     content[len(content) // 2] ^= 1
     last.write_bytes(content)
-    path = checkpoint.latest(tmp_path, "a")
+    path = checkpoint.latest_checkpoint(tmp_path, "a")
     assert path is not None
     assert path.stem.endswith("1")
     assert "step_00000002.pt: is damaged" in capsys.readouterr().out
@@ -66,16 +63,16 @@ def test_a_damaged_last_one_is_said_and_the_one_before_used(
 @pytest.mark.parametrize("lost", [".json", ".pt"])
 def test_half_a_checkpoint_does_not_count(tmp_path: Path, lost: str) -> None:
     save(tmp_path, 1)
-    file = checkpoint.folder_of(tmp_path) / save(tmp_path, 2).file
+    file = checkpoint.checkpoint_folder(tmp_path) / save(tmp_path, 2).file
     file.with_suffix(lost).unlink()
-    path = checkpoint.latest(tmp_path, "a")
+    path = checkpoint.latest_checkpoint(tmp_path, "a")
     assert path is not None
     assert path.name == "step_00000001.pt"
 
 
 def test_another_fingerprint_is_never_used(tmp_path: Path) -> None:
     save(tmp_path, 1, mark="another")
-    assert checkpoint.latest(tmp_path, "a") is None
+    assert checkpoint.latest_checkpoint(tmp_path, "a") is None
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
@@ -101,27 +98,3 @@ def test_random_numbers_go_on_where_they_were(tmp_path: Path) -> None:
     checkpoint.set_random_state(checkpoint.read_checkpoint(path)["random"], CPU)
     again = (torch.rand(3).tolist(), np.random.rand(3).tolist(), random.random(), random.gauss())
     assert first == again
-
-
-def test_a_run_folder_is_held_by_one_and_freed_by_death(tmp_path: Path) -> None:
-    code = (
-        "import sys, time; from pathlib import Path; from pipelines.checkpoint import alone\n"
-        "with alone(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        with (
-            pytest.raises(ValueError, match=f"process {holder.pid} on"),
-            run_lock(tmp_path, patience_s=0.1),
-        ):
-            pass
-        holder.kill()
-        with run_lock(tmp_path, patience_s=10):
-            pass
-    finally:
-        holder.kill()
-        holder.wait()

@@ -94,7 +94,7 @@ def test_the_fewest_micro_batches_that_fit(
 
 
 def test_a_global_batch_that_workers_cannot_share_is_refused() -> None:
-    with pytest.raises(ValueError, match="global_batch: given 33, accepted with 2 workers"):
+    with pytest.raises(ValueError, match="2 workers: given 33, accepted: a multiple of 2"):
         plan_batches(33, 2, 64)
     with pytest.raises(ValueError, match="max_batch_per_worker"):
         plan_batches(32, 2, 0)

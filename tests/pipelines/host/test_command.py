@@ -1,0 +1,116 @@
+"""Every command: its help is its docstring, wrong arguments are one line and 2, all are listed."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from argparse import Namespace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from pipelines import __main__ as listing
+from pipelines.host.command import ROOF, Arguments, commands, run_command
+
+LISTED = dict(commands())
+
+
+def command(name: str) -> ModuleType:
+    """The module that `python -m pipelines.NAME` runs."""
+    package = (ROOF / name / "__main__.py").is_file()
+    return importlib.import_module(f"pipelines.{name}" + (".__main__" if package else ""))
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_help_explains(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    module = command(name)
+    with pytest.raises(SystemExit) as end:
+        module.main(["--help"])
+    told = capsys.readouterr()
+    assert end.value.code in (0, None)
+    assert inspect.cleandoc(str(module.__doc__)) in told.out
+    assert f"usage: python -m pipelines.{name}" in told.out
+    assert told.err == ""
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_wrong_option_is_one_line_and_2(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(name).main(["--no-such-option"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    (line,) = told.err.splitlines()
+    assert line.startswith("error: ")
+    assert f"usage: python -m pipelines.{name}" in line
+
+
+def test_all_commands_are_listed_with_what_they_do(capsys: pytest.CaptureFixture[str]) -> None:
+    listing.main()
+    _, __, *lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(LISTED)
+    assert {"fetch", "prepare", "train", "evaluate", "compare", "promote"} <= set(LISTED)
+    assert {"cluster", "tracking"} <= set(LISTED), "a room with a __main__ is a command"
+    for (name, does), line in zip(LISTED.items(), lines, strict=True):
+        assert line.split(maxsplit=1)[1] == does
+        assert 10 < len(does) <= 90, name
+        assert does.endswith("."), f"{name}: the first line is a sentence"
+
+
+def test_a_new_file_at_the_root_is_listed_and_a_room_is_not(tmp_path: Path) -> None:
+    for name, text in {
+        "new.py": '"""Does a new thing.\n\nAt length.\n"""\n',
+        "__init__.py": '"""The roof."""\n',
+        "__main__.py": '"""Lists."""\n',
+        "room/__init__.py": '"""A room."""\n',
+        "room/file.py": '"""A file."""\n',
+        "spoken/__main__.py": '"""Speaks."""\n',
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert dict(commands(tmp_path)) == {"new": "Does a new thing.", "spoken": "Speaks."}
+
+
+def arguments() -> Arguments:
+    made = Arguments("played", "Plays.\n\n    indented\n")
+    made.add_argument("what")
+    made.add_argument("--count", type=int, default=1)
+    return made
+
+
+def test_the_exit_code_is_that_of_the_act() -> None:
+    assert run_command(arguments(), ["x", "--count", "7"], lambda options: options.count) == 7
+    assert run_command(arguments(), ["x"], lambda _: None) == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        ([], "the following arguments are required: what"),
+        (["x", "y"], "unrecognized arguments: y"),
+        (["x", "--count", "many"], "argument --count: invalid int value: 'many'"),
+    ],
+)
+def test_wrong_arguments_do_nothing(
+    argv: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done: list[Namespace] = []
+    assert run_command(arguments(), argv, done.append) == 2
+    assert done == []
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {told}; usage: python -m pipelines.played ")
+
+
+def test_a_refusal_is_one_line_and_2_and_a_mistake_of_ours_is_raised(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(_: Namespace) -> None:
+        raise ValueError("a.yaml: given 1, accepted: 2")
+
+    def fail(_: Namespace) -> None:
+        raise KeyError("ours")
+
+    assert run_command(arguments(), ["x"], refuse) == 2
+    assert capsys.readouterr().err == "error: a.yaml: given 1, accepted: 2\n"
+    with pytest.raises(KeyError):
+        run_command(arguments(), ["x"], fail)

@@ -1,0 +1,159 @@
+"""Children: their exit codes and our signals; a run folder is held by one training at a time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines.host.processes import (
+    SIGNALS,
+    Interrupted,
+    catch_signals,
+    run_child,
+    run_lock,
+    say_interrupted,
+)
+from tests.worlds.here import ROOT
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Signals are caught as before when the test is over."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize(
+    ("code", "exit_code"),
+    [
+        ("", 0),
+        ("raise SystemExit(3)", 3),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 128 + signal.SIGKILL),
+    ],
+)
+def test_a_childs_end_is_ours(code: str, exit_code: int) -> None:
+    assert run_child(python(code)) == exit_code
+
+
+@pytest.mark.contract
+def test_a_child_runs_where_it_is_told_to(tmp_path: Path) -> None:
+    assert run_child(python("open('here', 'w')"), tmp_path) == 0
+    assert (tmp_path / "here").is_file()
+
+
+PARENT = """
+import sys
+from pipelines.host.processes import run_child
+sys.exit(run_child([sys.executable, "-c", sys.argv[1]]))
+"""
+CHILD = """
+import signal, sys, time
+signal.signal(signal.{name}, lambda number, _: sys.exit({exit_code}))
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize(("name", "exit_code"), [("SIGTERM", 5), ("SIGINT", 6)])
+def test_signals_reach_the_child_whose_answer_counts(name: str, exit_code: int) -> None:
+    """SIGTERM to us is passed on; Ctrl-C reaches the whole process group, and we wait."""
+    child = CHILD.format(name=name, exit_code=exit_code)
+    parent = subprocess.Popen(
+        [*python(PARENT), child],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        if name == "SIGTERM":
+            parent.terminate()
+        else:
+            os.killpg(parent.pid, signal.SIGINT)
+        assert parent.wait(60) == exit_code
+    finally:
+        parent.kill()
+        parent.wait()
+
+
+@pytest.mark.contract
+def test_sigterm_is_ours_again_when_the_child_is_over() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    run_child(python(""))
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_interrupts_once(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    catch_signals()
+    with pytest.raises(Interrupted) as interrupted:
+        os.kill(os.getpid(), number)
+    assert interrupted.value.args == (number,)
+    for each in SIGNALS:  # nothing disturbs the way out
+        os.kill(os.getpid(), each)
+    assert say_interrupted("small", number) == 128 + number
+    assert f"small: ended by {signal.Signals(number).name}" in capsys.readouterr().err
+
+
+def test_a_lock_excludes_and_is_let_go_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    with run_lock(run):
+        assert (run / "lock").read_text().startswith(f"process {os.getpid()} on ")
+        with (
+            pytest.raises(ValueError, match=rf"process {os.getpid()} on .* trains this recipe"),
+            run_lock(run, patience_s=0.0),
+        ):
+            raise AssertionError("two hold it")
+    with run_lock(run, patience_s=0.0):
+        pass
+    with run_lock(tmp_path / "other", patience_s=0.0), run_lock(run, patience_s=0.0):
+        pass
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from pipelines.host.processes import run_lock
+with run_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.contract
+def test_a_run_folder_is_held_by_one_and_freed_by_death(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [*python(HOLDER), str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with (
+            pytest.raises(ValueError, match=f"process {holder.pid} on"),
+            run_lock(tmp_path, patience_s=0.1),
+        ):
+            raise AssertionError("two hold it")
+        holder.kill()
+        with run_lock(tmp_path, patience_s=10):
+            pass
+    finally:
+        holder.kill()
+        holder.wait()
