@@ -1,6 +1,4 @@
-"""Which code decides a result: digests per recipe and data set, so that DVC re-runs no more.
-
-    python -m pipelines.code
+"""Digests of the code that decides each result, so that a change re-runs no more than it must.
 
 Out, in data/store/code: RECIPE/{train,evaluate}.json, datasets/NAME/{fetch,prepare}.json,
 stages/{compare,promote}.json. Comments and docstrings change no digest.
@@ -13,7 +11,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipelines.digests.deciding import COMMANDS, fetches, prepares, runs, scores, trains
+from pipelines.digests.deciding import (
+    COMMANDS,
+    Deciding,
+    fetches,
+    prepares,
+    runs,
+    scores,
+    trains,
+)
+from pipelines.digests.sources import Sources
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.folders import whole_folder
@@ -31,16 +38,26 @@ def code() -> None:
 
 
 def write_code(recipes: Sequence[str], datasets: Sequence[str]) -> None:
-    with whole_folder(places.code()) as part:
-        for name in datasets:
-            write_digests(part / "datasets" / name / "fetch.json", fetches(name))
-            write_digests(part / "datasets" / name / "prepare.json", prepares(name))
-        for name in recipes:
-            recipe = load_recipe(name)
-            write_digests(part / name / "train.json", trains(recipe))
-            write_digests(part / name / "evaluate.json", scores(recipe))
-        for command in COMMANDS:
-            write_digests(part / "stages" / f"{Path(command).stem}.json", runs(command))
+    """Fills data/store/code, whole or not at all. Raises ValueError for a name on no menu."""
+    sources = Sources()
+    with whole_folder(places.code()) as folder:
+        for name, deciding in deciding_code(recipes, datasets, sources).items():
+            write_digests(folder / f"{name}.json", deciding.digests(sources))
+
+
+def deciding_code(
+    recipes: Sequence[str], datasets: Sequence[str], sources: Sources
+) -> dict[str, Deciding]:
+    """By the file that its digests will stand in."""
+    code: dict[str, Deciding] = {}
+    for name in datasets:
+        code[f"datasets/{name}/fetch"] = fetches(name, sources)
+        code[f"datasets/{name}/prepare"] = prepares(name, sources)
+    for name in recipes:
+        recipe = load_recipe(name)
+        code[f"{name}/train"] = trains(recipe, sources)
+        code[f"{name}/evaluate"] = scores(recipe, sources)
+    return code | {f"stages/{Path(each).stem}": runs(each, sources) for each in COMMANDS}
 
 
 def write_digests(path: Path, digests: Mapping[str, str]) -> None:

@@ -1,5 +1,6 @@
 """Which code decides a result, as digests that DVC's stages depend on.
 
-In: recipes, the menus, the source files. Out: {file: sha256} per stage. May import host, recipe,
-prediction's menu of feeds. A change in here re-runs the stages whose digests come out otherwise.
+In: recipes, menus, source files as text. Out: per stage {file, line of a menu or variant: sha256}.
+May import: host, recipe; nothing that it digests but the menus.
+A change in here re-runs: the stages whose digests come out otherwise, none where they do not.
 """

@@ -1,14 +1,67 @@
-"""Source files as what Python makes of them: digests that comments and docstrings do not change."""
+"""Source files as what Python makes of them: digests that comments and docstrings do not change.
+
+Files are called by their place below the root (`data/datasets/coco.py`).
+"""
 
 from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
-VARIANTS = "VARIANTS"  # of a network: a recipe's own one is digested by its value
+from pipelines.digests.menus import MENUS, Line, menu_line, without_menus
+from pipelines.host.imports import named_files
+from pipelines.host.places import REPOSITORY
+
+GROW = {  # lists of a class that grow without changing what was there -> why they do not count
+    "VARIANTS": "of a network: a recipe's own one is digested by its value",
+    "skeletons": "of an evaluator: which recipes are refused, no number of theirs",
+}
 
 
+class Sources:
+    """Files below `root`, each read once; `texts`: what some of them hold instead, by place."""
+
+    def __init__(self, root: Path = REPOSITORY, texts: Mapping[str, str] | None = None) -> None:
+        self.root = root
+        self._texts = dict(texts or {})
+
+    def having(self, texts: Mapping[str, str]) -> Sources:
+        """The same files, but for what those hold."""
+        return Sources(self.root, {**self._texts, **texts})
+
+    def whole(self, place: str) -> str:
+        if place not in self._texts:
+            self._texts[place] = (self.root / place).read_text()
+        return self._texts[place]
+
+    def text(self, place: str) -> str:
+        """Of a file, without the menus in it."""
+        menus, whole = MENUS.get(place), self.whole(place)
+        return without_menus(whole, menus) if menus else whole
+
+    def named(self, place: str) -> tuple[str, ...]:
+        """What a file names of ours, but for the lines of its menus."""
+        return _named(place, self.root, self.text(place))
+
+    def line(self, menu: str, name: object) -> Line:
+        """What stands on a menu under a name."""
+        place = next(place for place, menus in MENUS.items() if menu in menus)
+        return menu_line(self.whole(place), menu, name, self.root)
+
+    def digest(self, place: str) -> str:
+        return digest(self.text(place), python=place.endswith(".py"))
+
+
+@cache
+def _named(place: str, root: Path, text: str) -> tuple[str, ...]:
+    files = named_files(root / place, root, text)
+    return tuple(file.relative_to(root).as_posix() for file in files)
+
+
+@cache
 def digest(text: str, *, python: bool = True) -> str:
     """sha256 of what a file does; of a file that is no Python, of its text."""
     if not python:
@@ -16,19 +69,12 @@ def digest(text: str, *, python: bool = True) -> str:
     tree = ast.parse(text)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if isinstance(body, list) and body:
-            if _is_text(body[0]):
-                body[0] = ast.Pass()
-            node.body = [each for each in body if not _is_menu_of_variants(each)]  # type: ignore[attr-defined]
+        if isinstance(body, list):
+            kept = [each for each in body if not _is_text(each)]
+            if isinstance(node, ast.Module | ast.ClassDef):
+                kept = [each for each in kept if not _grows(each)]
+            node.body = kept or [ast.Pass()]  # type: ignore[attr-defined]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-def file_digests(files: list[Path], root: Path) -> dict[str, str]:
-    """{path below root: digest}, sorted."""
-    return {
-        str(file.relative_to(root)): digest(file.read_text(), python=file.suffix == ".py")
-        for file in sorted(files)
-    }
 
 
 def _is_text(node: ast.stmt) -> bool:
@@ -36,9 +82,9 @@ def _is_text(node: ast.stmt) -> bool:
     return isinstance(constant, ast.Constant) and isinstance(constant.value, str)
 
 
-def _is_menu_of_variants(node: ast.stmt) -> bool:
+def _grows(node: ast.stmt) -> bool:
     """`VARIANTS = {...}`: one more of them changes no network that is there already."""
     targets = node.targets if isinstance(node, ast.Assign) else []
     if isinstance(node, ast.AnnAssign):
         targets = [node.target]
-    return any(isinstance(target, ast.Name) and target.id == VARIANTS for target in targets)
+    return any(isinstance(target, ast.Name) and target.id in GROW for target in targets)

@@ -3,30 +3,48 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 OURS = ("data", "models", "pipelines")
 SKELETONS = "data/skeletons"  # `load_skeleton("coco")` reads coco.toml there
+T = TypeVar("T", bound=Hashable)
 
 
 def named_files(path: Path, root: Path, text: str | None = None) -> list[Path]:
-    """Files below `root` that a file of ours imports, wherever in it, or loads as a skeleton.
+    """Files below `root` that a file of ours imports, wherever in it, loads as a skeleton, or says
+    the place of (`ROOT / "data" / "x.py"`).
 
     text: what the file holds, where that is not what lies on disk. A package is its `__init__.py`.
     """
     if path.suffix != ".py":
         return []
-    found: list[Path] = []
+    files: list[Path] = []
     for node in ast.walk(ast.parse(path.read_text() if text is None else text)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in OURS:
-            module = str(node.module)
-            for alias in node.names:
-                file = module_file(f"{module}.{alias.name}", root) or module_file(module, root)
-                found += [file] if file else []
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            files += [file for alias in node.names for file in imported_files(node, alias, root)]
         elif isinstance(node, ast.Call) and _is_skeleton(node):
-            found.append(root / SKELETONS / f"{ast.literal_eval(node.args[0])}.toml")
-    return list(dict.fromkeys(found))
+            files.append(root / SKELETONS / f"{ast.literal_eval(node.args[0])}.toml")
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            place = Path(*_steps(node))
+            ours = bool(place.parts) and place.parts[0] in OURS
+            files += [root / place] if ours and (root / place).is_file() else []
+    return list(dict.fromkeys(files))
+
+
+def imported_files(
+    node: ast.Import | ast.ImportFrom, alias: ast.alias, root: Path
+) -> Iterator[Path]:
+    """The file of ours that one name of an import comes from; none where it is somebody else's."""
+    module = alias.name if isinstance(node, ast.Import) else node.module or ""
+    assert isinstance(node, ast.Import) or not node.level, f"a relative import of {module}"
+    if module.split(".")[0] in OURS:
+        file = None
+        if isinstance(node, ast.ImportFrom):
+            file = module_file(f"{module}.{alias.name}", root)
+        if file := file or module_file(module, root):
+            yield file
 
 
 def module_file(module: str, root: Path) -> Path | None:
@@ -41,13 +59,22 @@ def _is_skeleton(node: ast.Call) -> bool:
     return named and len(node.args) == 1 and isinstance(node.args[0], ast.Constant)
 
 
-def reached(first: Iterable[Path], named: Callable[[Path], Iterable[Path]]) -> set[Path]:
+def _steps(node: ast.expr) -> list[str]:
+    """Of `ROOT / "data" / "x.py"` the texts; none where anything else is among them."""
+    if not isinstance(node, ast.BinOp) or not isinstance(node.right, ast.Constant):
+        return []
+    step, before = node.right.value, _steps(node.left)
+    whole = isinstance(node.left, ast.Name | ast.Attribute) or bool(before)
+    return [*before, step] if isinstance(step, str) and whole else []
+
+
+def reached(first: Iterable[T], named: Callable[[T], Iterable[T]]) -> set[T]:
     """Files, and at any depth those that they name."""
-    found: set[Path] = set()
+    known: set[T] = set()
     left = list(first)
     while left:
         path = left.pop()
-        if path not in found:
-            found.add(path)
+        if path not in known:
+            known.add(path)
             left += named(path)
-    return found
+    return known

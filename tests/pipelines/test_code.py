@@ -1,49 +1,63 @@
-"""Digests of deciding code: what feeds whole images counts where it does; DVC sees all of it."""
+"""`python -m pipelines.code` writes who is decided by what, whole or not at all."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-import yaml
 
-from pipelines import code
-from pipelines.host.places import REPOSITORY
+from pipelines.code import main, write_code
+from pipelines.digests.deciding import fetches, scores, trains
+from pipelines.digests.sources import Sources
+from pipelines.host import places
+from pipelines.recipe.params import load_params
 from pipelines.recipe.reader import load_recipe
 
-VIEWS = "data/person_views.py"
-RESIZED = "data/resized_images.py"
+
+def content(name: str) -> dict[str, str]:
+    read: dict[str, str] = json.loads((places.code() / f"{name}.json").read_text())
+    return read
 
 
-def names(files: list[Path]) -> set[str]:
-    return {str(path.relative_to(REPOSITORY)) for path in files}
+def test_digests_of_all_that_params_say_runs(home: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main([]) == 0, capsys.readouterr().err
+    run = load_params()["run"]
+    files = {f"{name}/{kind}" for name in run["recipes"] for kind in ("train", "evaluate")}
+    names = [*run["datasets"], *run["mixtures"]]
+    files |= {f"datasets/{name}/{kind}" for name in names for kind in ("fetch", "prepare")}
+    files |= {"stages/compare", "stages/promote"}
+    found = {path.relative_to(places.code()) for path in places.code().rglob("*.json")}
+    assert {str(path.with_suffix("")) for path in found} == files
+    assert all(len(value) == 64 for name in files for value in content(name).values())
 
 
-@pytest.mark.parametrize("recipe", ["demo_higher_hrnet", "lightweight_openpose_coco_368"])
-def test_what_feeds_whole_images_decides_a_bottom_up_result(recipe: str) -> None:
-    trained, scored = (names(of(load_recipe(recipe))) for of in (code.trains, code.scores))
-    assert {VIEWS, RESIZED, "data/person_crops.py", "pipelines/whole_images.py"} <= trained
-    assert {RESIZED, "data/resize.py", "pipelines/whole_images.py"} <= scored
+def test_each_file_holds_what_decides(home: Path) -> None:
+    write_code(["demo_hrnet"], ["coco_mpii"])
+    recipe, here = load_recipe("demo_hrnet"), Sources()
+    assert content("demo_hrnet/train") == trains(recipe, here).digests(here)
+    assert content("demo_hrnet/evaluate") == scores(recipe, here).digests(here)
+    assert content("datasets/coco_mpii/fetch") == fetches("coco_mpii", here).digests(here)
 
 
-def test_what_feeds_whole_images_decides_no_top_down_result() -> None:
-    recipe = load_recipe("demo_hrnet")
-    decides = names(code.trains(recipe)) | names(code.scores(recipe))
-    assert "data/loader.py" in decides
-    assert not {VIEWS, RESIZED, "pipelines/whole_images.py"} & decides
+def test_written_again_it_is_the_same_to_the_byte(home: Path) -> None:
+    pages = []
+    for _ in range(2):
+        write_code(["demo_hrnet"], ["coco"])
+        pages.append({p: p.read_bytes() for p in places.code().rglob("*.json")})
+    assert pages[0] == pages[1]
 
 
-def test_dvc_sees_every_file_that_a_digest_may_be_of() -> None:
-    stages = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
-    seen = set(stages["code"]["deps"])
-    files = {f"data/{path.name}" for path in (REPOSITORY / "data").glob("*.py")}
-    assert files <= seen
-    assert {"models", "pipelines", "recipes", "data/codecs", "data/datasets"} <= seen
+def test_a_name_on_no_menu_leaves_what_was_there(home: Path) -> None:
+    write_code(["demo_hrnet"], ["coco"])
+    with pytest.raises(ValueError, match=r"nowhere.*coco"):
+        write_code(["demo_simple_baseline"], ["nowhere"])
+    with pytest.raises(ValueError, match="no_recipe"):
+        write_code(["no_recipe"], ["coco"])
+    assert content("demo_hrnet/train") and not (places.code() / "demo_simple_baseline").exists()
+    assert [path.name for path in places.code().parent.iterdir()] == ["code"]
 
 
-def test_comments_and_docstrings_change_no_digest(tmp_path: Path) -> None:
-    plain, told, other = (tmp_path / name for name in ("plain.py", "told.py", "other.py"))
-    plain.write_text("def one():\n    pass\n\n\nN = 1\n")
-    told.write_text('def one():\n    """Says."""\n\n\nN = 1  # one\n')
-    other.write_text("def one():\n    pass\n\n\nN = 2\n")
-    assert code.digest(plain) == code.digest(told) != code.digest(other)
+def test_it_takes_no_argument(home: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["coco"]) == 2 and "error: " in capsys.readouterr().err
+    assert not places.code().exists()

@@ -1,0 +1,69 @@
+"""Digests of all that stages may run: recipes of every kind, data sets, stages without either."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from data import DATASETS
+from pipelines.digests.deciding import (
+    COMMANDS,
+    Deciding,
+    fetches,
+    prepares,
+    runs,
+    scores,
+    trains,
+)
+from pipelines.digests.sources import Sources
+from pipelines.recipe.reader import read_as, read_yaml, recipe_names, recipe_path
+from pipelines.recipe.schema import Recipe
+
+HERE = Sources()  # the checkout, each file read once
+
+
+@cache
+def recipes() -> dict[str, Recipe]:
+    """Of recipes/ those that use what none before them does; not held against the menus."""
+    chosen: dict[str, Recipe] = {}
+    seen: set[tuple[str, str]] = set()
+    for name in recipe_names():
+        recipe = read_as(Recipe, read_yaml(recipe_path(name)), name)
+        if plugs := plugs_of(recipe) - seen:
+            chosen[name] = recipe
+            seen |= plugs
+    return chosen
+
+
+def plugs_of(recipe: Recipe) -> set[tuple[str, str]]:
+    return {
+        ("dataset", recipe.dataset),
+        ("codec", recipe.codec.name),
+        ("architecture", recipe.architecture.name),
+        ("evaluator", recipe.evaluation.evaluator),
+        ("refine", recipe.refine.name if recipe.refine else ""),
+        *(("loss", loss.name) for loss in recipe.losses.values()),
+    }
+
+
+def deciding_code(sources: Sources = HERE) -> dict[str, Deciding]:
+    """By stage and what it is run on: `train@demo_hrnet`, `prepare@coco`, `promote`."""
+    kinds = {"train": trains, "evaluate": scores}
+    code = {
+        f"{stage}@{name}": decide(recipe, sources)
+        for name, recipe in recipes().items()
+        for stage, decide in kinds.items()
+    }
+    for name in DATASETS:
+        code[f"fetch@{name}"] = fetches(name, sources)
+        code[f"prepare@{name}"] = prepares(name, sources)
+    return code | {command.split("/")[-1][:-3]: runs(command, sources) for command in COMMANDS}
+
+
+def digests(sources: Sources = HERE) -> dict[str, dict[str, str]]:
+    return {name: code.digests(sources) for name, code in deciding_code(sources).items()}
+
+
+def changed(texts: dict[str, str]) -> set[str]:
+    """Whose digests come out otherwise where files hold those texts."""
+    before, after = digests(), digests(HERE.having(texts))
+    return {name for name in before if before[name] != after[name]}
