@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.losses import PullPush
+from models.losses.pull_push import PullPush
 
 BATCH, KEYPOINTS, SIDE = 12, 17, 128
 

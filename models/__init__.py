@@ -1,15 +1,15 @@
-"""Wing 2: networks and losses, torch only. The menu.
+"""Wing 2: networks and losses; these are the menus. In: channels of fields, options; then images.
 
-`ARCHITECTURES[name](channels, **ARCHITECTURES[name].VARIANTS[variant])` is a network;
-`LOSSES[name](**options)(predicted, target, weight)` a scalar.
+Out: `ARCHITECTURES[name](channels, **ARCHITECTURES[name].VARIANTS[variant])`, a network, or
+`REFINEMENTS[name](network, **options)`, one too; `LOSSES[name](**options)`, a loss.
+Imports: torch, nothing of ours outside the wing. A change re-trains the recipes that use the file.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from models.ae_hourglass import AEHourglass
 from models.ca_hrnet import CAHRNet
+from models.contracts import Loss, Network, Refinement
 from models.cpn import CPN
 from models.ghost_openpose import GhostOpenPose
 from models.higher_hrnet import HigherHRNet, HRNetBottomUp
@@ -19,12 +19,14 @@ from models.hsr_msnet import HSRMSNet
 from models.hsrnet import HSRNet
 from models.lightweight_openpose import LightweightOpenPose
 from models.lite_higher_hrnet import LiteHigherHRNet
-from models.losses import KeypointMSE, MaskedMSE, MaskedSSE, PullPush
+from models.losses.keypoint_mse import KeypointMSE
+from models.losses.masked import MaskedMSE, MaskedSSE
+from models.losses.pull_push import PullPush
 from models.openpose import OpenPose
 from models.pose_renet import PoseReNet
 from models.simple_baseline import SimpleBaseline
 
-ARCHITECTURES: dict[str, Any] = {
+ARCHITECTURES: dict[str, type[Network]] = {
     "ae_hourglass": AEHourglass,
     "ca_hrnet": CAHRNet,
     "cpn": CPN,
@@ -41,11 +43,11 @@ ARCHITECTURES: dict[str, Any] = {
     "simple_baseline": SimpleBaseline,
 }
 
-REFINEMENTS: dict[str, Any] = {  # REFINEMENTS[name](network, **options) is a network too
+REFINEMENTS: dict[str, type[Refinement]] = {
     "pose_renet": PoseReNet,
 }
 
-LOSSES: dict[str, Any] = {
+LOSSES: dict[str, type[Loss]] = {
     "keypoint_mse": KeypointMSE,
     "masked_mse": MaskedMSE,
     "masked_sse": MaskedSSE,

@@ -30,7 +30,8 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.layers import Fields, Output, check_counts, check_fields, check_input, initialise
+from models.contracts import Fields, Network, Output
+from models.layers import check_counts, check_fields, check_input, initialise
 
 # Shapes: f channels at stride s are [B, f, H / s, W / s].
 FIELDS = ("heatmaps", "tags")
@@ -82,7 +83,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-class AEHourglass(nn.Module):
+class AEHourglass(Network):
     """Images [B, 3, H, W], normalised, H and W multiples of 4 -> a stage at stride 4 per stack.
 
     `stacks`; `width`: f; `growth`: channels more at every size below; `sizes`: times an hourglass
@@ -90,9 +91,9 @@ class AEHourglass(nn.Module):
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
-    HEADS: ClassVar[tuple[str, ...]] = ()  # what it paints goes on into the next stack
+    HEADS = ()  # what it paints goes on into the next stack
     FIELDS: ClassVar[tuple[str, ...]] = FIELDS
-    stride_divisor: ClassVar[int] = 4
+    stride_divisor = 4
 
     def __init__(
         self,

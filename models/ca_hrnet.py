@@ -35,9 +35,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.contracts import Fields, Output
 from models.hrnet import VARIANTS as TRUNKS
 from models.hrnet import BasicBlock, HRNetTrunk
-from models.layers import Fields, Output, check_channels, check_counts, initialise, split_fields
+from models.layers import check_channels, check_counts, initialise, split_fields
 
 
 class CoordinateAttention(nn.Module):
@@ -87,8 +88,8 @@ class CAHRNet(HRNetTrunk):
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = TRUNKS
-    HEADS: ClassVar[tuple[str, ...]] = ("final_layer",)  # the rest is the trunk
-    FRESH: ClassVar[tuple[str, ...]] = ("*.ca.*", "*.ca_between.*")  # in no HRNet file
+    HEADS = ("final_layer",)  # the rest is the trunk
+    FRESH = ("*.ca.*", "*.ca_between.*")  # in no HRNet file
 
     def __init__(
         self,

@@ -34,9 +34,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.contracts import Fields, Output
 from models.layers import (
-    Fields,
-    Output,
     ResNetTrunk,
     check_channels,
     check_counts,
@@ -139,8 +138,8 @@ class CPN(ResNetTrunk):
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
-    HEADS: ClassVar[tuple[str, ...]] = ("global_net", "refine_net")  # the rest is the trunk
-    stride_divisor: ClassVar[int] = 4
+    HEADS = ("global_net", "refine_net")  # the rest is the trunk
+    stride_divisor = 4
 
     def __init__(
         self,

@@ -33,7 +33,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.layers import Fields, check_counts, check_fields, check_input, conv_bn_relu, initialise
+from models.contracts import Fields
+from models.layers import check_counts, check_fields, check_input, conv_bn_relu, initialise
 from models.lightweight_openpose import FIELDS, PafNetwork, check_refinements, separable
 
 
@@ -176,7 +177,7 @@ class GhostOpenPose(PafNetwork):
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
-    HEADS: ClassVar[tuple[str, ...]] = ("tail", *PafNetwork.HEADS)  # the rest is the trunk
+    HEADS = ("tail", *PafNetwork.HEADS)  # the rest is the trunk
 
     def __init__(
         self,

@@ -33,9 +33,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from models.contracts import Fields, Output
 from models.hrnet import VARIANTS as TRUNKS
 from models.hrnet import BasicBlock, Block, HRNetTrunk
-from models.layers import Fields, Output, check_counts, check_fields, initialise, split_fields
+from models.layers import check_counts, check_fields, initialise, split_fields
 
 FIELDS = ("heatmaps", "tags")
 
@@ -76,7 +77,7 @@ class HRNetBottomUp(HRNetTrunk):
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = TRUNKS
-    HEADS: ClassVar[tuple[str, ...]] = ("final_layers",)  # the rest is the trunk
+    HEADS = ("final_layers",)  # the rest is the trunk
     FIELDS: ClassVar[tuple[str, ...]] = FIELDS
 
     def __init__(
@@ -111,7 +112,7 @@ class HigherHRNet(HRNetTrunk):
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
-    HEADS: ClassVar[tuple[str, ...]] = ("final_layers", "deconv_layers")  # the rest is the trunk
+    HEADS = ("final_layers", "deconv_layers")  # the rest is the trunk
     FIELDS: ClassVar[tuple[str, ...]] = FIELDS
 
     def __init__(

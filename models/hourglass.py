@@ -31,15 +31,8 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.layers import (
-    Fields,
-    Output,
-    check_channels,
-    check_counts,
-    check_input,
-    initialise,
-    split_fields,
-)
+from models.contracts import Fields, Network, Output
+from models.layers import check_channels, check_counts, check_input, initialise, split_fields
 
 
 class Residual(nn.Module):
@@ -92,7 +85,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-class Hourglass(nn.Module):
+class Hourglass(Network):
     """Images [B, 3, H, W], normalised, H and W multiples of 4 -> per stack fields at stride 4.
 
     `stacks`: how many; `width`: channels of a stack, a multiple of 4; `depth`: sizes below
@@ -100,8 +93,8 @@ class Hourglass(nn.Module):
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
-    HEADS: ClassVar[tuple[str, ...]] = ("score", "score_back")  # the rest is the trunk
-    stride_divisor: ClassVar[int] = 4
+    HEADS = ("score", "score_back")  # the rest is the trunk
+    stride_divisor = 4
 
     def __init__(
         self,

@@ -28,9 +28,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from models.contracts import Fields, Network, Output
 from models.layers import (
-    Fields,
-    Output,
     bottlenecks,
     check_channels,
     check_counts,
@@ -144,14 +143,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-class HRNetTrunk(nn.Module):
+class HRNetTrunk(Network):
     """Stem, layer1 and stages 2 to 4: images [B, 3, H, W] -> [B, C, H / 4, W / 4].
 
     `width`: C; `modules`: of stages 2, 3, 4; `blocks`: per branch and module; `stem`: channels of
     the stem; `bottlenecks`: of layer1; `block`: of the branches, where a paper has its own.
     """
 
-    stride_divisor: ClassVar[int] = 32
+    stride_divisor = 32
 
     def __init__(
         self,
@@ -205,7 +204,7 @@ class HRNet(HRNetTrunk):
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
-    HEADS: ClassVar[tuple[str, ...]] = ("final_layer",)  # the rest is the trunk
+    HEADS = ("final_layer",)  # the rest is the trunk
 
     def __init__(
         self,

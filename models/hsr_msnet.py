@@ -39,8 +39,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from models.contracts import Fields, Output
 from models.hsrnet import DEMO, DilatedBottleneck, HSRTrunk, deconvolutions, projection
-from models.layers import Fields, Output, check_channels, check_counts, initialise, split_fields
+from models.layers import check_channels, check_counts, initialise, split_fields
 
 SQUEEZE = 16  # channels per hidden one of the gate
 FULL_PLANES = 64  # of layer1 in a ResNet of full width, which `group_width` is stated for
@@ -145,9 +146,9 @@ class HSRMSNet(HSRTrunk):
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
-    HEADS: ClassVar[tuple[str, ...]] = ("deconv_layers", "final_layer")  # the rest is the trunk
+    HEADS = ("deconv_layers", "final_layer")  # the rest is the trunk
     # What neither a ResNet nor DetNet has; their stem, shortcuts, layer4 and layer5 fit.
-    FRESH: ClassVar[tuple[str, ...]] = (
+    FRESH = (
         *(f"layer[123].*.{part}*" for part in ("conv", "bn", "se.")),
         "layer4.*",
         "layer5.*",

@@ -34,10 +34,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from models.contracts import Fields, Output
 from models.layers import (
     Bottleneck,
-    Fields,
-    Output,
     ResNetTrunk,
     check_channels,
     check_counts,
@@ -94,7 +93,7 @@ class HSRTrunk(ResNetTrunk):
     a paper has its own.
     """
 
-    stride_divisor: ClassVar[int] = 16
+    stride_divisor = 16
 
     def __init__(
         self,
@@ -150,8 +149,8 @@ class HSRNet(HSRTrunk):
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
-    HEADS: ClassVar[tuple[str, ...]] = ("deconv_layers", "final_layer")  # the rest is the trunk
-    FRESH: ClassVar[tuple[str, ...]] = ("layer4.*", "layer5.*")  # in no ResNet, but in DetNet
+    HEADS = ("deconv_layers", "final_layer")  # the rest is the trunk
+    FRESH = ("layer4.*", "layer5.*")  # in no ResNet, but in DetNet
 
     def __init__(
         self,

@@ -1,21 +1,13 @@
-"""Blocks that several papers share, and how a network states and splits what it paints."""
+"""Blocks that several papers share, checks of what a network is given, splitting into fields."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-Fields = dict[str, Tensor]  # field name -> [B, C, h, w]; one dict per supervised stage
-
-
-class Output(NamedTuple):
-    """What one stage paints for one field: `channels` at 1/`stride` of the input."""
-
-    channels: int
-    stride: int
+from models.contracts import Fields, Network
 
 
 class Bottleneck(nn.Module):
@@ -58,7 +50,7 @@ def bottlenecks(
     return nn.Sequential(first, *(block(4 * planes, planes, 1) for _ in range(count - 1)))
 
 
-class ResNetTrunk(nn.Module):
+class ResNetTrunk(Network):
     """A ResNet's stem and its first layers, torchvision's names: images -> [B, C, h, w] of each.
 
     Layer i has `layers[i]` bottlenecks of `width` * 2**i planes, so 4 * `width` * 2**i channels,

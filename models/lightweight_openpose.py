@@ -36,15 +36,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from models.layers import (
-    Fields,
-    Output,
-    check_counts,
-    check_fields,
-    check_input,
-    conv_bn_relu,
-    initialise,
-)
+from models.contracts import Fields, Network, Output
+from models.layers import check_counts, check_fields, check_input, conv_bn_relu, initialise
 
 # Shapes: everything from the first 256 channels on is [B, channels, H / 8, W / 8].
 FIELDS = ("heatmaps", "pafs")
@@ -154,15 +147,15 @@ def mobilenet_v1(widths: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(conv_bn_relu(3, widths[0], 3, 2), *blocks)
 
 
-class PafNetwork(nn.Module):
+class PafNetwork(Network):
     """Trunk features -> stages of heatmaps and part affinity fields at stride 8.
 
     What Lightweight OpenPose and those that only change its trunk share.
     """
 
-    HEADS: ClassVar[tuple[str, ...]] = ("cpm", "initial_stage", "refinement_stages")
+    HEADS: tuple[str, ...] = ("cpm", "initial_stage", "refinement_stages")
     FIELDS: ClassVar[tuple[str, ...]] = FIELDS
-    stride_divisor: ClassVar[int] = 8
+    stride_divisor = 8
 
     def _build_stages(
         self, inputs: int, width: int, hidden: int, channels: dict[str, int], refinements: int

@@ -47,9 +47,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from models.contracts import Fields, Network
 from models.higher_hrnet import FIELDS, deconvolution, paint_two_scales, painters, two_scales
 from models.hrnet import BasicBlock, exchange, stage, transition, widen
-from models.layers import Fields, bottlenecks, check_counts, check_fields, check_input, initialise
+from models.layers import bottlenecks, check_counts, check_fields, check_input, initialise
 
 # What may be a ghost, and how far: nothing, what has stride 2, everything.
 STEMS = ("ordinary", "mixed", "ghost", "bottleneck")
@@ -175,7 +176,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-class LiteHigherHRNet(nn.Module):
+class LiteHigherHRNet(Network):
     """Images [B, 3, H, W], normalised, H and W multiples of 32 -> fields at strides 4 and 2.
 
     `width`: C; `modules`: of stages 2, 3, 4; `blocks`: per branch and module; `stem_width`;
@@ -186,9 +187,9 @@ class LiteHigherHRNet(nn.Module):
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
-    HEADS: ClassVar[tuple[str, ...]] = ("final_layers", "deconv_layers")  # the rest is the trunk
+    HEADS = ("final_layers", "deconv_layers")  # the rest is the trunk
     FIELDS: ClassVar[tuple[str, ...]] = FIELDS
-    stride_divisor: ClassVar[int] = 32
+    stride_divisor = 32
 
     def __init__(
         self,

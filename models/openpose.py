@@ -32,7 +32,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from models.layers import Fields, Output, check_counts, check_fields, check_input, initialise
+from models.contracts import Fields, Network, Output
+from models.layers import check_counts, check_fields, check_input, initialise
 
 # Shapes: everything after the third pool is [B, channels, H / 8, W / 8].
 FIELDS = ("pafs", "heatmaps")  # in the order in which the next stage sees them
@@ -92,7 +93,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-class OpenPose(nn.Module):
+class OpenPose(Network):
     """Images [B, 3, H, W], normalised, H and W multiples of 8 -> fields at stride 8, per stage.
 
     `stages`: 1 or more; `trunk`: channels of the ten convolutions; `width`: of features and
@@ -101,9 +102,9 @@ class OpenPose(nn.Module):
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
-    HEADS: ClassVar[tuple[str, ...]] = ("reduce", "stages")  # the rest is the trunk
+    HEADS = ("reduce", "stages")  # the rest is the trunk
     FIELDS: ClassVar[tuple[str, ...]] = ("heatmaps", "pafs")
-    stride_divisor: ClassVar[int] = 8
+    stride_divisor = 8
 
     def __init__(
         self,

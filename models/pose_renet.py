@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.layers import Fields, Output
+from models.contracts import Fields, Network, Output, Refinement
 
 START_BIAS = -4.0  # sigmoid 0.018: out2 starts as a heatmap with nothing on it
 BRANCHES = 3
@@ -90,7 +90,7 @@ def mean_of_branches(keypoints: int) -> nn.Conv2d:
     return aggregate
 
 
-class PoseReNet(nn.Module):
+class PoseReNet(Refinement):
     """Images as `base` takes them -> [*stages of `base`, out2 at half its stride, out].
 
     base: a built network whose last stage paints `heatmaps` at an even stride; other fields of
@@ -105,7 +105,7 @@ class PoseReNet(nn.Module):
         "depthwise": {"depthwise": True},
     }
 
-    def __init__(self, base: nn.Module, aggregation: str = "mean", depthwise: bool = False) -> None:
+    def __init__(self, base: Network, aggregation: str = "mean", depthwise: bool = False) -> None:
         super().__init__()
         painted = check_base(base)
         if aggregation not in AGGREGATIONS:
@@ -114,11 +114,11 @@ class PoseReNet(nn.Module):
             )
         keypoints, stride = painted["heatmaps"]
         self.base = base
-        self.stride_divisor: int = base.stride_divisor  # type: ignore[assignment]
+        self.stride_divisor = base.stride_divisor
         own = ("gate", "lift", "keep", "aggregate")
-        self.HEADS = (*(f"base.{head}" for head in base.HEADS), *own)  # type: ignore[union-attr]
+        self.HEADS = (*(f"base.{head}" for head in base.HEADS), *own)
         twice = {"heatmaps": Output(keypoints, stride // 2)}
-        self.outputs = [*base.outputs, twice, dict(painted)]  # type: ignore[misc]
+        self.outputs = [*base.outputs, twice, dict(painted)]
         self.gate = Gate(keypoints)
         self.lift = lift(keypoints, depthwise)
         self.keep = keep(keypoints)
@@ -136,13 +136,12 @@ class PoseReNet(nn.Module):
         return [*stages, {"heatmaps": out2}, {**stages[-1], "heatmaps": out}]
 
 
-def check_base(base: nn.Module) -> dict[str, Output]:
+def check_base(base: Network) -> dict[str, Output]:
     """What the last stage of `base` paints, or ValueError where it cannot be refined."""
     name = type(base).__name__
-    outputs: Any = getattr(base, "outputs", None)
-    if not outputs:
+    if not isinstance(base, Network) or not base.outputs:
         raise ValueError(f"base: given {name} without `outputs`, accepted: a built architecture")
-    painted: dict[str, Output] = outputs[-1]
+    painted = base.outputs[-1]
     if "heatmaps" not in painted:
         raise ValueError(
             f"base: the last stage of {name} paints {', '.join(painted) or 'nothing'}, accepted: "

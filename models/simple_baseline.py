@@ -30,9 +30,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from models.contracts import Fields, Output
 from models.layers import (
-    Fields,
-    Output,
     ResNetTrunk,
     check_channels,
     check_counts,
@@ -71,8 +70,8 @@ class SimpleBaseline(ResNetTrunk):
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
-    HEADS: ClassVar[tuple[str, ...]] = ("deconv_layers", "final_layer")  # the rest is the trunk
-    stride_divisor: ClassVar[int] = 32
+    HEADS = ("deconv_layers", "final_layer")  # the rest is the trunk
+    stride_divisor = 32
 
     def __init__(
         self,

@@ -19,6 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from models.contracts import Network
+
 State = dict[str, Tensor]
 
 NESTED = ("state_dict", "model")  # where checkpoints keep their weights
@@ -116,7 +118,7 @@ def strip_wrappers(state: State) -> State:
 
 
 def load_trunk(
-    network: nn.Module,
+    network: Network,
     state: State,
     where: str = "the pretrained file",
     least: float = LEAST_SHARE,
@@ -130,8 +132,8 @@ def load_trunk(
     """
     report = compare(network, state)
     if not report.loaded or report.due < least:
-        fresh: tuple[str, ...] = getattr(network, "FRESH", ())
-        without = f" (without {', '.join(fresh)}, which it may lack)" if fresh else ""
+        fresh = ", ".join(network.FRESH)
+        without = f" (without {fresh}, which it may lack)" if fresh else ""
         raise ValueError(
             f"{where}: not a {type(network).__name__} of this variant: fills {report.due:.1%} "
             f"of its trunk, accepted: at least {least:.0%}{without}; give the file of "
@@ -141,7 +143,7 @@ def load_trunk(
     return report
 
 
-def load_whole(network: nn.Module, state: State, where: str = "the checkpoint") -> None:
+def load_whole(network: Network, state: State, where: str = "the checkpoint") -> None:
     """Copy `state` into the network, which it must fit in every name and shape.
 
     Raises ValueError, with the network untouched, for a checkpoint of another architecture,
@@ -157,7 +159,7 @@ def load_whole(network: nn.Module, state: State, where: str = "the checkpoint") 
     _copy(network, state, report.loaded)
 
 
-def compare(network: nn.Module, state: State) -> LoadReport:
+def compare(network: Network, state: State) -> LoadReport:
     """What loading would do, without doing it."""
     own = network.state_dict()
     left_out = {}
@@ -175,7 +177,7 @@ def compare(network: nn.Module, state: State) -> LoadReport:
     return LoadReport(tuple(filled), left_out, missing, whole, due, fresh)
 
 
-def _orphans(network: nn.Module, filled: Collection[str]) -> list[str]:
+def _orphans(network: Network, filled: Collection[str]) -> list[str]:
     """Keys of every BatchNorm whose convolution, right before it, would not be filled.
 
     Its statistics are of that convolution: where shapes happen to fit, they are of another one.
@@ -195,23 +197,21 @@ def _is_of(key: str, heads: Iterable[str]) -> bool:
     return key.startswith(tuple(f"{head}." for head in heads))
 
 
-def _pattern(network: nn.Module, key: str) -> str | None:
+def _pattern(network: Network, key: str) -> str | None:
     """The pattern of `FRESH` that the key matches."""
-    patterns: tuple[str, ...] = getattr(network, "FRESH", ())
-    return next((pattern for pattern in patterns if fnmatchcase(key, pattern)), None)
+    return next((pattern for pattern in network.FRESH if fnmatchcase(key, pattern)), None)
 
 
-def _fresh(network: nn.Module, missing: Iterable[str]) -> dict[str, str]:
+def _fresh(network: Network, missing: Iterable[str]) -> dict[str, str]:
     """Missing keys of the trunk -> the name of their part."""
-    heads = getattr(network, "HEADS", ())
-    trunk = [key for key in missing if not _is_of(key, heads)]
+    trunk = [key for key in missing if not _is_of(key, network.HEADS)]
     return {key: _pattern(network, key) or _part(key) for key in trunk}
 
 
-def _shares(network: nn.Module, filled: Collection[str]) -> tuple[float, float]:
+def _shares(network: Network, filled: Collection[str]) -> tuple[float, float]:
     """Shares of weights that are filled: of the trunk, of what of it a file must fill."""
-    heads = getattr(network, "HEADS", ())
-    trunk = {k: v.numel() for k, v in network.named_parameters() if not _is_of(k, heads)}
+    weights = network.named_parameters()
+    trunk = {key: value.numel() for key, value in weights if not _is_of(key, network.HEADS)}
     must = {key: size for key, size in trunk.items() if _pattern(network, key) is None}
 
     def share(sizes: dict[str, int]) -> float:
@@ -220,7 +220,7 @@ def _shares(network: nn.Module, filled: Collection[str]) -> tuple[float, float]:
     return share(trunk), share(must)
 
 
-def _copy(network: nn.Module, state: State, keys: Iterable[str]) -> None:
+def _copy(network: Network, state: State, keys: Iterable[str]) -> None:
     own = network.state_dict()
     with torch.no_grad():
         for key in keys:

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models import ARCHITECTURES, LOSSES, REFINEMENTS
+from models.contracts import Network, Output
 from models.cost import count
 from models.hrnet import HRNet
-from models.layers import Output
 from models.pose_renet import PoseReNet
 from models.simple_baseline import SimpleBaseline
 from tests.worlds import families
@@ -59,7 +59,7 @@ def test_costs_what_the_design_measured(row: tuple) -> None:
     assert given == expected
 
 
-class Painter(nn.Module):
+class Painter(Network):
     """A base that paints what it is told."""
 
     stride_divisor, HEADS = 4, ()

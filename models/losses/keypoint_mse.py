@@ -1,0 +1,47 @@
+"""The loss of top-down heatmaps: squared errors of each keypoint, of the worst ones only (OHKM)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from models.contracts import Loss
+
+
+@dataclass(frozen=True)
+class KeypointMSE(Loss):
+    """Half the mean squared error of each keypoint's map, averaged over keypoints.
+
+    predicted, target [B, K, h, w]; weight broadcasts to them, [B, K, 1, 1] as a rule, 0 where a
+    keypoint has no label. Masked cells count in the mean as 0, as in HRNet and SimpleBaseline
+    (arXiv:1902.09212, section 3), so that the losses of equal parts of a batch average to the
+    whole. Computed in float32 under any autocast.
+
+    top_k: of each sample only the so many keypoints of the largest loss count, the mean is over
+    them; those without a label lose 0. OHKM: Chen et al., Cascaded Pyramid Network, CVPR 2018,
+    section 3.2.
+    """
+
+    top_k: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.top_k is not None and (not isinstance(self.top_k, int) or self.top_k < 1):
+            raise ValueError(f"keypoint_mse: top_k: given {self.top_k!r}, accepted: a whole "
+                             "number from 1, or null")  # fmt: skip
+
+    def __call__(self, predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        if predicted.shape != target.shape:
+            raise ValueError(
+                f"keypoint_mse: predicted {tuple(predicted.shape)} and target "
+                f"{tuple(target.shape)} must have one shape"
+            )
+        difference = predicted.float() - target.float()
+        squares = weight.float() * difference * difference
+        if self.top_k is None:
+            return 0.5 * squares.mean()
+        of_keypoints = squares.mean(dim=(2, 3))  # [B, K]
+        if self.top_k > of_keypoints.shape[1]:
+            raise ValueError(f"keypoint_mse: top_k: given {self.top_k}, accepted: 1 to "
+                             f"{of_keypoints.shape[1]}, the number of keypoints")  # fmt: skip
+        return 0.5 * of_keypoints.topk(self.top_k, dim=1).values.mean()
