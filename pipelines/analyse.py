@@ -1,4 +1,4 @@
-"""What goes wrong in a recipe's predictions: errors by keypoint, AP by group, the worst images.
+"""Tells what goes wrong in a recipe's predictions: by keypoint, by group, the worst images.
 
     python -m pipelines.analyse RECIPE
 
@@ -8,10 +8,9 @@ to the training's MLflow run where a server answers.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,92 +19,95 @@ import numpy as np
 from data import DATASETS
 from data.evaluators.matching.matches import OksMatches
 from data.files.images import read_image
+from data.ground.refusal import refusal
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton
 from pipelines.evaluation.errors import analyse_errors, setting_of
-from pipelines.evaluation.record import Evaluated, read_evaluated
+from pipelines.evaluation.folder import EvaluationFolder, read_evaluation
 from pipelines.evaluation.scoring import PROTOCOLS
 from pipelines.host import places
+from pipelines.host.command import Arguments, run_command
 from pipelines.host.folders import whole_folder
 from pipelines.intake.prepared import data_hash, image_files
 from pipelines.pictures.people import draw_poses, write_picture
 from pipelines.prediction.coco_results import read_predictions
 from pipelines.report.errors_page import draw_errors, draw_groups, errors_page
-from pipelines.tracking import runs as tracking
+from pipelines.tracking.runs import attach_folder
 
 WORST = 20
 Poses = Mapping[int, Sequence[Pose]]
+Attach = Callable[[str | None, str, str, Path, dict[str, float]], None]  # as `attach_folder`
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.analyse", description=__doc__)
-    parser.add_argument("recipe")
-    name = parser.parse_args(argv).recipe
-    try:
-        folder = write_analysis(name)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"analysed: {folder / 'analysis.md'}")
-    return 0
+    arguments = Arguments("analyse", __doc__)
+    arguments.add_argument("recipe", help="evaluated by OKS")
+    return run_command(arguments, argv, lambda asked: analyse(asked.recipe))
 
 
-def write_analysis(name: str) -> Path:
+def analyse(name: str, attach: Attach = attach_folder) -> None:
+    print(f"analysed: {write_analysis(name, attach) / 'analysis.md'}")
+
+
+def write_analysis(name: str, attach: Attach) -> Path:
     """results/<recipe>/analysis, whole or not at all."""
-    evaluated = read_evaluated(places.evaluated(name))
-    truth = true_poses(name, evaluated)
-    folder = places.evaluated(name).with_name("analysis")
+    evaluation = read_evaluation(places.evaluated(name))
+    truth = true_poses(name, evaluation)
+    folder, record = places.analysed(name), evaluation.record
     with whole_folder(folder) as part:
-        found = {p: write_protocol(part, evaluated, p, truth) for p in protocols_of(evaluated)}
-        (part / "analysis.json").write_text(json.dumps(found, indent=2) + "\n")
-        (part / "analysis.md").write_text(errors_page(name, evaluated.about, found))
-    about, errors = evaluated.about, {p: numbers["errors"] for p, numbers in found.items()}
+        protocols = protocols_of(evaluation)
+        numbers = {p: write_protocol(part, evaluation, p, truth) for p in protocols}
+        (part / "analysis.json").write_text(json.dumps(numbers, indent=2) + "\n")
+        (part / "analysis.md").write_text(errors_page(name, record, numbers))
+    errors = {protocol: each["errors"] for protocol, each in numbers.items()}
     shares = {f"analysis/{kind}@{p}": v for p, of in errors.items() for kind, v in of.items()}
-    tracking.attach_folder(about.get("run_id"), about["fingerprint"], name, folder, shares)
+    attach(record.run_id, record.fingerprint, name, folder, shares)
     return folder
 
 
-def true_poses(name: str, evaluated: Evaluated) -> dict[int, list[Pose]]:
+def true_poses(name: str, evaluation: EvaluationFolder) -> dict[int, list[Pose]]:
     """The split's truth. Raises ValueError where it is not what was evaluated on."""
-    about = evaluated.about
-    digest = data_hash(about["dataset"])
-    if digest != about["data_hash"]:
-        raise ValueError(
-            f"{evaluated.folder}: evaluated on data {about['data_hash']:.12}, prepared is "
-            f"{digest:.12}; run `dvc repro evaluate@{name}`"
+    record = evaluation.record
+    digest = data_hash(record.dataset)
+    if digest != record.data_hash:
+        raise refusal(
+            evaluation.path,
+            fault=f"evaluated on data {record.data_hash:.12}, prepared is {digest:.12}",
+            do=f"run `dvc repro evaluate@{name}`",
         )
-    evaluator = about["protocol"]["evaluator"]
+    evaluator = record.protocol.evaluator
     if evaluator != "oks":
-        raise ValueError(
-            f"{evaluated.folder}: scored by {evaluator}, accepted: oks (its kinds of error are "
-            "told by OKS)"
-        )
-    truth: dict[int, list[Pose]] = DATASETS[about["dataset"]].truth(
-        places.raw(about["dataset"]), about["split"]
-    )
+        accepted = "oks (its kinds of error are told by OKS)"
+        raise refusal(evaluation.path, fault=f"scored by {evaluator}", accepted=accepted)
+    raw = places.raw(record.dataset)
+    truth: dict[int, list[Pose]] = DATASETS[record.dataset].truth(raw, record.split)
     return truth
 
 
-def protocols_of(evaluated: Evaluated) -> list[str]:
-    found = [p for p in PROTOCOLS if (evaluated.folder / f"predictions_{p}.json").is_file()]
-    if not found:
-        raise ValueError(f"{evaluated.folder}: no predictions_*.json; run `dvc repro` again")
-    return found
+def protocols_of(evaluation: EvaluationFolder) -> list[str]:
+    files = {p: evaluation.path / f"predictions_{p}.json" for p in PROTOCOLS}
+    protocols = [protocol for protocol, file in files.items() if file.is_file()]
+    if not protocols:
+        do = "run `dvc repro` again"
+        raise refusal(evaluation.path, fault="no predictions_*.json", do=do)
+    return protocols
 
 
-def write_protocol(part: Path, evaluated: Evaluated, protocol: str, truth: Poses) -> dict[str, Any]:
+def write_protocol(
+    part: Path, evaluation: EvaluationFolder, protocol: str, truth: Poses
+) -> dict[str, Any]:
     """Numbers of one protocol; their pictures into `part`."""
-    about = evaluated.about
-    skeleton: Skeleton = DATASETS[about["dataset"]].SKELETON
-    threshold = float(about["protocol"]["keypoint_threshold"])
-    predicted = read_predictions(evaluated.folder / f"predictions_{protocol}.json", threshold)
-    matches = evaluated.matches(protocol)
+    record = evaluation.record
+    skeleton: Skeleton = DATASETS[record.dataset].SKELETON
+    threshold = record.protocol.keypoint_threshold
+    predicted = read_predictions(evaluation.path / f"predictions_{protocol}.json", threshold)
+    matches = evaluation.matches(protocol)
     assert isinstance(matches, OksMatches), "scored by oks"
     numbers = analyse_errors(setting_of(truth, predicted, skeleton), matches, WORST)
     draw_errors(part / f"errors_{protocol}.png", numbers, protocol, skeleton)
     draw_groups(part / f"groups_{protocol}.png", numbers["groups"], protocol)
-    files = image_files(places.prepared(about["dataset"]), places.raw(about["dataset"]),
-                        about["split"])  # fmt: skip
+    raw = places.raw(record.dataset)
+    files = image_files(places.prepared(record.dataset), raw, record.split)
     pictures = part / f"worst_{protocol}"
     pictures.mkdir()
     for row in numbers["worst"]:

@@ -1,37 +1,36 @@
-"""What every network of the papers costs, beside what they print: reports/cost.md and cost.json.
+"""Writes what the papers' networks cost, beside what they print: reports/cost.md and cost.json.
 
     python -m pipelines.cost
     python -m pipelines.cost --modules RECIPE [--depth 1]
 
-Rows: the recipes' published ones, then `pipelines.cost_rows`. Nothing is computed but shapes.
+Rows: the recipes' published ones, then pipelines/report/cost_rows.py. Nothing is computed but
+shapes.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from pipelines.host import places
+from pipelines.host.command import Arguments, run_command
 from pipelines.recipe.reader import load_recipe
 from pipelines.report.cost import all_rows, measure, parts_table, write_cost
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.cost", description=__doc__)
-    parser.add_argument("--modules", metavar="RECIPE", help="cost of the parts of its network")
-    parser.add_argument("--depth", type=int, default=1, help="how deep parts go, from 1")
-    given = parser.parse_args(argv)
-    try:
-        if given.modules:
-            print(parts_table(load_recipe(given.modules), given.depth))
-            return 0
-        write_cost(measure(all_rows()))
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{places.reports() / 'cost.md'}")
-    return 0
+    arguments = Arguments("cost", __doc__)
+    arguments.add_argument("--modules", metavar="RECIPE", help="cost of the parts of its network")
+    arguments.add_argument("--depth", type=int, default=1, help="how deep parts go, from 1")
+    return run_command(arguments, argv, lambda asked: cost(asked.modules, asked.depth))
+
+
+def cost(recipe: str | None, depth: int) -> None:
+    if recipe:
+        print(parts_table(load_recipe(recipe), depth))
+        return
+    write_cost(measure(all_rows()))
+    print(places.cost_report())
 
 
 if __name__ == "__main__":

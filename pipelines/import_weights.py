@@ -1,4 +1,4 @@
-"""Somebody's checkpoint -> results/RECIPE as a training leaves it, evaluated and registered.
+"""Puts somebody's checkpoint into results/RECIPE as a training leaves it, evaluated, registered.
 
     python -m pipelines.import_weights FILE RECIPE [--drop PREFIX ...] [--replace]
 
@@ -12,53 +12,62 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipelines.host import places
-from pipelines.host.processes import DVC, run_child, run_dvc
+from pipelines.host.command import Arguments, run_command
+from pipelines.host.processes import DVC, run_child
 from pipelines.recipe.params import add_to_run
 from pipelines.recipe.reader import load_recipe
 from pipelines.training.imported import import_weights
 
-
-def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.import_weights")
-    parser.add_argument("file", type=Path, help="a checkpoint: torch or safetensors")
-    parser.add_argument("recipe", help="whose network the weights are of")
-    parser.add_argument("--drop", nargs="+", default=[], metavar="PREFIX", help="parts to leave")
-    parser.add_argument("--replace", action="store_true", help="also where a training's lie")
-    given = parser.parse_args(argv)
-    try:
-        recipe = load_recipe(given.recipe)
-        import_weights(given.file, given.recipe, recipe, given.drop, replace=given.replace)
-        add_to_run(given.recipe, recipe)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return follow(given.recipe)
+Run = Callable[[Sequence[str]], int]  # a command, run in the repository -> its exit code
 
 
-def follow(name: str) -> int:
+def run_here(command: Sequence[str]) -> int:
+    return run_child(command, places.REPOSITORY)
+
+
+def main(argv: Sequence[str], run: Run = run_here) -> int:
+    arguments = Arguments("import_weights", __doc__)
+    arguments.add_argument("file", type=Path, help="a checkpoint: torch or safetensors")
+    arguments.add_argument("recipe", help="whose network the weights are of")
+    arguments.add_argument("--drop", nargs="+", default=[], metavar="PREFIX", help="parts to leave")
+    arguments.add_argument("--replace", action="store_true", help="also where a training's lie")
+    return run_command(arguments, argv, lambda asked: import_and_follow(asked, run))
+
+
+def import_and_follow(asked: argparse.Namespace, run: Run) -> int:
+    recipe = load_recipe(asked.recipe)
+    import_weights(asked.file, asked.recipe, recipe, asked.drop, replace=asked.replace)
+    add_to_run(asked.recipe, recipe)
+    return follow(asked.recipe, run)
+
+
+def follow(name: str, run: Run = run_here) -> int:
     """Evaluates, compares, promotes; the exit code of the first of them that fails.
 
     DVC is told that `train` is done, so that `dvc repro` trains nothing over the weights.
     """
-    if places.home() != places.REPOSITORY or not (places.REPOSITORY / ".dvc").is_dir():
-        stages = (["evaluate", name], ["compare"], ["promote"])
-        commands = [[sys.executable, "-m", f"pipelines.{stage}", *rest] for stage, *rest in stages]
+    if places.home() == places.REPOSITORY and (places.REPOSITORY / ".dvc").is_dir():
+        tell_dvc(name, run)
+        stages = [f"evaluate@{name}", "compare", "promote"]
+        commands = [[*DVC, "repro", "--single-item", stage] for stage in stages]
     else:
-        told = run_dvc("repro", "--single-item", "code", f"weights@{name}") or run_dvc(
-            "commit", "--force", f"train@{name}"
+        modules = [["pipelines.evaluate", name], ["pipelines.compare"], ["pipelines.promote"]]
+        commands = [[sys.executable, "-m", *module] for module in modules]
+    return next((code for command in commands if (code := run(command))), 0)
+
+
+def tell_dvc(name: str, run: Run) -> None:
+    before = ["repro", "--single-item", "code", f"weights@{name}"]
+    if run([*DVC, *before]) or run([*DVC, "commit", "--force", f"train@{name}"]):
+        print(
+            f"DVC does not know of the import: `dvc repro train@{name}` would train anew; "
+            f"`dvc commit --force train@{name}` tells it",
+            file=sys.stderr,
         )
-        if told:
-            print(f"DVC does not know of the import: `dvc repro train@{name}` would train anew; "
-                  f"`dvc commit --force train@{name}` tells it", file=sys.stderr)  # fmt: skip
-        last = [f"evaluate@{name}", "compare", "promote"]
-        commands = [[*DVC, "repro", "--single-item", stage] for stage in last]
-    return next(
-        (code for command in commands if (code := run_child(command, places.REPOSITORY))), 0
-    )
 
 
 if __name__ == "__main__":

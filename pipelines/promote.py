@@ -7,13 +7,15 @@ python -m pipelines.promote --list            who is champion of what
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from pipelines.evaluation.record import has_evaluation
 from pipelines.host import places
+from pipelines.host.command import Arguments, run_command
 from pipelines.recipe.params import load_params
-from pipelines.registry.gate import consider, read_candidate, register, roll_back
+from pipelines.registry.gate import Candidate, consider, read_candidate, register, roll_back
 from pipelines.registry.ledger import Ledger
 from pipelines.registry.rules import RULES, Rule, read_rules, why_not
 from pipelines.registry.slots import slot_lines, slot_state
@@ -21,44 +23,63 @@ from pipelines.registry.versions import Registry
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.promote", description=__doc__)
-    parser.add_argument("--rollback", metavar="SLOT")
-    parser.add_argument("--list", action="store_true")
-    given = parser.parse_args(argv)
-    try:
-        rules = read_rules(RULES)
-        registry, ledger = Registry(), Ledger(places.reports() / "promotion.json")
-        if given.rollback:
-            roll_back(registry, ledger, given.rollback, rules)
-        elif not given.list:
-            promote_all(registry, ledger, rules)
-        slots = {slot: slot_state(registry, slot, rules[slot]) for slot in rules}
-        if not given.list:
-            ledger.show(slots)
-        print("\n".join(slot_lines(slots)))
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    arguments = Arguments("promote", __doc__)
+    arguments.add_argument("--rollback", metavar="SLOT", help="back to the previous champion")
+    arguments.add_argument("--list", action="store_true", help="say who is champion, decide none")
+    return run_command(arguments, argv, lambda asked: decide_champions(asked.rollback, asked.list))
 
 
-def promote_all(registry: Registry, ledger: Ledger, rules: dict[str, Rule]) -> None:
-    for name in load_params()["run"]["recipes"]:
-        if not (places.evaluated(name) / "metrics.json").is_file():
-            print(f"{name}: not evaluated, left out (`dvc repro evaluate@{name}`)")
+def decide_champions(rollback: str | None, only_list: bool) -> None:
+    rules = read_rules(RULES)
+    if rollback:
+        registry, ledger = Registry(), Ledger(places.promotion())
+        roll_back(registry, ledger, rollback, rules)
+        ledger.set_slots(print_slots(registry, rules))
+    elif only_list:
+        print_slots(Registry(), rules)
+    else:
+        promote(load_params()["run"]["recipes"], rules)
+
+
+def promote(recipes: Iterable[str], rules: Mapping[str, Rule]) -> None:
+    """The stage: each evaluated recipe to the slots that take it; then who is champion of what."""
+    registry, ledger = Registry(), Ledger(places.promotion())
+    for name in recipes:
+        if candidate := candidate_of(name):
+            offer(registry, ledger, candidate, rules)
+    ledger.set_slots(print_slots(registry, rules))
+
+
+def candidate_of(name: str) -> Candidate | None:
+    """None, and a line that says why, where the recipe has nothing to register."""
+    if not has_evaluation(places.evaluated(name)):
+        print(f"{name}: not evaluated, left out (`dvc repro evaluate@{name}`)")
+        return None
+    candidate = read_candidate(name)
+    settings = candidate.trained.recipe.evaluation
+    if settings.split == settings.train_split:
+        print(f"{name}: left out: evaluated on the images that it trained on")
+        return None
+    return candidate
+
+
+def offer(
+    registry: Registry, ledger: Ledger, candidate: Candidate, rules: Mapping[str, Rule]
+) -> None:
+    skeleton, record = candidate.trained.skeleton.name, candidate.evaluation.record
+    for slot, rule in rules.items():
+        if reason := why_not(rule, skeleton, record):
+            print(f"{candidate.recipe}: not for {slot}: {reason}")
             continue
-        candidate = read_candidate(name)
-        settings = candidate.trained.recipe.evaluation
-        if settings.split == settings.train_split:
-            print(f"{name}: left out: evaluated on the images that it trained on")
-            continue
-        about, skeleton = candidate.evaluated.about, candidate.trained.skeleton.name
-        for slot, rule in rules.items():
-            if reason := why_not(rule, skeleton, about["cost"], candidate.evaluated.metrics):
-                print(f"{name}: not for {slot}: {reason}")
-                continue
-            version = register(registry, slot, candidate, rule)
-            consider(registry, ledger, slot, rule, version, candidate)
+        version = register(registry, slot, candidate, rule)
+        consider(registry, ledger, slot, rule, version, candidate)
+
+
+def print_slots(registry: Registry, rules: Mapping[str, Rule]) -> dict[str, dict[str, Any]]:
+    """Says who is champion of what; returns the state of the slots."""
+    slots = {slot: slot_state(registry, slot, rule) for slot, rule in rules.items()}
+    print("\n".join(slot_lines(slots)))
+    return slots
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`make demo` and `make repro`: runs the stages of some recipes (or of all) and says what came out.
+"""Runs the stages of some recipes, or of all, and says what came out (`make demo`, `make repro`).
 
     python -m pipelines.road [RECIPE ...]
 
@@ -7,32 +7,30 @@ A recipe that `params.yaml` does not run yet is added there. One Ray head serves
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from data import EVALUATORS
 from pipelines.cluster.head import one_head
+from pipelines.evaluation.record import EvaluationRecord, has_evaluation
 from pipelines.host import places
+from pipelines.host.command import Arguments, run_command
 from pipelines.host.processes import run_dvc
 from pipelines.recipe.params import add_to_run, load_params
 from pipelines.recipe.reader import load_recipe
-
-MAIN = {kind.main for kind in EVALUATORS.values()}
-NOTHING = "Data and pipelines are up to date."
+from pipelines.registry.ledger import Ledger
 
 
-def main(arguments: Sequence[str]) -> int:
-    recipes = list(arguments)
-    try:
-        for name in recipes:
-            add_to_run(name, load_recipe(name))
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def main(argv: Sequence[str]) -> int:
+    arguments = Arguments("road", __doc__)
+    arguments.add_argument("recipes", nargs="*", metavar="RECIPE", help="none: all of params.yaml")
+    return run_command(arguments, argv, lambda asked: road(asked.recipes))
+
+
+def road(recipes: Sequence[str]) -> int:
+    for name in recipes:
+        add_to_run(name, load_recipe(name))
     started = time.monotonic()
     before = lock_file()
     with one_head():
@@ -40,9 +38,9 @@ def main(arguments: Sequence[str]) -> int:
     if code:
         return code
     same = before is not None and before == lock_file()
-    print(f"\n{'Nothing to do: all is up to date' if same else 'Done'} "
-          f"({time.monotonic() - started:.0f} s).")  # fmt: skip
-    print("\n".join(summary(recipes or list(load_params()["run"]["recipes"]))))
+    done = "Nothing to do: all is up to date" if same else "Done"
+    print(f"\n{done} ({time.monotonic() - started:.0f} s).")
+    print("\n".join(summary_lines(recipes or list(load_params()["run"]["recipes"]))))
     return 0
 
 
@@ -59,30 +57,37 @@ def lock_file() -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
 
-def summary(recipes: Sequence[str]) -> list[str]:
+def summary_lines(recipes: Sequence[str]) -> list[str]:
     """What a person wants to know at the end: main numbers, champions and why, where to look on."""
-    lines = [""]
     width = max(map(len, recipes), default=0)
-    for name in recipes:
-        metrics = read(places.home() / "results" / name / "metrics.json")
-        numbers = [f"{k} {v:.3f}" for k, v in metrics.items() if k.rpartition("@")[0] in MAIN]
-        lines.append(f"  {name:<{width}}  {'  '.join(numbers) or 'not evaluated'}")
-    lines.append("")
-    promotion = read(places.reports() / "promotion.json")
-    for slot, state in promotion.get("slots", {}).items():
+    return [
+        "",
+        *(f"  {name:<{width}}  {main_numbers(name) or 'not evaluated'}" for name in recipes),
+        "",
+        *champion_lines(),
+        "",
+        f"  report       {places.comparison()}",
+        "  MLflow page  make ui  ->  http://127.0.0.1:5000",
+    ]
+
+
+def main_numbers(recipe: str) -> str:
+    """The main number of the recipe's evaluator under each protocol; "" where not evaluated."""
+    folder = places.evaluated(recipe)
+    if not has_evaluation(folder):
+        return ""
+    main = {kind.main for kind in EVALUATORS.values()}
+    numbers = EvaluationRecord.read(folder).numbers
+    return "  ".join(f"{k} {v:.3f}" for k, v in numbers.items() if k.rpartition("@")[0] in main)
+
+
+def champion_lines() -> list[str]:
+    lines = []
+    for slot, state in Ledger(places.promotion()).slots.items():
         if state.get("champion"):
             lines.append(f"  champion of {slot}: version {state['champion']}, {state['recipe']}")
             lines.append(f"    {state['reason']}")
-    lines += [
-        "",
-        f"  report       {places.reports() / 'comparison.md'}",
-        "  MLflow page  make ui  ->  http://127.0.0.1:5000",
-    ]
     return lines
-
-
-def read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text())) if path.is_file() else {}
 
 
 if __name__ == "__main__":

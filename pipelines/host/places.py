@@ -9,7 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from data.ground.refusal import refusal
+
 REPOSITORY = Path(__file__).resolve().parents[2]
+RUNS = "runs"
+BEST_WEIGHTS, TRAINING_SUMMARY, HISTORY = "best.pt", "summary.json", "history.csv"  # of a training
+METRICS, EVALUATION = "metrics.json", "evaluation.json"  # of an evaluation
 
 
 def home() -> Path:
@@ -25,10 +30,11 @@ def home() -> Path:
     if not packaged:
         return REPOSITORY
     if not note.is_file():
-        raise ValueError(
-            f"{REPOSITORY}: this is a packaged copy without data; set LIMBER_HOME in the job's "
-            "runtime environment to a checkout that every node sees, or submit with "
-            "`python -m pipelines.submit RECIPE`, which does so"
+        raise refusal(
+            REPOSITORY,
+            fault="this is a packaged copy without data",
+            do="set LIMBER_HOME in the job's runtime environment to a checkout that every node "
+            "sees, or submit with `python -m pipelines.submit RECIPE`, which does so",
         )
     return Path(note.read_text().strip())
 
@@ -70,18 +76,85 @@ def weights(recipe: str) -> Path:
     return home() / "data" / "store" / "weights" / recipe
 
 
+def tracking_database() -> Path:
+    """Where MLflow keeps runs and models if nothing else is said."""
+    return home() / "mlflow.db"
+
+
+def runs() -> Path:
+    return home() / RUNS
+
+
 def run(recipe: str, fingerprint: str) -> Path:
     """Folder of one training: checkpoints, log, outbox. Never tracked by DVC (see HOUSE.md)."""
-    return home() / "runs" / f"{recipe}-{fingerprint[:12]}"
+    return runs() / f"{recipe}-{fingerprint[:12]}"
+
+
+def champion_weights(slot: str, version: str) -> Path:
+    """A registered version's weights, fetched from the registry."""
+    return runs() / "champions" / slot / f"version-{version}.pt"
+
+
+def results() -> Path:
+    return home() / "results"
 
 
 def trained(recipe: str) -> Path:
-    return home() / "results" / recipe / "trained"
+    """Folder of best.pt, summary.json, history.csv."""
+    return results() / recipe / "trained"
+
+
+def best_weights(recipe: str) -> Path:
+    return trained(recipe) / BEST_WEIGHTS
 
 
 def evaluated(recipe: str) -> Path:
-    return home() / "results" / recipe / "evaluation"
+    """Folder of metrics.json, evaluation.json, matches, predictions, pictures."""
+    return results() / recipe / "evaluation"
+
+
+def recipe_metrics(recipe: str) -> Path:
+    """A copy of the evaluation's metrics.json, which DVC compares between experiments."""
+    return results() / recipe / METRICS
+
+
+def analysed(recipe: str) -> Path:
+    return results() / recipe / "analysis"
+
+
+def exported(recipe: str) -> Path:
+    return results() / recipe / "export"
+
+
+def test_dev(recipe: str) -> Path:
+    return results() / recipe / "test_dev"
+
+
+def champion_evaluations(slot: str) -> Path:
+    """Folder of a champion's evaluations on other data: DATASET-HASH each."""
+    return results() / "champions" / slot
+
+
+def champion_evaluated(slot: str, dataset: str, data_hash: str) -> Path:
+    return champion_evaluations(slot) / f"{dataset}-{data_hash[:12]}"
+
+
+def champion_exported(slot: str) -> Path:
+    return results() / "champions" / slot / "export"
 
 
 def reports() -> Path:
     return home() / "reports"
+
+
+def comparison() -> Path:
+    return reports() / "comparison.md"
+
+
+def cost_report() -> Path:
+    return reports() / "cost.md"
+
+
+def promotion() -> Path:
+    """The ledger of promotions."""
+    return reports() / "promotion.json"

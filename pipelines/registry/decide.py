@@ -9,7 +9,7 @@ from pipelines.registry.rules import Rule
 
 
 @dataclass(frozen=True)
-class Scored:
+class VersionScore:
     """A version as the decision sees it: its metric under one protocol, on one data set."""
 
     version: str
@@ -30,7 +30,11 @@ class Decision:
 
 
 def decide(
-    candidate: Scored, champion: Scored | None, rule: Rule, interval: Interval | None, slot: str
+    candidate: VersionScore,
+    champion: VersionScore | None,
+    rule: Rule,
+    interval: Interval | None,
+    slot: str,
 ) -> Decision:
     """Whether the candidate becomes champion, and the reason in words.
 
@@ -40,13 +44,14 @@ def decide(
     if candidate.value < rule.floor:
         return Decision(False, f"{name} {candidate.value:.3f} is below the floor {rule.floor:.3f}")
     if champion is None:
-        return Decision(True, f"first version; {name} {candidate.value:.3f} reaches the floor "
-                              f"{rule.floor:.3f}")  # fmt: skip
+        reason = f"first version; {name} {candidate.value:.3f} reaches the floor {rule.floor:.3f}"
+        return Decision(True, reason)
     if champion.data_hash != candidate.data_hash:
         return Decision(False, _other_data(candidate, champion, slot), final=False)
     if champion.protocol != candidate.protocol:
-        return Decision(False, f"refused: {name} cannot be compared with the champion's "
-                               f"{rule.metric}@{champion.protocol}", final=False)  # fmt: skip
+        theirs = f"{rule.metric}@{champion.protocol}"
+        reason = f"refused: {name} cannot be compared with the champion's {theirs}"
+        return Decision(False, reason, final=False)
     gain = candidate.value - champion.value
     numbers = (
         f"{name} {candidate.value:.3f} against {champion.value:.3f} of version "
@@ -61,7 +66,7 @@ def decide(
     return Decision(True, f"{numbers}, {span}")
 
 
-def _other_data(candidate: Scored, champion: Scored, slot: str) -> str:
+def _other_data(candidate: VersionScore, champion: VersionScore, slot: str) -> str:
     return (
         f"refused: evaluated on data {candidate.data_hash:.12}, champion version "
         f"{champion.version} on {champion.data_hash:.12}; first run `python -m pipelines.evaluate "

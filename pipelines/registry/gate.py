@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from data.ground.refusal import refusal
 from pipelines.evaluation.bootstrap import Interval, paired_interval
-from pipelines.evaluation.record import Evaluated, champion_elsewhere, read_evaluated
+from pipelines.evaluation.folder import EvaluationFolder, champion_elsewhere, read_evaluation
 from pipelines.host import lineage, places
 from pipelines.host.folders import file_digest
 from pipelines.prediction.trained import Trained, load_trained
-from pipelines.registry.decide import Decision, Scored, decide
+from pipelines.registry.decide import Decision, VersionScore, decide
 from pipelines.registry.ledger import Ledger
 from pipelines.registry.rules import Rule
 from pipelines.registry.slots import tag_of
@@ -26,8 +27,8 @@ from pipelines.registry.versions import (
     Version,
 )
 from pipelines.serving.model_files import requirements, write_model_files
-from pipelines.tracking import runs as tracking
 from pipelines.tracking.models import log_registered
+from pipelines.tracking.runs import find_run
 
 
 @dataclass(frozen=True)
@@ -36,25 +37,26 @@ class Candidate:
 
     recipe: str
     trained: Trained
-    evaluated: Evaluated
+    evaluation: EvaluationFolder
     sha256: str  # of best.pt
 
     @property
     def identity(self) -> str:
         """The same training's same weights: registered once, however often promote runs."""
-        return f"{self.evaluated.about['fingerprint']}:{self.sha256}"
+        return f"{self.evaluation.record.fingerprint}:{self.sha256}"
 
 
 def read_candidate(name: str) -> Candidate:
     """Raises ValueError where evaluation and best.pt are not of one training."""
-    best = places.trained(name) / "best.pt"
-    trained, evaluated = load_trained(best, name, None), read_evaluated(places.evaluated(name))
-    if trained.origin.fingerprint != evaluated.about["fingerprint"]:
-        raise ValueError(
-            f"{places.evaluated(name)}: an evaluation of another training than {best}; run "
-            f"`dvc repro evaluate@{name}`"
+    best = places.best_weights(name)
+    trained, evaluation = load_trained(best, name, None), read_evaluation(places.evaluated(name))
+    if trained.origin.fingerprint != evaluation.record.fingerprint:
+        raise refusal(
+            evaluation.path,
+            fault=f"an evaluation of another training than {best}",
+            do=f"run `dvc repro evaluate@{name}`",
         )
-    return Candidate(name, trained, evaluated, file_digest(best))
+    return Candidate(name, trained, evaluation, file_digest(best))
 
 
 def register(registry: Registry, slot: str, candidate: Candidate, rule: Rule) -> Version:
@@ -74,30 +76,25 @@ def stored_model(registry: Registry, candidate: Candidate) -> tuple[str, str, st
     """(address, model id, run id); a model that serves two slots is stored once."""
     if twin := registry.model_of(candidate.identity):
         return twin.source, twin.tags["limber.model_id"], str(twin.run_id)
-    about = candidate.evaluated.about
-    run_id = tracking.find_run(
-        registry.client, about.get("run_id"), about["fingerprint"], candidate.recipe
-    )
+    trained, evaluation, name = candidate.trained, candidate.evaluation, candidate.recipe
+    record = evaluation.record
+    run_id = find_run(registry.client, record.run_id, record.fingerprint, name)
     with tempfile.TemporaryDirectory() as folder:
         origin = lineage_of(candidate, run_id)
-        files = write_model_files(
-            candidate.trained, candidate.evaluated.folder, origin, Path(folder)
-        )
-        numbers = {k: float(v) for k, v in candidate.evaluated.metrics.items() if "@" in k}
-        model_id, source = log_registered(
-            registry.uri, run_id, candidate.recipe, numbers, files, requirements(candidate.trained)
-        )
+        files = write_model_files(trained, evaluation.path, origin, Path(folder))
+        needs = requirements(trained)
+        model_id, source = log_registered(registry.uri, run_id, name, record.numbers, files, needs)
     return source, model_id, run_id
 
 
 def lineage_of(candidate: Candidate, run_id: str) -> dict[str, str]:
-    about, lock = candidate.evaluated.about, places.home() / "dvc.lock"
+    record, lock = candidate.evaluation.record, places.home() / "dvc.lock"
     facts = {
         "recipe": candidate.recipe,
-        "recipe_digest": about["recipe_digest"],
-        "fingerprint": about["fingerprint"],
-        "dataset": about["dataset"],
-        "data_hash": about["data_hash"],
+        "recipe_digest": record.recipe_digest,
+        "fingerprint": record.fingerprint,
+        "dataset": record.dataset,
+        "data_hash": record.data_hash,
         "run_id": run_id,
         "checkpoint_sha256": candidate.sha256,
         "git_commit": lineage.git_commit(),
@@ -107,32 +104,34 @@ def lineage_of(candidate: Candidate, run_id: str) -> dict[str, str]:
 
 
 def version_tags(candidate: Candidate, rule: Rule, run_id: str) -> dict[str, str]:
-    numbers = {
-        tag_of(f"{rule.metric}@{p}"): f"{candidate.evaluated.value(rule.metric, p):.6f}"
-        for p in rule.protocols
-        if f"{rule.metric}@{p}" in candidate.evaluated.metrics
-    }
+    measured = candidate.evaluation.record.numbers
+    names = [f"{rule.metric}@{protocol}" for protocol in rule.protocols]
+    numbers = {tag_of(name): f"{measured[name]:.6f}" for name in names if name in measured}
     facts = {f"limber.{key}": value for key, value in lineage_of(candidate, run_id).items()}
     return facts | numbers | {IDENTITY: candidate.identity}
 
 
 def consider(
-    registry: Registry, ledger: Ledger, slot: str, rule: Rule, version: Version,
+    registry: Registry,
+    ledger: Ledger,
+    slot: str,
+    rule: Rule,
+    version: Version,
     candidate: Candidate,
-) -> None:  # fmt: skip
+) -> None:
     """Decides once: again only for another champion, rule or evaluation."""
-    champion = registry.behind(slot, CHAMPION)
+    champion = registry.aliased(slot, CHAMPION)
     if champion and champion.number == version.number:
         return
     if "limber.stepped_down" in version.tags:
-        print(f"{candidate.recipe}: version {version.number} of {slot} was champion before "
-              f"({version.tags['limber.stepped_down']}); not considered again")  # fmt: skip
+        why = f"was champion before ({version.tags['limber.stepped_down']}); not considered again"
+        print(f"{candidate.recipe}: version {version.number} of {slot} {why}")
         return
     number = champion.number if champion else "none"
-    question = f"{number} {rule.digest()} {candidate.evaluated.digest()}"
+    question = f"{number} {rule.digest()} {candidate.evaluation.record.digest()}"
     if version.tags.get("limber.decided") == question:
         return
-    decision, facts = judge(registry, slot, rule, version, candidate.evaluated, champion)
+    decision, facts = judge(registry, slot, rule, version, candidate.evaluation, champion)
     action = "promoted" if decision.promote else ("rejected" if decision.final else "refused")
     print(f"{candidate.recipe}: version {version.number} of {slot} {action}: {decision.reason}")
     seen = [d for d in ledger.decisions if d["slot"] == slot]
@@ -145,26 +144,28 @@ def consider(
 
 
 def judge(
-    registry: Registry, slot: str, rule: Rule, version: Version, evaluated: Evaluated,
+    registry: Registry,
+    slot: str,
+    rule: Rule,
+    version: Version,
+    evaluation: EvaluationFolder,
     champion: Version | None,
-) -> tuple[Decision, dict[str, Any]]:  # fmt: skip
+) -> tuple[Decision, dict[str, Any]]:
     """The decision, and the facts that go to the ledger."""
     with tempfile.TemporaryDirectory() as folder:
-        theirs = champion and champion_evaluation(
-            registry, slot, champion, evaluated.about["data_hash"], Path(folder)
-        )
-        protocol = evaluated.protocol(rule.metric, rule.protocols, theirs or None)
-        ours = scored_version(version, evaluated, rule, protocol)
+        theirs = None
+        if champion:
+            data_hash = evaluation.record.data_hash
+            theirs = champion_evaluation(registry, slot, champion, data_hash, Path(folder))
+        ours = version_score(version, evaluation, rule, theirs)
         other = interval = None
         if champion and theirs:
-            other = scored_version(
-                champion, theirs, rule, theirs.protocol(rule.metric, rule.protocols, evaluated)
-            )
-            interval = gain_interval(evaluated, theirs, ours, other, rule)
+            other = version_score(champion, theirs, rule, evaluation)
+            interval = gain_interval(evaluation, theirs, ours, other, rule)
     facts = {
         "version": version.number,
         "recipe": ours.recipe,
-        "metric": f"{rule.metric}@{protocol}",
+        "metric": f"{rule.metric}@{ours.protocol}",
         "value": ours.value,
         "data_hash": ours.data_hash,
         "champion": asdict(other) if other else None,
@@ -176,16 +177,20 @@ def judge(
 
 def champion_evaluation(
     registry: Registry, slot: str, champion: Version, data_hash: str, folder: Path
-) -> Evaluated:
+) -> EvaluationFolder:
     """On the candidate's data, where there is such a one; else the one it was registered with."""
-    own = read_evaluated(registry.files(champion, EVALUATION, folder))
-    if own.about["data_hash"] == data_hash:
+    own = read_evaluation(registry.files(champion, EVALUATION, folder))
+    if own.record.data_hash == data_hash:
         return own
     return champion_elsewhere(slot, champion.number, data_hash) or own
 
 
 def gain_interval(
-    candidate: Evaluated, champion: Evaluated, ours: Scored, theirs: Scored, rule: Rule
+    candidate: EvaluationFolder,
+    champion: EvaluationFolder,
+    ours: VersionScore,
+    theirs: VersionScore,
+    rule: Rule,
 ) -> Interval | None:
     if (ours.data_hash, ours.protocol) != (theirs.data_hash, theirs.protocol):
         return None
@@ -196,15 +201,19 @@ def gain_interval(
     )
 
 
-def scored_version(version: Version, evaluated: Evaluated, rule: Rule, protocol: str) -> Scored:
-    about = evaluated.about
-    return Scored(
+def version_score(
+    version: Version, evaluation: EvaluationFolder, rule: Rule, other: EvaluationFolder | None
+) -> VersionScore:
+    """Under the first of the rule's protocols that both sides have."""
+    record, beside = evaluation.record, other.record if other else None
+    protocol = record.shared_protocol(rule.metric, rule.protocols, beside)
+    return VersionScore(
         version=version.number,
         recipe=version.tags.get("limber.recipe", ""),
-        dataset=about["dataset"],
-        data_hash=about["data_hash"],
+        dataset=record.dataset,
+        data_hash=record.data_hash,
         protocol=protocol,
-        value=evaluated.value(rule.metric, protocol),
+        value=record.value(rule.metric, protocol),
     )
 
 
@@ -218,11 +227,14 @@ def crown(registry: Registry, slot: str, version: Version, champion: Version | N
 def roll_back(registry: Registry, ledger: Ledger, slot: str, rules: dict[str, Rule]) -> None:
     """Swaps `champion` and `previous`. Raises ValueError where there is no previous one."""
     if slot not in rules:
-        raise ValueError(f"--rollback: given {slot!r}, accepted: {', '.join(rules)}")
-    champion, previous = registry.behind(slot, CHAMPION), registry.behind(slot, PREVIOUS)
+        raise refusal("--rollback", given=slot, accepted=", ".join(rules))
+    champion, previous = registry.aliased(slot, CHAMPION), registry.aliased(slot, PREVIOUS)
     if champion is None or previous is None:
-        raise ValueError(f"slot {slot}: no previous champion to go back to; see "
-                         "`python -m pipelines.promote --list`")  # fmt: skip
+        raise refusal(
+            f"slot {slot}",
+            fault="no previous champion to go back to",
+            do="see `python -m pipelines.promote --list`",
+        )
     reason = f"rolled back by hand from version {champion.number} to {previous.number}"
     ledger.append(slot, "rolled back", reason, version=previous.number, instead_of=champion.number)
     registry.point(slot, CHAMPION, previous.number)

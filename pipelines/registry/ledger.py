@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.files.whole_file import write_text_whole
+from data.ground.refusal import refusal
 
 Entry = dict[str, Any]
 
@@ -22,9 +23,16 @@ class Ledger:
             try:
                 self._content |= json.loads(path.read_text())
             except ValueError as error:
-                raise ValueError(
-                    f"{path}: damaged ({error}); take it from `dvc checkout` or move it away"
+                raise refusal(
+                    path,
+                    fault=f"damaged ({error})",
+                    do="take it from `dvc checkout` or move it away",
                 ) from error
+
+    @property
+    def slots(self) -> dict[str, Entry]:
+        """The state of each slot, as `slot_state` tells it."""
+        return dict(self._content["slots"])
 
     @property
     def decisions(self) -> list[Entry]:
@@ -36,7 +44,7 @@ class Ledger:
         self._content["decisions"].append(entry)
         self.write()
 
-    def show(self, slots: dict[str, Entry]) -> None:
+    def set_slots(self, slots: dict[str, Entry]) -> None:
         """Sets the state of the slots; the file is left alone where nothing is new."""
         if self._content["slots"] != slots or not self.path.is_file():
             self._content["slots"] = slots

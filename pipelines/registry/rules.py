@@ -6,8 +6,10 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from data.ground.refusal import refusal
+from pipelines.evaluation.record import EvaluationRecord
 from pipelines.host import places
 from pipelines.recipe.reader import read_as, read_yaml
 
@@ -56,26 +58,32 @@ def read_rules(path: Path) -> dict[str, Rule]:
     for slot, rule in slots.items():
         where = f"{path.name}: slots.{slot}"
         if not rule.protocols:
-            raise ValueError(f"{where}.protocols: given none, accepted: gt, det, image")
+            raise refusal(f"{where}.protocols", fault="given none", accepted="gt, det, image")
         if not 0 < rule.bootstrap.confidence < 1:
-            raise ValueError(f"{where}.bootstrap.confidence: given {rule.bootstrap.confidence}, "
-                             "accepted: between 0 and 1")  # fmt: skip
+            raise refusal(
+                f"{where}.bootstrap.confidence",
+                given=rule.bootstrap.confidence,
+                accepted="between 0 and 1",
+            )
         if rule.bootstrap.resamples < 100:
-            raise ValueError(f"{where}.bootstrap.resamples: given {rule.bootstrap.resamples}, "
-                             "accepted: 100 or more")  # fmt: skip
+            raise refusal(
+                f"{where}.bootstrap.resamples",
+                given=rule.bootstrap.resamples,
+                accepted="100 or more",
+            )
         if rule.least_gain < 0:
-            raise ValueError(f"{where}.least_gain: given {rule.least_gain}, accepted: 0 or more")
+            raise refusal(f"{where}.least_gain", given=rule.least_gain, accepted="0 or more")
     return slots
 
 
-def why_not(rule: Rule, skeleton: str, cost: dict[str, Any], metrics: dict[str, Any]) -> str:
+def why_not(rule: Rule, skeleton: str, evaluation: EvaluationRecord) -> str:
     """Why a model has no place in a slot; "" where it fits."""
     if skeleton != rule.skeleton:
         return f"skeleton {skeleton}, the slot takes {rule.skeleton}"
-    if not any(f"{rule.metric}@{protocol}" in metrics for protocol in rule.protocols):
+    if not any(f"{rule.metric}@{protocol}" in evaluation.numbers for protocol in rule.protocols):
         return f"no {rule.metric} under {' or '.join(rule.protocols)} in its evaluation"
     limits = rule.limits or Limits()
-    params_m, exact_g = cost["params"] / 1e6, cost["exact_g"]
+    params_m, exact_g = evaluation.cost.params / 1e6, evaluation.cost.exact_g
     if limits.params_m is not None and params_m > limits.params_m:
         return f"{params_m:.2f} M parameters, the slot takes up to {limits.params_m:g}"
     if limits.exact_g is not None and exact_g > limits.exact_g:

@@ -16,7 +16,7 @@ def tag_of(number: str) -> str:
 def slot_state(registry: Registry, slot: str, rule: Rule) -> dict[str, Any]:
     """What a person wants to know of a slot: champion, its recipe, its number, why."""
     aliases = registry.aliases(slot)
-    champion = registry.behind(slot, CHAMPION)
+    champion = registry.aliased(slot, CHAMPION)
     if champion is None:
         return {"champion": None, "reason": "no version has reached the floor yet"}
     tags = champion.tags
@@ -43,6 +43,6 @@ def slot_lines(slots: dict[str, dict[str, Any]]) -> list[str]:
             shown.append(f"{slot}: no champion; {facts['reason']}")
             continue
         numbers = " ".join(f"{k} {v:.3f}" for k, v in facts.items() if "@" in k)
-        shown.append(f"{slot}: champion version {facts['champion']} ({facts['recipe']}, {numbers})"
-                     f": {facts['reason']}")  # fmt: skip
+        champion = f"champion version {facts['champion']} ({facts['recipe']}, {numbers})"
+        shown.append(f"{slot}: {champion}: {facts['reason']}")
     return shown

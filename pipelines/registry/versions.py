@@ -7,9 +7,13 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from safetensors.torch import load_file
+
+from data.ground.refusal import refusal
+from pipelines.evaluation.record import Identity
 from pipelines.host import places
+from pipelines.prediction.best_weights import BestWeights
 from pipelines.tracking.models import download_version_files
 from pipelines.tracking.server import mlflow_client, tracking_uri
 
@@ -39,43 +43,44 @@ class Registry:
         try:
             self.client.search_registered_models(max_results=1)
         except Exception as error:
-            raise ValueError(
-                f"{self.uri}: no MLflow server answers there ({error}); start it or change "
-                "tracking.uri in params.yaml, then run `python -m pipelines.promote`"
+            raise refusal(
+                self.uri,
+                fault=f"no MLflow server answers there ({error})",
+                do="start it or change tracking.uri in params.yaml, then run "
+                "`python -m pipelines.promote`",
             ) from error
 
     def aliases(self, slot: str) -> dict[str, str]:
         """Version number by alias; empty where nothing is registered."""
-        found = self.client.search_registered_models(f"name = '{slot}'")
-        if not found:
+        if not self.client.search_registered_models(f"name = '{slot}'"):
             return {}
         aliases = self.client.get_registered_model(slot).aliases
         return {alias: str(number) for alias, number in aliases.items()}
 
     def version(self, slot: str, number: str) -> Version:
-        found = self.client.get_model_version(slot, number)
-        return Version(slot, str(found.version), found.run_id, str(found.source), dict(found.tags))
+        kept = self.client.get_model_version(slot, number)
+        return Version(slot, str(kept.version), kept.run_id, str(kept.source), dict(kept.tags))
 
-    def behind(self, slot: str, alias: str) -> Version | None:
+    def aliased(self, slot: str, alias: str) -> Version | None:
         number = self.aliases(slot).get(alias)
         return self.version(slot, number) if number else None
 
     def find(self, slot: str, identity: str) -> Version | None:
         """The version that was made from exactly this training's checkpoint."""
-        for found in self.client.search_model_versions(f"name = '{slot}'"):
-            if found.tags.get(IDENTITY) == identity:
-                return self.version(slot, str(found.version))
+        for each in self.client.search_model_versions(f"name = '{slot}'"):
+            if each.tags.get(IDENTITY) == identity:
+                return self.version(slot, str(each.version))
         return None
 
     def model_of(self, identity: str) -> Version | None:
         """Any slot's version of that checkpoint: its files are stored once."""
-        found = self.client.search_model_versions(f"tags.`{IDENTITY}` = '{identity}'")
-        return self.version(found[0].name, str(found[0].version)) if found else None
+        twins = self.client.search_model_versions(f"tags.`{IDENTITY}` = '{identity}'")
+        return self.version(twins[0].name, str(twins[0].version)) if twins else None
 
     def of_run(self, run_id: str) -> Version | None:
         """The newest version that was made from this run."""
-        found = self.client.search_model_versions(f"run_id = '{run_id}'")
-        newest = max(found, key=lambda v: int(v.creation_timestamp), default=None)
+        versions = self.client.search_model_versions(f"run_id = '{run_id}'")
+        newest = max(versions, key=lambda v: int(v.creation_timestamp), default=None)
         return self.version(newest.name, str(newest.version)) if newest else None
 
     def add(
@@ -109,31 +114,29 @@ class Registry:
         self.client.log_model_artifacts(version.tags["limber.model_id"], str(folder), part)
 
 
-def champion_checkpoint(slot: str) -> tuple[Path, dict[str, Any]]:
-    """The champion's weights as a checkpoint like best.pt, and which version that is.
+def champion_checkpoint(slot: str) -> tuple[Path, Identity]:
+    """The champion's weights as a file like best.pt, and which version that is.
 
     Raises ValueError where the slot has no champion.
     """
     registry = Registry()
-    champion = registry.behind(slot, CHAMPION)
+    champion = registry.aliased(slot, CHAMPION)
     if champion is None:
-        raise ValueError(f"slot {slot}: no champion yet; run `python -m pipelines.promote` first")
-    path = places.home() / "runs" / "champions" / slot / f"version-{champion.number}.pt"
+        promote = "run `python -m pipelines.promote` first"
+        raise refusal(f"slot {slot}", fault="no champion yet", do=promote)
+    path = places.champion_weights(slot, champion.number)
     if not path.is_file():
-        _write_checkpoint(registry, champion, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        version_weights(registry, champion).write(path)
     recipe = champion.tags.get("limber.recipe", "")
-    return path, {"version": champion.number, "recipe": recipe, "run_id": champion.run_id}
+    return path, Identity(recipe, champion.run_id, slot, champion.number)
 
 
-def _write_checkpoint(registry: Registry, version: Version, path: Path) -> None:
-    from safetensors.torch import load_file
-
-    from pipelines.host.folders import save_tensors
-
+def version_weights(registry: Registry, version: Version) -> BestWeights:
+    """The weights of a registered version, and what its card says of them."""
     with tempfile.TemporaryDirectory() as folder:
         files = registry.files(version, "artifacts", Path(folder))
         card = json.loads((files / "card.json").read_text())
-        state = {key: card[key] for key in ("recipe", "epoch", "fingerprint", "data_hash")}
-        state["model"] = load_file(files / "model.safetensors")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_tensors(path, state)
+        model = load_file(files / "model.safetensors")
+    names = ("recipe", "epoch", "fingerprint", "data_hash")
+    return BestWeights(model=model, **{name: card[name] for name in names})

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from pipelines.evaluation.scoring import PROTOCOLS
 from pipelines.recipe.schema import Published
-from pipelines.report.markdown import NONE, markdown_table
+from pipelines.report.markdown import NONE, markdown_table, percent
 from pipelines.report.published import COUNTS
-from pipelines.report.results import Result, images_of
+from pipelines.report.results import Result
 
 COCO = "coco"
 
@@ -58,7 +58,7 @@ def of_benchmark(
     key: str, results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]
 ) -> tuple[list[Result], dict[str, list[Published]]]:
     """What is measured and what is quoted of one benchmark."""
-    ours = [result for result in results if benchmark_of(result.metrics) == key]
+    ours = [result for result in results if benchmark_of(result.numbers) == key]
     theirs = {
         name: [row for row in rows if benchmark_of(row.metrics) == key]
         for name, rows in quoted.items()
@@ -66,7 +66,9 @@ def of_benchmark(
     return ours, {name: rows for name, rows in theirs.items() if rows}
 
 
-def sections(results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]) -> list[str]:
+def benchmark_sections(
+    results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]
+) -> list[str]:
     """A heading, a remark and a table of every benchmark that there is something of."""
     made = []
     for key, benchmark in BENCHMARKS.items():
@@ -74,27 +76,26 @@ def sections(results: Sequence[Result], quoted: Mapping[str, Sequence[Published]
         rows = [row for result in ours for row in measured_rows(result, benchmark)]
         rows += [row for name, each in theirs.items() for row in quoted_rows(name, each, benchmark)]
         if rows:
-            head = ["recipe", "boxes", "source", "measured on", *benchmark.columns, "params (M)",
-                    *COUNTS.values()]  # fmt: skip
-            made += [f"## {benchmark.title}", benchmark.remark, markdown_table(head, rows)]
+            head = ["recipe", "boxes", "source", "measured on", *benchmark.columns]
+            table = markdown_table([*head, "params (M)", *COUNTS.values()], rows)
+            made += [f"## {benchmark.title}", benchmark.remark, table]
     return made
 
 
 def measured_rows(result: Result, benchmark: Benchmark) -> list[list[str]]:
     """Ours as the recipe has it and with the flip test the other way round; then its papers'."""
     mark = "" if result.comparable or not result.recipe.published else " †"
-    place = f"{result.about['dataset']} {result.about['split']}, {images_of(result)} images"
-    cost = [f"{result.cost['params'] / 1e6:.2f}", *(f"{result.cost[c]:.3f}" for c in COUNTS)]
-    other = "no_flip" if "no_flip" in result.metrics else "flip"
+    counts = [f"{getattr(result.cost, count):.3f}" for count in COUNTS]
+    end = [f"{result.cost.params / 1e6:.2f}", *counts]
     rows = []
     for protocol in PROTOCOLS:
-        if f"{benchmark.main}@{protocol}" in result.metrics:
+        if f"{benchmark.main}@{protocol}" in result.numbers:
             start = [f"{result.name}{mark}", protocol]
-            numbers = cells(result.metrics, benchmark, protocol)
-            rows.append([*start, "measured", place, *numbers, *cost])
-            numbers = cells(result.metrics.get(other, {}), benchmark, protocol)
-            title = "measured, no flip test" if other == "no_flip" else "measured, flip test"
-            rows.append([*start, title, place, *numbers, *cost])
+            numbers = number_cells(result.numbers, benchmark, protocol)
+            rows.append([*start, "measured", result.measured_on, *numbers, *end])
+            numbers = number_cells(result.evaluation.others, benchmark, protocol)
+            title = f"measured, {result.other_flip}"
+            rows.append([*start, title, result.measured_on, *numbers, *end])
     return rows + quoted_rows(result.name, result.recipe.published, benchmark)
 
 
@@ -103,7 +104,7 @@ def quoted_rows(name: str, published: Sequence[Published], benchmark: Benchmark)
     for row in published:
         doubt = ", protocol in doubt" if row.protocol_doubtful else ""
         for protocol in dict.fromkeys(key.rpartition("@")[2] for key in row.metrics):
-            numbers = cells(row.metrics, benchmark, protocol)
+            numbers = number_cells(row.metrics, benchmark, protocol)
             params = NONE if row.params_m is None else f"{row.params_m:.1f}"
             printed = [printed_gflops(row, count) for count in COUNTS]
             source = f"quoted{doubt}: {row.source}"
@@ -115,6 +116,5 @@ def printed_gflops(row: Published, count: str) -> str:
     return f"{row.gflops:.1f}" if row.gflops is not None and row.gflops_count == count else NONE
 
 
-def cells(numbers: Mapping[str, float], benchmark: Benchmark, protocol: str) -> list[str]:
-    found = [numbers.get(f"{name}@{protocol}") for name in benchmark.columns.values()]
-    return [NONE if value is None or value < 0 else f"{100 * value:.1f}" for value in found]
+def number_cells(numbers: Mapping[str, float], benchmark: Benchmark, protocol: str) -> list[str]:
+    return [percent(numbers.get(f"{name}@{protocol}")) for name in benchmark.columns.values()]

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from pipelines.evaluation.scoring import FROM_BOXES, FROM_IMAGES, NUMBERS, PROTOCOLS
 from pipelines.recipe.schema import Published
-from pipelines.report.benchmarks import COCO, of_benchmark, sections
+from pipelines.report.benchmarks import COCO, benchmark_sections, of_benchmark
 from pipelines.report.markdown import NONE, fixed, markdown_table, percent
 from pipelines.report.published import COUNTS, in_doubt, printed_cost, published_under
-from pipelines.report.results import Result, images_of
+from pipelines.report.results import Result
 
 INTRODUCTION = """# Comparison
 
@@ -36,22 +36,25 @@ def comparison_report(
         parts.append("\n".join(notes))
     if doubts := doubt_table(*coco):
         parts += [DOUBT, doubts]
-    parts += sections(results, quoted)
-    parts += ["## Pictures", *pictures(), *field_pictures(results)]
+    parts += benchmark_sections(results, quoted)
+    parts += ["## Pictures", *picture_links(), *field_picture_links(results)]
     parts += ["## All numbers", *number_tables(*coco)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def main_tables(results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]) -> list[str]:
     """One table for networks that read boxes, one for those that read whole images."""
-    found = []
+    tables = []
     for protocols in (FROM_BOXES, FROM_IMAGES):
-        ours = [r for r in results if is_shown(r.metrics, protocols)]
-        theirs = {n: rows for n, rows in quoted.items()
-                  if any(is_shown(row.metrics, protocols) for row in rows)}  # fmt: skip
+        ours = [result for result in results if is_shown(result.numbers, protocols)]
+        theirs = {
+            name: rows
+            for name, rows in quoted.items()
+            if any(is_shown(row.metrics, protocols) for row in rows)
+        }
         if ours or theirs:
-            found.append(main_table(ours, theirs, protocols))
-    return found
+            tables.append(main_table(ours, theirs, protocols))
+    return tables
 
 
 def is_shown(metrics: Mapping[str, float], protocols: Sequence[str]) -> bool:
@@ -63,8 +66,8 @@ def main_table(
     quoted: Mapping[str, Sequence[Published]],
     protocols: Sequence[str],
 ) -> str:
-    head = ["recipe", "measured on", *(f"AP@{protocol}" for protocol in protocols), "params (M)",
-            *COUNTS.values(), "GFLOPs printed", "samples/s", "hours", "data", "run"]  # fmt: skip
+    head = ["recipe", "measured on", *(f"AP@{protocol}" for protocol in protocols)]
+    head += ["params (M)", *COUNTS.values(), "GFLOPs printed", "samples/s", "hours", "data", "run"]
     rows = [measured_row(result, protocols) for result in results]
     rows += [quoted_row(name, published, protocols) for name, published in quoted.items()]
     return markdown_table(head, rows)
@@ -73,18 +76,18 @@ def main_table(
 def measured_row(result: Result, protocols: Sequence[str]) -> list[str]:
     mark = "" if result.comparable or not result.recipe.published else " †"
     cost, training, printed = result.cost, result.training, printed_cost(result.recipe.published)
-    params = f"{cost['params'] / 1e6:.2f} / {fixed(printed.params_m if printed else None, 1)}"
+    params = f"{cost.params / 1e6:.2f} / {fixed(printed.params_m if printed else None, 1)}"
     return [
         f"{result.name}{mark}",
-        f"{result.about['dataset']} {result.about['split']}, {images_of(result)} images",
+        result.measured_on,
         *(ap_cell(result, protocol) for protocol in protocols),
         params,
-        *(f"{cost[count]:.3f}" for count in COUNTS),
+        *(f"{getattr(cost, count):.3f}" for count in COUNTS),
         printed_gflops(printed),
-        fixed(training.get("samples_per_second"), 1),
-        fixed(training.get("hours"), 2),
-        f"`{result.about['data_hash'][:8]}`",
-        f"`{(result.about.get('run_id') or NONE)[:8]}`",
+        fixed(training.samples_per_second, 1),
+        fixed(training.hours, 2),
+        f"`{result.evaluation.data_hash[:8]}`",
+        f"`{(result.evaluation.run_id or NONE)[:8]}`",
     ]
 
 
@@ -110,7 +113,7 @@ def quoted_row(name: str, published: Sequence[Published], protocols: Sequence[st
 def ap_cell(result: Result, protocol: str) -> str:
     row = published_under(result.recipe.published, protocol)
     published = row.metrics[f"AP@{protocol}"] if row else None
-    return f"{percent(result.metrics.get(f'AP@{protocol}'))} / {percent(published)}"
+    return f"{percent(result.numbers.get(f'AP@{protocol}'))} / {percent(published)}"
 
 
 def printed_gflops(row: Published | None) -> str:
@@ -127,14 +130,14 @@ def remarks(results: Sequence[Result], absent: Sequence[str]) -> list[str]:
             notes.append(f"{result.name}: without flip test, as its recipe says.")
         if result.recipe.published and not result.comparable:
             notes.append(
-                f"† {result.name}: measured on {images_of(result)} images of "
-                f"{result.about['dataset']} {result.about['split']}, not on the set that the "
+                f"† {result.name}: measured on {result.evaluation.images} images of "
+                f"{result.data_split}, not on the set that the "
                 "published numbers are taken over: no reproduction."
             )
-        for protocol, counts in result.about["counts"].items():
-            if without := counts["images_without_boxes"]:
+        for protocol, counts in result.evaluation.counts.items():
+            if without := counts.images_without_boxes:
                 notes.append(
-                    f"{result.name}: {without} of {counts['images']} images have no boxes "
+                    f"{result.name}: {without} of {counts.images} images have no boxes "
                     f"({PROTOCOLS[protocol]}); they are scored as without predictions."
                 )
     if absent:
@@ -142,7 +145,7 @@ def remarks(results: Sequence[Result], absent: Sequence[str]) -> list[str]:
     return [f"- {note}" for note in notes]
 
 
-def pictures() -> list[str]:
+def picture_links() -> list[str]:
     titles = {
         "learning_curves": "Learning curves",
         "ap_against_gflops": "AP against exact GFLOPs",
@@ -151,7 +154,7 @@ def pictures() -> list[str]:
     return [f"![{title}](pictures/{name}.png)" for name, title in titles.items()]
 
 
-def field_pictures(results: Sequence[Result]) -> list[str]:
+def field_picture_links(results: Sequence[Result]) -> list[str]:
     """Of networks that read whole images: written beside painted fields."""
     shown = []
     for result in results:
@@ -166,7 +169,7 @@ def field_pictures(results: Sequence[Result]) -> list[str]:
 def doubt_table(results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]) -> str:
     """Published rows in doubt beside ours under each protocol; "" where there are none."""
     rows = []
-    for name, published, metrics in everything(results, quoted):
+    for name, published, metrics in all_recipes(results, quoted):
         ours = [percent(metrics.get(f"AP@{protocol}")) for protocol in PROTOCOLS]
         for row in in_doubt(published):
             printed = ", ".join(
@@ -179,11 +182,11 @@ def doubt_table(results: Sequence[Result], quoted: Mapping[str, Sequence[Publish
     )
 
 
-def everything(
+def all_recipes(
     results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]
 ) -> list[tuple[str, Sequence[Published], Mapping[str, float]]]:
     """(recipe, what papers print of it, what was measured) of all recipes."""
-    ours = [(r.name, list(r.recipe.published), r.metrics) for r in results]
+    ours = [(r.name, list(r.recipe.published), r.numbers) for r in results]
     return [*ours, *((name, published, {}) for name, published in quoted.items())]
 
 
@@ -192,14 +195,14 @@ def number_tables(
 ) -> list[str]:
     """Per protocol the ten COCO numbers: measured, with and without flip test, and published."""
     protocols = dict.fromkeys(PROTOCOLS)
-    for _, published, _ in everything(results, quoted):
+    for _, published, _ in all_recipes(results, quoted):
         protocols |= dict.fromkeys(
             key.rpartition("@")[2] for row in published for key in row.metrics
         )
     made = []
     for protocol in protocols:
         rows = measured_rows(results, protocol)
-        for name, published, _ in everything(results, quoted):
+        for name, published, _ in all_recipes(results, quoted):
             rows += published_rows(name, published, protocol)
         head = ["recipe", "source", *(f"{key}@{protocol}" for key in NUMBERS)]
         made += [markdown_table(head, rows)] if rows else []
@@ -209,18 +212,11 @@ def number_tables(
 def measured_rows(results: Sequence[Result], protocol: str) -> list[list[str]]:
     rows = []
     for result in results:
-        if f"AP@{protocol}" in result.metrics:
-            rows.append([result.name, "measured", *ten(result.metrics, protocol)])
-            other, numbers = other_numbers(result)
-            rows.append([result.name, f"measured, {other}", *ten(numbers, protocol)])
+        if f"AP@{protocol}" in result.numbers:
+            title, others = f"measured, {result.other_flip}", result.evaluation.others
+            rows.append([result.name, "measured", *coco_numbers(result.numbers, protocol)])
+            rows.append([result.name, title, *coco_numbers(others, protocol)])
     return rows
-
-
-def other_numbers(result: Result) -> tuple[str, Mapping[str, float]]:
-    """The same predictions with the flip test the other way round than the recipe has it."""
-    if "no_flip" in result.metrics:
-        return "no flip test", result.metrics["no_flip"]
-    return "flip test", result.metrics["flip"]
 
 
 def published_rows(name: str, published: Sequence[Published], protocol: str) -> list[list[str]]:
@@ -228,9 +224,11 @@ def published_rows(name: str, published: Sequence[Published], protocol: str) -> 
     for row in published:
         if any(f"{key}@{protocol}" in row.metrics for key in NUMBERS):
             doubt = ", protocol in doubt" if row.protocol_doubtful else ""
-            rows.append([name, f"quoted{doubt}: {row.source}", *ten(row.metrics, protocol)])
+            rows.append(
+                [name, f"quoted{doubt}: {row.source}", *coco_numbers(row.metrics, protocol)]
+            )
     return rows
 
 
-def ten(metrics: Mapping[str, float], protocol: str) -> list[str]:
+def coco_numbers(metrics: Mapping[str, float], protocol: str) -> list[str]:
     return [percent(metrics.get(f"{key}@{protocol}")) for key in NUMBERS]

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from data import DATASETS
+from data.ground.refusal import refusal
 from models import ARCHITECTURES, REFINEMENTS
 from models.cost import Cost, count, count_parts, saved_bytes
 from pipelines.host import places
@@ -18,11 +19,10 @@ from pipelines.recipe.build import build_architecture, build_codec
 from pipelines.recipe.reader import read_as, read_yaml, recipe_names, recipe_path
 from pipelines.recipe.schema import Published, Recipe
 from pipelines.report.cost_rows import REMARKS, Row, further_rows
-from pipelines.report.markdown import markdown_table
+from pipelines.report.markdown import NONE, markdown_table
 from pipelines.report.published import COUNTS
 
 PAF_MAPS = {"heatmaps": 19, "pafs": 38}  # of the 18 keypoints of the OpenPose family
-NONE = "–"
 INTRODUCTION = f"""# Cost
 
 Parameters and multiply-accumulates (MACs) of one image, convolution and linear layers only, in
@@ -156,11 +156,10 @@ def _pairs(row: Row, cost: Cost) -> Iterator[tuple[str, float, float | None]]:
 
 def write_cost(found: Sequence[Measured]) -> None:
     """reports/cost.md and reports/cost.json."""
-    folder = places.reports()
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "cost.md").write_text(f"{INTRODUCTION}\n{cost_table(found)}\n")
+    places.reports().mkdir(parents=True, exist_ok=True)
+    places.cost_report().write_text(f"{INTRODUCTION}\n{cost_table(found)}\n")
     content = [as_json(each) for each in found]
-    (folder / "cost.json").write_text(json.dumps(content, indent=1) + "\n")
+    places.cost_report().with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
     for line in (line for each in found for line in unexplained(each)):
         print(f"differs, and nobody says why: {line}")
 
@@ -185,8 +184,8 @@ def as_json(measured: Measured) -> dict[str, Any]:
 
 
 def cost_table(found: Sequence[Measured]) -> str:
-    head = ["network", "input", "printed params (M)", "params", "differs", "printed GFLOPs",
-            *COUNTS.values(), "differs", "saved (MiB)", "source", "note"]  # fmt: skip
+    head = ["network", "input", "printed params (M)", "params", "differs", "printed GFLOPs"]
+    head += [*COUNTS.values(), "differs", "saved (MiB)", "source", "note"]
     return markdown_table(head, [_line(each) for each in found])
 
 
@@ -220,7 +219,7 @@ def _percent(difference: float | None) -> str:
 def parts_table(recipe: Recipe, depth: int) -> str:
     """Cost of the parts of a recipe's network, and of all."""
     if depth < 1:
-        raise ValueError(f"--depth: given {depth}, accepted: 1 or more")
+        raise refusal("--depth", given=depth, accepted="1 or more")
     with torch.device("meta"):
         network = build_architecture(recipe)
     size = (recipe.input_size[0], recipe.input_size[1])

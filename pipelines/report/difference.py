@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.ground.refusal import refusal
 from pipelines.evaluation.bootstrap import Interval, paired_intervals
-from pipelines.evaluation.record import Evaluated, read_evaluated
+from pipelines.evaluation.folder import EvaluationFolder, every_evaluation, read_evaluation
+from pipelines.evaluation.record import has_evaluation
 from pipelines.evaluation.scoring import PROTOCOLS
 from pipelines.host import places
+from pipelines.recipe.strict import as_plain_data
+from pipelines.registry.versions import EVALUATION, Registry
+from pipelines.report.markdown import NONE, markdown_table
 
 RESAMPLES, CONFIDENCE, SEED = 1000, 0.95, 1
 RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -24,11 +28,11 @@ class Side:
     """One of the two: how it was asked for, and its evaluation."""
 
     name: str
-    evaluated: Evaluated
+    evaluation: EvaluationFolder
 
 
 @dataclass(frozen=True)
-class Row:
+class Gain:
     """One metric of both; `interval` where the matches tell it (not of one size alone)."""
 
     metric: str
@@ -42,64 +46,57 @@ def write_difference(first: str, second: str) -> Path:
 
     Raises ValueError where one is not evaluated, or the two not on the same data.
     """
-    with found(first) as one, found(second) as other:
+    with open_side(first) as one, open_side(second) as other:
         refuse_other_data(one, other)
-        text = difference_page(one, other, difference_rows(one.evaluated, other.evaluated))
-    path = places.reports() / f"compare_{short(first)}_{short(second)}.md"
+        page = difference_page(one, other, metric_gains(one.evaluation, other.evaluation))
+    path = places.reports() / f"compare_{short_name(first)}_{short_name(second)}.md"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    print(text)
+    path.write_text(page)
+    print(page)
     return path
 
 
 @contextmanager
-def found(name: str) -> Iterator[Side]:
+def open_side(name: str) -> Iterator[Side]:
     """A recipe's evaluation, a run's by its id in results/, or by what was registered of it."""
-    folder = places.evaluated(name)
-    if not (folder / "evaluation.json").is_file():
-        here = next((f for f in every_evaluation() if run_id_of(f) == name), None)
-        if here is None and not RUN_ID.fullmatch(name):
-            known = sorted(f.parent.name for f in every_evaluation() if f.name == "evaluation")
-            raise ValueError(
-                f"{name}: neither an evaluated recipe nor a run id of MLflow (32 hex digits); "
-                f"accepted: {', '.join(known) or 'none yet'}; `dvc repro evaluate@{name}` "
-                "evaluates a recipe"
-            )
-        if here is None:
-            with tempfile.TemporaryDirectory() as part:
-                yield Side(name, read_evaluated(registered(name, Path(part))))
-            return
-        folder = here
-    yield Side(name, read_evaluated(folder))
+    if has_evaluation(places.evaluated(name)):
+        yield Side(name, read_evaluation(places.evaluated(name)))
+        return
+    evaluations = every_evaluation()
+    here = next((each for each in evaluations if each.record.run_id == name), None)
+    if here is not None:
+        yield Side(name, here)
+        return
+    if not RUN_ID.fullmatch(name):
+        raise refuse_name(name, evaluations)
+    with tempfile.TemporaryDirectory() as folder:
+        yield Side(name, read_evaluation(registered_evaluation(name, Path(folder), Registry())))
 
 
-def every_evaluation() -> list[Path]:
-    """Folders of all evaluations in results/, champions on other data too."""
-    results = places.home() / "results"
-    return sorted(path.parent for path in results.rglob("evaluation.json"))
+def refuse_name(name: str, evaluations: Sequence[EvaluationFolder]) -> ValueError:
+    own = [each.record.recipe for each in evaluations if each.record.slot is None]
+    return refusal(
+        name,
+        fault="neither an evaluated recipe nor a run id of MLflow (32 hex digits)",
+        accepted=", ".join(sorted(own)) or "none yet",
+        do=f"`dvc repro evaluate@{name}` evaluates a recipe",
+    )
 
 
-def run_id_of(folder: Path) -> str | None:
-    run_id = json.loads((folder / "evaluation.json").read_text()).get("run_id")
-    return None if run_id is None else str(run_id)
-
-
-def registered(run_id: str, folder: Path) -> Path:
-    """The evaluation that travels with a version made from this run."""
-    from pipelines.registry.versions import EVALUATION, Registry
-
-    registry = Registry()
+def registered_evaluation(run_id: str, folder: Path, registry: Registry) -> Path:
+    """The evaluation that travels with a version made from this run, brought to `folder`."""
     version = registry.of_run(run_id)
     if version is None:
-        raise ValueError(
-            f"run {run_id}: no evaluation of it in results/, and no registered version at "
-            f"{registry.uri}; run `dvc repro` for its recipe"
+        raise refusal(
+            f"run {run_id}",
+            fault="no evaluation of it in results/, and no registered version at " + registry.uri,
+            do="run `dvc repro` for its recipe",
         )
     return registry.files(version, EVALUATION, folder)
 
 
 def refuse_other_data(one: Side, other: Side) -> None:
-    mine, theirs = one.evaluated.about["data_hash"], other.evaluated.about["data_hash"]
+    mine, theirs = one.evaluation.record.data_hash, other.evaluation.record.data_hash
     if mine != theirs:
         raise ValueError(
             f"{one.name} was evaluated on data {mine:.12}, {other.name} on {theirs:.12}: their "
@@ -108,50 +105,59 @@ def refuse_other_data(one: Side, other: Side) -> None:
         )
 
 
-def difference_rows(one: Evaluated, other: Evaluated) -> list[Row]:
+def metric_gains(one: EvaluationFolder, other: EvaluationFolder) -> list[Gain]:
     """Protocol by protocol what both have; never one protocol beside another."""
-    made = []
+    mine, theirs = one.record.numbers, other.record.numbers
+    gains = []
     for protocol in PROTOCOLS:
-        keys = [k for k in one.metrics if k.endswith(f"@{protocol}") and k in other.metrics]
+        keys = [key for key in mine if key.endswith(f"@{protocol}") and key in theirs]
         if not keys:
             continue
         matches = one.matches(protocol), other.matches(protocol)
         intervals = paired_intervals(
             *matches, resamples=RESAMPLES, confidence=CONFIDENCE, seed=SEED
         )
-        made += [
-            Row(key, one.metrics[key], other.metrics[key], intervals.get(key[: -len(protocol) - 1]))
+        gains += [
+            Gain(key, mine[key], theirs[key], intervals.get(key.removesuffix(f"@{protocol}")))
             for key in keys
-            if min(one.metrics[key], other.metrics[key]) >= 0
+            if min(mine[key], theirs[key]) >= 0
         ]
-    if not made:
-        raise ValueError(f"{one.folder} and {other.folder}: evaluated under different protocols, "
-                         "nothing to compare")  # fmt: skip
-    return made
-
-
-def difference_page(one: Side, other: Side, found_rows: list[Row]) -> str:
-    about = one.evaluated.about
-    lines = [
-        f"# {one.name} - {other.name}", "",
-        f"{about['dataset']} {about.get('split', '')}, data `{about['data_hash'][:12]}`, x 100; "
-        f"interval: {CONFIDENCE:.0%}, {RESAMPLES} resamples of the images, seed {SEED}.", "",
-        f"| metric | {one.name} | {other.name} | difference | interval |",
-        "| --- | --- | --- | --- | --- |",
-    ]  # fmt: skip
-    for row in found_rows:
-        i = row.interval
-        span = f"{100 * i.low:+.2f} to {100 * i.high:+.2f}" if i else "–"
-        chance = " (may be chance)" if i and i.low <= 0 <= i.high else ""
-        lines.append(
-            f"| {row.metric} | {100 * row.first:.2f} | {100 * row.second:.2f} "
-            f"| {100 * (row.first - row.second):+.2f} | {span}{chance} |"
+    if not gains:
+        raise ValueError(
+            f"{one.path} and {other.path}: evaluated under different protocols, nothing to compare"
         )
-    mine, theirs = (side.evaluated.about.get("protocol") for side in (one, other))
+    return gains
+
+
+def difference_page(one: Side, other: Side, gains: Sequence[Gain]) -> str:
+    record = one.evaluation.record
+    head = ["metric", one.name, other.name, "difference", "interval"]
+    lines = [
+        f"# {one.name} - {other.name}",
+        "",
+        f"{record.dataset} {record.split}, data `{record.data_hash[:12]}`, x 100; "
+        f"interval: {CONFIDENCE:.0%}, {RESAMPLES} resamples of the images, seed {SEED}.",
+        "",
+        markdown_table(head, [gain_row(gain) for gain in gains]),
+    ]
+    mine, theirs = (as_plain_data(side.evaluation.record.protocol) for side in (one, other))
     if mine != theirs:
         lines += ["", f"Mind: evaluated by other settings, {mine} and {theirs}."]
     return "\n".join(lines) + "\n"
 
 
-def short(name: str) -> str:
+def gain_row(gain: Gain) -> list[str]:
+    interval = gain.interval
+    span = f"{100 * interval.low:+.2f} to {100 * interval.high:+.2f}" if interval else NONE
+    chance = " (may be chance)" if interval and interval.low <= 0 <= interval.high else ""
+    return [
+        gain.metric,
+        f"{100 * gain.first:.2f}",
+        f"{100 * gain.second:.2f}",
+        f"{100 * (gain.first - gain.second):+.2f}",
+        f"{span}{chance}",
+    ]
+
+
+def short_name(name: str) -> str:
     return name[:8] if RUN_ID.fullmatch(name) else name

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 
 from data.evaluators.matching.errors import KINDS
 from data.ground.skeleton import Skeleton
-from pipelines.report.markdown import markdown_table
+from pipelines.evaluation.record import EvaluationRecord
+from pipelines.report.markdown import markdown_table, percent
 
 COLOURS = dict(zip(KINDS, ("#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#d55e00"), strict=True))
 BY = {
@@ -32,55 +33,86 @@ is nearest to, and where it is near nobody, in the group of its own size alone. 
 95 % intervals over resampled images."""
 
 
-def errors_page(name: str, about: Mapping[str, Any], found: Mapping[str, Mapping[str, Any]]) -> str:
+def errors_page(
+    name: str, record: EvaluationRecord, errors: Mapping[str, Mapping[str, Any]]
+) -> str:
     """analysis.md: {protocol: numbers} of pipelines/evaluation/errors.py."""
-    where = f"{about['dataset']} {about['split']}, data `{about['data_hash'][:12]}`"
-    parts = [f"# {name}: what goes wrong", f"{where}, epoch {about.get('epoch', '?')}.",
-             INTRODUCTION]  # fmt: skip
-    for protocol, numbers in found.items():
-        parts += [f"## @{protocol}", *section(protocol, numbers)]
+    where = f"{record.dataset} {record.split}, data `{record.data_hash[:12]}`"
+    parts = [f"# {name}: what goes wrong", f"{where}, epoch {record.epoch}.", INTRODUCTION]
+    for protocol, numbers in errors.items():
+        parts += [f"## @{protocol}", *protocol_section(protocol, numbers)]
     return "\n\n".join(parts) + "\n"
 
 
-def section(protocol: str, numbers: Mapping[str, Any]) -> list[str]:
+def protocol_section(protocol: str, numbers: Mapping[str, Any]) -> list[str]:
     people = f"{numbers['people_found']} of {numbers['people']} people found by "
-    worst = [
-        [f"[{row['image_id']}](worst_{protocol}/{row['image_id']:012d}.jpg)", str(row["people"]),
-         str(row["found"]), cent(row["mean_oks"]), *(cent(row[kind]) for kind in KINDS)]
-        for row in numbers["worst"] if row.get("picture")
-    ]  # fmt: skip
+    metrics, groups = metric_rows(protocol, numbers), group_rows(numbers)
+    by = ["by", "group", "people", f"AP@{protocol}", "interval", f"AR@{protocol}"]
     return [
         f"{people}{numbers['predictions']} predictions.",
-        markdown_table([f"metric @{protocol}", "value", "interval"],
-              [[f"{key}@{protocol}", cent(i["value"]), interval(i)]
-               for key, i in numbers["intervals"].items()]),
+        markdown_table([f"metric @{protocol}", "value", "interval"], metrics),
         "### Keypoints",
         markdown_table(["keypoint", "labelled", "mean OKS", *KINDS], keypoint_rows(numbers)),
         f"![Errors by keypoint](errors_{protocol}.png)",
         "### Groups of people",
-        markdown_table(["by", "group", "people", f"AP@{protocol}", "interval", f"AR@{protocol}"],
-              [[BY[row["by"]], row["group"], str(row["people"]), cent(row["AP"]["value"]),
-                interval(row["AP"]), cent(row["AR"])] for row in numbers["groups"]]),
+        markdown_table(by, groups),
         f"![AP by group](groups_{protocol}.png)",
         "### The worst images: most OKS lost (left the truth, right what was predicted)",
-        markdown_table(["image", "people", "found", "mean OKS", *KINDS], worst),
-    ]  # fmt: skip
+        markdown_table(["image", "people", "found", "mean OKS", *KINDS], image_rows(numbers)),
+    ]
+
+
+def metric_rows(protocol: str, numbers: Mapping[str, Any]) -> list[list[str]]:
+    return [
+        [f"{metric}@{protocol}", percent(row["value"]), interval_cell(row)]
+        for metric, row in numbers["intervals"].items()
+    ]
+
+
+def group_rows(numbers: Mapping[str, Any]) -> list[list[str]]:
+    return [
+        [
+            BY[row["by"]],
+            row["group"],
+            str(row["people"]),
+            percent(row["AP"]["value"]),
+            interval_cell(row["AP"]),
+            percent(row["AR"]),
+        ]
+        for row in numbers["groups"]
+    ]
+
+
+def image_rows(numbers: Mapping[str, Any]) -> list[list[str]]:
+    """Of the worst images, those that there is a picture of."""
+    return [
+        [
+            f"[{row['image_id']}]({row['picture']})",
+            str(row["people"]),
+            str(row["found"]),
+            percent(row["mean_oks"]),
+            *(percent(row[kind]) for kind in KINDS),
+        ]
+        for row in numbers["worst"]
+        if row.get("picture")
+    ]
 
 
 def keypoint_rows(numbers: Mapping[str, Any]) -> list[list[str]]:
     rows = [
-        [name, f"{row['labelled']:.0f}", cent(row["oks"]), *(cent(row[kind]) for kind in KINDS)]
+        [
+            name,
+            f"{row['labelled']:.0f}",
+            percent(row["oks"]),
+            *(percent(row[kind]) for kind in KINDS),
+        ]
         for name, row in numbers["keypoints"].items()
     ]
-    return [*rows, ["**all**", "", "", *(cent(numbers["errors"][kind]) for kind in KINDS)]]
+    return [*rows, ["**all**", "", "", *(percent(numbers["errors"][kind]) for kind in KINDS)]]
 
 
-def cent(value: float) -> str:
-    return "–" if value < 0 or not np.isfinite(value) else f"{100 * value:.1f}"
-
-
-def interval(row: Mapping[str, float]) -> str:
-    return f"{cent(row['low'])} to {cent(row['high'])}"
+def interval_cell(row: Mapping[str, float]) -> str:
+    return f"{percent(row['low'])} to {percent(row['high'])}"
 
 
 def draw_errors(path: Path, numbers: Mapping[str, Any], protocol: str, of: Skeleton) -> None:

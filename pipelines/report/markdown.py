@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 NONE = "–"
@@ -13,8 +14,10 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def percent(fraction: float | None) -> str:
-    """COCO's -1 means that no person is of that size."""
-    return NONE if fraction is None or fraction < 0 else f"{100 * fraction:.1f}"
+    """COCO's -1 means that no person is of that size, NaN that nobody was resampled."""
+    if fraction is None or not math.isfinite(fraction) or fraction < 0:
+        return NONE
+    return f"{100 * fraction:.1f}"
 
 
 def fixed(value: float | None, digits: int) -> str:

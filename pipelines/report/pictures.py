@@ -11,18 +11,18 @@ from pipelines.evaluation.scoring import PROTOCOLS
 from pipelines.report import plots
 from pipelines.report.benchmarks import COCO, of_benchmark
 from pipelines.report.published import published_under
-from pipelines.report.results import Curve, Result
+from pipelines.report.results import Result
 
 PICTURES = 4  # images side by side, per data set
 
 
 def write_pictures(folder: Path, results: Sequence[Result]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    plots.learning_curves(folder / "learning_curves.png", curves(results))
-    plots.ap_against_cost(folder / "ap_against_gflops.png", points(results))
+    plots.learning_curves(folder / "learning_curves.png", monitored_curves(results))
+    plots.ap_against_cost(folder / "ap_against_gflops.png", cost_points(results))
     blocks: dict[str, dict[str, dict[str, Path]]] = {}
     for result in results:
-        group = f"{result.about['dataset']}, {result.about['split']}"
+        group = f"{result.evaluation.dataset}, {result.evaluation.split}"
         blocks.setdefault(group, {})[result.name] = result.overlays
     few = {group: first_images(overlays) for group, overlays in blocks.items()}
     plots.side_by_side(folder / "side_by_side.png", few)
@@ -34,31 +34,31 @@ def first_images(overlays: dict[str, dict[str, Path]]) -> dict[str, dict[str, Pa
     return {name: {image: images[image] for image in common} for name, images in overlays.items()}
 
 
-def points(results: Sequence[Result]) -> list[plots.Point]:
-    found = []
+def cost_points(results: Sequence[Result]) -> list[plots.Point]:
+    points = []
     for result in of_benchmark(COCO, results, {})[0]:
-        gflops = result.cost["exact_g"]
+        gflops = result.cost.exact_g
         for protocol in PROTOCOLS:
-            if (measured := result.metrics.get(f"AP@{protocol}", -1)) >= 0:
-                found.append(plots.Point(result.name, protocol, gflops, measured, False))
+            if (measured := result.numbers.get(f"AP@{protocol}", -1)) >= 0:
+                points.append(plots.Point(result.name, protocol, gflops, measured, False))
             if row := published_under(result.recipe.published, protocol):
                 ap = row.metrics[f"AP@{protocol}"]
-                found.append(plots.Point(result.name, protocol, gflops, ap, True))
-    return found
+                points.append(plots.Point(result.name, protocol, gflops, ap, True))
+    return points
 
 
-def curves(results: Sequence[Result]) -> dict[str, Curve]:
+def monitored_curves(results: Sequence[Result]) -> dict[str, plots.Curve]:
     """Per recipe, under its name and that of the number that it monitors: epoch, loss, value."""
-    found: dict[str, Curve] = {}
+    curves: dict[str, plots.Curve] = {}
     for result in results:
         history, monitor = result.history, result.recipe.evaluation.monitor
         none = [math.nan] * len(history.get("epoch", ()))
-        found[f"{result.name}: {monitor}"] = {
+        curves[f"{result.name}: {monitor}"] = {
             "epoch": history.get("epoch", ()),
             "loss": history.get("loss", none),
             "value": history.get(monitor, none),
         }
-    return found
+    return curves
 
 
 def write_curves(path: Path, results: Sequence[Result]) -> None:
@@ -67,6 +67,6 @@ def write_curves(path: Path, results: Sequence[Result]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["curve", "epoch", "loss", "value"])
-        for name, curve in curves(results).items():
+        for name, curve in monitored_curves(results).items():
             for row in zip(*curve.values(), strict=True):
                 writer.writerow([name, *("" if math.isnan(cell) else f"{cell:g}" for cell in row)])

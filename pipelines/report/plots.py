@@ -16,9 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from data.ground.refusal import refusal
 from pipelines.evaluation.scoring import PROTOCOLS
-from pipelines.report.results import Curve
 
+Curve = Mapping[str, Sequence[float]]  # epoch, loss, value -> one per epoch, NaN: none
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444", "#8c6d31")
 TILE = (320, 230)  # of side by side: width, height in pixels
 HEADER = 26
@@ -80,8 +81,14 @@ def ap_against_cost(path: Path, points: Sequence[Point]) -> None:
         )
         shown.add(kind)
         if not point.published:
-            axes.annotate(point.recipe, (point.gflops, point.ap), xytext=(7, (-11, 6)[number % 2]),
-                          textcoords="offset points", fontsize=8, color=colour)  # fmt: skip
+            axes.annotate(
+                point.recipe,
+                (point.gflops, point.ap),
+                xytext=(7, (-11, 6)[number % 2]),
+                textcoords="offset points",
+                fontsize=8,
+                color=colour,
+            )
     _frame(axes, points)
     figure.savefig(path)
 
@@ -92,9 +99,9 @@ def side_by_side(path: Path, blocks: Mapping[str, Mapping[str, Mapping[str, Path
     if not parts:
         parts = [_title("no pictures", TILE[0])]
     width = max(part.shape[1] for part in parts)
-    page = np.vstack([_widen(part, width) for part in parts])
-    if not cv2.imwrite(str(path), page):
-        raise ValueError(f"{path}: cannot write the picture; check the folder's permissions")
+    picture = np.vstack([_widen(part, width) for part in parts])
+    if not cv2.imwrite(str(path), picture):
+        raise refusal(path, fault="cannot write the picture", do="check the folder's permissions")
 
 
 def _curve(axes: Axes, curve: Curve, column: str, name: str, colour: str) -> None:
@@ -133,7 +140,7 @@ def _tile(path: Path) -> np.ndarray:
     """The picture fitted into a tile, grey around it."""
     image = cv2.imread(str(path))
     if image is None:
-        raise ValueError(f"{path}: not readable as a picture; run `dvc repro evaluate` again")
+        raise refusal(path, fault="not readable as a picture", do="run `dvc repro evaluate` again")
     width, height = TILE[0] - 4, TILE[1] - 4
     scale = min(width / image.shape[1], height / image.shape[0])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
@@ -150,8 +157,8 @@ def _title(text: str, width: int, bold: bool = False) -> np.ndarray:
     size = 0.48
     measured = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0]
     size *= min(1.0, room / max(measured, 1))
-    cv2.putText(strip, text, (6, 18), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0),
-                2 if bold else 1, cv2.LINE_AA)  # fmt: skip
+    font, black, thick = cv2.FONT_HERSHEY_SIMPLEX, (0, 0, 0), 2 if bold else 1
+    cv2.putText(strip, text, (6, 18), font, size, black, thick, cv2.LINE_AA)
     return strip
 
 

@@ -1,4 +1,4 @@
-"""What papers print of a recipe, under which protocol, and over which images."""
+"""What papers print of a recipe, and under which protocol."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from pipelines.recipe.reader import read_yaml, recipe_path
 from pipelines.recipe.schema import Published
 
 COUNTS = {"exact_g": "exact G", "exact_gi": "exact Gi", "hr_g": "HR G", "hr_gi": "HR Gi"}
-# what the papers' numbers are taken over
-PUBLISHED_IMAGES = {"coco": {"val": 5000}, "crowdpose": {"test": 8000}}
-PUBLISHED_PEOPLE = {"mpii": {"val": 2958}}
 
 
 def published_under(rows: Sequence[Published], protocol: str) -> Published | None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from pathlib import Path
-from typing import Any
 
-from data.files.whole_file import write_text_whole
+from data.ground.refusal import refusal
 from pipelines.host import places
-from pipelines.host.folders import TensorState, save_tensors, whole_folder
+from pipelines.host.folders import TensorState, whole_folder
 from pipelines.host.progress import Clock
+from pipelines.prediction.best_weights import BestWeights
 from pipelines.training import checkpoint
 from pipelines.training.job import Job, TrainingSummary
+from pipelines.training.record import History, TrainingRecord
 
 FINISHED = "finished.json"  # in a run folder: its results are written
 
@@ -33,19 +32,13 @@ def write_results(job: Job, summary: TrainingSummary, clock: Clock) -> Path:
     chosen, state = _best(job)
     folder = places.trained(job.name)
     model = state["average"]["network"] if state["average"] else state["model"]
-    best = {
-        "recipe": state["recipe"],
-        "model": model,
-        "epoch": chosen.epoch,
-        "fingerprint": job.fingerprint,
-        "data_hash": job.data_hash,
-    }
+    best = BestWeights(state["recipe"], model, chosen.epoch, job.fingerprint, job.data_hash)
     row = next(row for row in summary.history if row["epoch"] == chosen.epoch)
-    content = _summary(job, summary, chosen, row, clock)
+    record = _record(job, summary, chosen, row, clock)
     with whole_folder(folder) as part:
-        save_tensors(part / "best.pt", best)
-        _write_history(part / "history.csv", summary.history)
-        write_text_whole(part / "summary.json", json.dumps(content, indent=1))
+        best.write(part / places.BEST_WEIGHTS)
+        History(summary.history).write(part)
+        record.write(part)
     monitor = job.recipe.evaluation.monitor
     print(f"{job.name}: best epoch {chosen.epoch}, {monitor} {row[monitor]:.3f} -> {folder}")
     return folder
@@ -53,52 +46,47 @@ def write_results(job: Job, summary: TrainingSummary, clock: Clock) -> Path:
 
 def _best(job: Job) -> tuple[checkpoint.Manifest, TensorState]:
     """The best checkpoint that is whole."""
-    found = checkpoint.manifests(job.run_folder)
-    for manifest in checkpoint.best(found, len(found)):
-        path = checkpoint.folder_of(job.run_folder) / manifest.file
-        if reason := checkpoint.unusable(path, manifest, job.fingerprint):
+    manifests = checkpoint.read_manifests(job.run_folder)
+    for manifest in checkpoint.best_manifests(manifests, len(manifests)):
+        path = checkpoint.checkpoint_folder(job.run_folder) / manifest.file
+        if reason := checkpoint.why_unusable(path, manifest, job.fingerprint):
             print(f"{path}: {reason}; taking the next best", flush=True)
             continue
         return manifest, checkpoint.read_checkpoint(path)
-    raise ValueError(f"{job.run_folder}: holds no good checkpoint with a validated epoch; remove "
-                     "the folder and train again")  # fmt: skip
+    raise refusal(
+        job.run_folder,
+        fault="holds no good checkpoint with a validated epoch",
+        do="remove the folder and train again",
+    )
 
 
-def _summary(
+def _record(
     job: Job,
     summary: TrainingSummary,
     chosen: checkpoint.Manifest,
     row: dict[str, float],
     clock: Clock,
-) -> dict[str, Any]:
+) -> TrainingRecord:
     rates = [each["samples_per_second"] for each in summary.history]
     waits = [each["data_wait_share"] for each in summary.history]
     seconds = {**clock.seconds, **summary.seconds}
-    return {
-        "recipe": job.name,
-        "fingerprint": job.fingerprint,
-        "recipe_digest": job.recipe.digest(),
-        "data_hash": job.data_hash,
-        "run_id": summary.run_id,
-        "best_epoch": chosen.epoch,
-        "checkpoint": f"runs/{job.run_folder.name}/checkpoints/{chosen.file}",
-        "checkpoint_sha256": chosen.sha256,
-        "metrics": {name: value for name, value in row.items() if "@" in name},
-        "epochs": len(summary.history),
-        "steps": summary.steps,
-        "skipped_steps": summary.skipped,
-        "world_size": summary.world_size,
-        "samples_per_second": round(len(rates) / sum(1 / rate for rate in rates), 2),
-        "data_wait_share": round(sum(waits) / len(waits), 4),
-        "hours": round(sum(each["seconds"] for each in summary.history) / 3600, 4),
-        "seconds": {part: round(value, 2) for part, value in seconds.items()},
-    }
-
-
-def _write_history(path: Path, history: list[dict[str, float]]) -> None:
-    """One row per epoch; what was not measured in an epoch is left empty."""
-    names = list(dict.fromkeys(name for row in history for name in row))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(history)
+    best = checkpoint.checkpoint_folder(job.run_folder) / chosen.file
+    return TrainingRecord(
+        recipe=job.name,
+        fingerprint=job.fingerprint,
+        recipe_digest=job.recipe.digest(),
+        data_hash=job.data_hash,
+        run_id=summary.run_id,
+        best_epoch=chosen.epoch,
+        checkpoint=f"{places.RUNS}/{best.relative_to(job.run_folder.parent).as_posix()}",
+        checkpoint_sha256=chosen.sha256,
+        metrics={name: value for name, value in row.items() if "@" in name},
+        epochs=len(summary.history),
+        steps=summary.steps,
+        skipped_steps=summary.skipped,
+        world_size=summary.world_size,
+        samples_per_second=round(len(rates) / sum(1 / rate for rate in rates), 2),
+        data_wait_share=round(sum(waits) / len(waits), 4),
+        hours=round(sum(each["seconds"] for each in summary.history) / 3600, 4),
+        seconds={part: round(value, 2) for part, value in seconds.items()},
+    )
