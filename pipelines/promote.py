@@ -15,11 +15,19 @@ from pipelines.evaluation.record import has_evaluation
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.recipe.params import load_params
-from pipelines.registry.gate import Candidate, consider, read_candidate, register, roll_back
+from pipelines.registry.gate import (
+    Candidate,
+    WriteFiles,
+    consider,
+    read_candidate,
+    register,
+    roll_back,
+)
 from pipelines.registry.ledger import Ledger
 from pipelines.registry.rules import RULES, Rule, read_rules, why_not
 from pipelines.registry.slots import slot_lines, slot_state
 from pipelines.registry.versions import Registry
+from pipelines.serving.model_files import write_model_files
 
 
 def main(argv: Sequence[str]) -> int:
@@ -41,12 +49,16 @@ def decide_champions(rollback: str | None, only_list: bool) -> None:
         promote(load_params()["run"]["recipes"], rules)
 
 
-def promote(recipes: Iterable[str], rules: Mapping[str, Rule]) -> None:
+def promote(
+    recipes: Iterable[str],
+    rules: Mapping[str, Rule],
+    write_files: WriteFiles = write_model_files,
+) -> None:
     """The stage: each evaluated recipe to the slots that take it; then who is champion of what."""
     registry, ledger = Registry(), Ledger(places.promotion())
     for name in recipes:
         if candidate := candidate_of(name):
-            offer(registry, ledger, candidate, rules)
+            offer(registry, ledger, candidate, rules, write_files)
     ledger.set_slots(print_slots(registry, rules))
 
 
@@ -64,14 +76,18 @@ def candidate_of(name: str) -> Candidate | None:
 
 
 def offer(
-    registry: Registry, ledger: Ledger, candidate: Candidate, rules: Mapping[str, Rule]
+    registry: Registry,
+    ledger: Ledger,
+    candidate: Candidate,
+    rules: Mapping[str, Rule],
+    write_files: WriteFiles,
 ) -> None:
     skeleton, record = candidate.trained.skeleton.name, candidate.evaluation.record
     for slot, rule in rules.items():
-        if reason := why_not(rule, skeleton, record):
+        if reason := why_not(rule, skeleton, record.cost, record.numbers):
             print(f"{candidate.recipe}: not for {slot}: {reason}")
             continue
-        version = register(registry, slot, candidate, rule)
+        version = register(registry, slot, candidate, rule, write_files)
         consider(registry, ledger, slot, rule, version, candidate)
 
 

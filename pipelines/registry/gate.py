@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ from pipelines.registry.versions import (
 from pipelines.serving.model_files import requirements, write_model_files
 from pipelines.tracking.models import log_registered
 from pipelines.tracking.runs import find_run
+
+# a network, its evaluation's folder, its lineage, a folder to fill -> the files by name
+WriteFiles = Callable[[Trained, Path, dict[str, str], Path], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,17 @@ def read_candidate(name: str) -> Candidate:
     return Candidate(name, trained, evaluation, file_digest(best))
 
 
-def register(registry: Registry, slot: str, candidate: Candidate, rule: Rule) -> Version:
+def register(
+    registry: Registry,
+    slot: str,
+    candidate: Candidate,
+    rule: Rule,
+    write_files: WriteFiles = write_model_files,
+) -> Version:
     """The candidate's version in this slot, new or found again; alias `candidate` points to it."""
     version = registry.find(slot, candidate.identity)
     if version is None:
-        source, model_id, run_id = stored_model(registry, candidate)
+        source, model_id, run_id = stored_model(registry, candidate, write_files)
         tags = version_tags(candidate, rule, run_id) | {"limber.model_id": model_id}
         version = registry.add(slot, source, model_id, run_id, tags)
         print(f"{candidate.recipe}: registered as version {version.number} of {slot}")
@@ -72,7 +82,9 @@ def register(registry: Registry, slot: str, candidate: Candidate, rule: Rule) ->
     return version
 
 
-def stored_model(registry: Registry, candidate: Candidate) -> tuple[str, str, str]:
+def stored_model(
+    registry: Registry, candidate: Candidate, write_files: WriteFiles
+) -> tuple[str, str, str]:
     """(address, model id, run id); a model that serves two slots is stored once."""
     if twin := registry.model_of(candidate.identity):
         return twin.source, twin.tags["limber.model_id"], str(twin.run_id)
@@ -81,7 +93,7 @@ def stored_model(registry: Registry, candidate: Candidate) -> tuple[str, str, st
     run_id = find_run(registry.client, record.run_id, record.fingerprint, name)
     with tempfile.TemporaryDirectory() as folder:
         origin = lineage_of(candidate, run_id)
-        files = write_model_files(trained, evaluation.path, origin, Path(folder))
+        files = write_files(trained, evaluation.path, origin, Path(folder))
         needs = requirements(trained)
         model_id, source = log_registered(registry.uri, run_id, name, record.numbers, files, needs)
     return source, model_id, run_id

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from data.ground.refusal import refusal
-from pipelines.evaluation.record import EvaluationRecord
+from pipelines.evaluation.record import NetworkCost
 from pipelines.host import places
 from pipelines.recipe.reader import read_as, read_yaml
 
@@ -76,14 +77,14 @@ def read_rules(path: Path) -> dict[str, Rule]:
     return slots
 
 
-def why_not(rule: Rule, skeleton: str, evaluation: EvaluationRecord) -> str:
+def why_not(rule: Rule, skeleton: str, cost: NetworkCost, numbers: Mapping[str, float]) -> str:
     """Why a model has no place in a slot; "" where it fits."""
     if skeleton != rule.skeleton:
         return f"skeleton {skeleton}, the slot takes {rule.skeleton}"
-    if not any(f"{rule.metric}@{protocol}" in evaluation.numbers for protocol in rule.protocols):
+    if not any(f"{rule.metric}@{protocol}" in numbers for protocol in rule.protocols):
         return f"no {rule.metric} under {' or '.join(rule.protocols)} in its evaluation"
     limits = rule.limits or Limits()
-    params_m, exact_g = evaluation.cost.params / 1e6, evaluation.cost.exact_g
+    params_m, exact_g = cost.params / 1e6, cost.exact_g
     if limits.params_m is not None and params_m > limits.params_m:
         return f"{params_m:.2f} M parameters, the slot takes up to {limits.params_m:g}"
     if limits.exact_g is not None and exact_g > limits.exact_g:

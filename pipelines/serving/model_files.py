@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -13,17 +14,22 @@ from typing import Any
 from safetensors.torch import save_file
 
 import data.views.geometry
+from pipelines.evaluation.record import EvaluationRecord
 from pipelines.prediction import readout
 from pipelines.prediction.trained import Trained
 from pipelines.serving.packed_code import pack_code
-from pipelines.serving.program import build_graph, write_program
+from pipelines.serving.program import Graph, build_graph, write_program
 
 NEEDS = ("mlflow", "torch", "numpy", "opencv-python-headless", "pandas", "safetensors")
 WHOLE_IMAGE_NEEDS = ("scipy", "numba")
 
 
 def write_model_files(
-    trained: Trained, evaluation: Path, lineage: dict[str, str], folder: Path
+    trained: Trained,
+    evaluation: Path,
+    lineage: dict[str, str],
+    folder: Path,
+    write_graph: Callable[[Graph, Path], object] = write_program,
 ) -> dict[str, str]:
     """Fills `folder`; the files by the names under which pipelines/serving/pose_model.py asks.
 
@@ -38,17 +44,17 @@ def write_model_files(
         "evaluation": folder / "evaluation",
     }
     graph = build_graph(trained, trained.recipe.evaluation.flip_test, fields=False)
-    write_program(graph, files["graph"])
+    write_graph(graph, files["graph"])
     state = trained.network.state_dict()
     save_file(
         {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}, files["weights"]
     )
     files["evaluation"].mkdir()
-    for path in [*evaluation.glob("*metrics.json"), *evaluation.glob("evaluation.json"),
-                 *evaluation.glob("matches_*.npz")]:  # fmt: skip
+    record = EvaluationRecord.read(evaluation)
+    record.write(files["evaluation"])
+    for path in evaluation.glob("matches_*.npz"):
         shutil.copyfile(path, files["evaluation"] / path.name)
-    metrics = json.loads((evaluation / "metrics.json").read_text())
-    about = card(trained, metrics, lineage) | {"code": pack(trained, files["code"])}
+    about = card(trained, record.metrics, lineage) | {"code": pack(trained, files["code"])}
     files["card"].write_text(json.dumps(about, indent=2) + "\n")
     return {name: str(path) for name, path in files.items()}
 
@@ -58,7 +64,7 @@ def pack(trained: Trained, folder: Path) -> dict[str, Any]:
     kind, whole = type(trained.codec), trained.codec.whole_image
     plugs: list[type | ModuleType] = [data.views.geometry, readout, *([kind] if whole else [])]
     codec = {"module": kind.__module__, "class": kind.__name__}
-    options = {"options": dataclasses.asdict(trained.codec)}  # type: ignore[call-overload]
+    options = {"options": dataclasses.asdict(trained.codec)}
     package = pack_code(plugs, trained.skeleton.name, folder)
     return {"package": package, "codec": codec | options if whole else None}
 

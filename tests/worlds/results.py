@@ -1,8 +1,9 @@
-"""Results of trainings that never ran, for the tests of registry and promotion beside it."""
+"""Results of trainings that never ran, as train and evaluate write them."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,17 @@ import torch
 
 from data.evaluators.matching.matches import OksMatches
 from data.evaluators.pckh import PckhMatches
+from data.ground.evaluator import Matches
+from pipelines.evaluation.record import Counts, EvaluationRecord, NetworkCost, Settings
 from pipelines.host import places
+from pipelines.prediction.best_weights import BestWeights
 from pipelines.recipe.build import build_architecture
 from pipelines.recipe.reader import read_recipe
 from pipelines.recipe.schema import Recipe
+from pipelines.training.record import TrainingRecord
 
 IMAGES, PER_IMAGE, THRESHOLDS = 60, 2, 10
+COST = NetworkCost(params=1_000_000, exact_g=0.5, exact_gi=0.47, hr_g=0.5, hr_gi=0.47)
 
 
 def recipe(seed: int = 1, **codec: Any) -> Recipe:
@@ -44,52 +50,97 @@ def write_results(
     seed: int = 1,
     data_hash: str = "d" * 64,
     protocols: tuple[str, ...] = ("gt",),
-    cost: dict[str, float] | None = None,
+    cost: NetworkCost = COST,
     **codec: Any,
 ) -> None:
     """results/<name>/trained and /evaluation, as train and evaluate leave them."""
     made = recipe(seed, **codec)
-    fingerprint = f"{name}-{seed}-{data_hash}"
-    write_checkpoint(places.trained(name), made, fingerprint, data_hash)
-    about = {
-        "recipe": name,
-        "fingerprint": fingerprint,
-        "recipe_digest": made.digest(),
-        "dataset": "stick_figures",
-        "data_hash": data_hash,
-        "run_id": None,
-        "epoch": 1,
-        "cost": cost or {"params": 1_000_000, "exact_g": 0.5},
-    }
-    write_evaluation(places.evaluated(name), about, quality, protocols)
+    training = training_record(name, made, data_hash)
+    write_trained(made, training)
+    record = evaluation_record(training, made, dict.fromkeys(protocols, quality))
+    write_evaluation(
+        places.evaluated(name), replace(record, cost=cost), dict.fromkeys(protocols, hits(quality))
+    )
 
 
-def write_checkpoint(folder: Path, made: Recipe, fingerprint: str, data_hash: str) -> None:
+def training_record(name: str, made: Recipe, data_hash: str) -> TrainingRecord:
+    return TrainingRecord(
+        recipe=name,
+        fingerprint=f"{name}-{made.seed}-{data_hash}",
+        recipe_digest=made.digest(),
+        data_hash=data_hash,
+        run_id=None,
+        best_epoch=1,
+        epochs=1,
+        steps=10,
+        samples_per_second=123.4,
+        hours=1.5,
+    )
+
+
+def write_trained(made: Recipe, record: TrainingRecord) -> None:
+    """best.pt of random weights, and summary.json."""
+    folder = places.trained(record.recipe)
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(made.seed)
-    state = {
-        "recipe": made.as_dict(),
-        "model": build_architecture(made).state_dict(),
-        "epoch": 1,
-        "fingerprint": fingerprint,
-        "data_hash": data_hash,
-    }
-    torch.save(state, folder / "best.pt")
-    (folder / "summary.json").write_text(json.dumps({"run_id": None}))
+    state = build_architecture(made).state_dict()
+    best = BestWeights(made.as_dict(), state, 1, record.fingerprint, record.data_hash)
+    best.write(folder / places.BEST_WEIGHTS)
+    record.write(folder)
+
+
+def evaluation_record(
+    training: TrainingRecord, made: Recipe, values: dict[str, float], metric: str = "AP"
+) -> EvaluationRecord:
+    """Of a training; values: of the metric, by protocol."""
+    settings = made.evaluation
+    return EvaluationRecord(
+        recipe=training.recipe,
+        run_id=training.run_id,
+        dataset=made.dataset,
+        split=settings.split,
+        fingerprint=training.fingerprint,
+        recipe_digest=training.recipe_digest,
+        trained_on=training.data_hash,
+        data_hash=training.data_hash,
+        epoch=training.best_epoch,
+        input_size=made.input_size,
+        device="cpu",
+        protocol=Settings(
+            evaluator=settings.evaluator,
+            flip_test=settings.flip_test,
+            keypoint_threshold=settings.keypoint_threshold,
+            nms_threshold=settings.nms_threshold,
+            scales=settings.scales,
+        ),
+        cost=COST,
+        seconds=1.0,
+        counts={
+            protocol: Counts(
+                IMAGES,
+                unreadable_images=0,
+                images_without_boxes=0,
+                boxes=IMAGES * PER_IMAGE,
+                empty_boxes_left_out=0,
+            )
+            for protocol in values
+        },
+        numbers={f"{metric}@{protocol}": value for protocol, value in values.items()},
+        others={f"{metric}@{protocol}": value - 0.01 for protocol, value in values.items()},
+    )
 
 
 def write_evaluation(
-    folder: Path, about: dict[str, Any], quality: float, protocols: tuple[str, ...]
+    folder: Path, record: EvaluationRecord, matches: Mapping[str, Matches]
 ) -> None:
+    """matches: by protocol."""
     folder.mkdir(parents=True, exist_ok=True)
-    metrics = {f"AP@{protocol}": quality for protocol in protocols}
-    (folder / "metrics.json").write_text(json.dumps(metrics | {"no_flip": {}}))
-    (folder / "evaluation.json").write_text(json.dumps(about))
-    for protocol in protocols:
-        matches(quality).save(folder / f"matches_{protocol}.npz")
+    record.write(folder)
+    for protocol, each in matches.items():
+        each.save(folder / f"matches_{protocol}.npz")
 
 
-def matches(quality: float) -> OksMatches:
+def hits(quality: float) -> OksMatches:
     """The same share of hits in about every image: a better model is better everywhere."""
     index = np.repeat(np.arange(IMAGES), PER_IMAGE)
     order = np.random.default_rng(0).random(len(index))
@@ -108,17 +159,15 @@ def write_mpii_results(name: str, *, quality: float, seed: int = 1) -> None:
     """results/<name> of SimpleBaseline's demo variant on MPII."""
     content = recipe(seed).as_dict() | {"dataset": "mpii"}
     content["evaluation"] |= {"evaluator": "pckh", "monitor": "PCKh@0.5@gt"}
-    made, fingerprint, data_hash = read_recipe(content, "test"), f"{name}-{seed}", "f" * 64
-    write_checkpoint(places.trained(name), made, fingerprint, data_hash)
-    about = {"recipe": name, "fingerprint": fingerprint, "recipe_digest": made.digest(),
-             "dataset": "mpii", "data_hash": data_hash, "run_id": None, "epoch": 1,
-             "cost": {"params": 1_000_000, "exact_g": 0.5}}  # fmt: skip
-    folder = places.evaluated(name)
-    folder.mkdir(parents=True)
-    metrics = {"PCKh@0.5@gt": quality, "PCKh@0.1@gt": 0.2, "Head@gt": 0.9}
-    (folder / "metrics.json").write_text(json.dumps(metrics | {"no_flip": {}}))
-    (folder / "evaluation.json").write_text(json.dumps(about))
+    made = read_recipe(content, "test")
+    training = training_record(name, made, "f" * 64)
+    write_trained(made, training)
+    record = evaluation_record(training, made, {"gt": quality}, "PCKh@0.5")
+    others = {"PCKh@0.1@gt": 0.2, "Head@gt": 0.9}
+    record = replace(record, numbers=record.numbers | others)
     draw = np.random.default_rng(0).random((IMAGES, 16))
-    found = np.tile(draw < quality, (3, 1, 1)).astype(np.int64)
+    reached = np.tile(draw < quality, (3, 1, 1)).astype(np.int64)
     labelled = np.ones((IMAGES, 16), np.int64)
-    PckhMatches(np.arange(IMAGES), labelled, found).save(folder / "matches_gt.npz")
+    write_evaluation(
+        places.evaluated(name), record, {"gt": PckhMatches(np.arange(IMAGES), labelled, reached)}
+    )

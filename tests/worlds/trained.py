@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from pipelines.recipe.schema import Recipe
 from pipelines.training.job import Job, SilentListener
 from pipelines.training.loop import train_loop
 from pipelines.training.rank import Rank
+from pipelines.training.record import TrainingRecord
 from pipelines.training.results import write_results
 
 
@@ -29,9 +29,19 @@ def save_trained(name: str, recipe: Recipe, **changes: Any) -> Path:
     best = BestWeights(recipe.as_dict(), state, epoch=3, fingerprint="f" * 64, data_hash=digest)
     folder = places.trained(name)
     folder.mkdir(parents=True, exist_ok=True)
-    replace(best, **changes).write(folder / places.BEST_WEIGHTS)
-    (folder / "summary.json").write_text(json.dumps({"run_id": "r1"}))
-    return folder / places.BEST_WEIGHTS
+    best = replace(best, **changes)
+    best.write(places.best_weights(name))
+    TrainingRecord(
+        recipe=name,
+        fingerprint=best.fingerprint,
+        recipe_digest=recipe.digest(),
+        data_hash=digest,
+        run_id="r1",
+        best_epoch=best.epoch,
+        epochs=3,
+        steps=30,
+    ).write(folder)
+    return places.best_weights(name)
 
 
 def train_in_place(name: str, recipe: Recipe, batch: int = 64) -> Path:
