@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing.process
-import os
 import socket
 import subprocess
 from collections.abc import Generator, Iterator
@@ -14,10 +13,9 @@ import pytest
 import torch
 
 from pipelines.host import places
+from tests.worlds.here import REAL_DATA, ROOT
 
 TIERS = ("unit", "contract", "road")
-HERE = Path(__file__).parent
-REAL = os.environ.get("LIMBER_REAL_DATA")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if len(own) > 1:
             raise pytest.UsageError(f"{item.nodeid}: given {own}, accepted: one tier of a test")
         if not own:
-            item.add_marker("road" if HERE / "road" in item.path.parents else "unit")
+            item.add_marker("road" if ROOT / "tests" / "road" in item.path.parents else "unit")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -75,9 +73,9 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of small real data sets; without $LIMBER_REAL_DATA the test is skipped."""
-    if not REAL:
+    if REAL_DATA is None:
         pytest.skip("LIMBER_REAL_DATA names no folder")
-    return Path(REAL)
+    return REAL_DATA
 
 
 @pytest.fixture

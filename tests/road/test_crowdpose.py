@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data.datasets import crowdpose
+from data.datasets.crowdpose import CrowdPose
 from data.evaluators.crowdpose import CrowdPoseEvaluator
 from pipelines import evaluate, fetch
 from pipelines.host import places
@@ -25,7 +25,7 @@ def write_source(root: Path) -> None:
     (root / "images").mkdir(parents=True)
     (root / "json").mkdir()
     numbers = {"train": [1, 2], "val": [3, 4], "trainval": [1, 2, 3, 4], "test": [5, 6]}
-    category = {"id": 1, "name": "person", "keypoints": list(crowdpose.SKELETON.keypoints)}
+    category = {"id": 1, "name": "person", "keypoints": list(CrowdPose.SKELETON.keypoints)}
     for n in range(1, 7):
         picture = rng.integers(0, 256, (160, 200, 3), dtype=np.uint8)
         cv2.imwrite(str(root / "images" / f"{n}.jpg"), picture)

@@ -8,7 +8,6 @@ Data: the real samples of $LIMBER_REAL_DATA, else drawn people (recipes of COCO'
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 
 import numpy as np
@@ -29,27 +28,23 @@ from pipelines.training.job import Job
 from pipelines.training.parts import Parts, build_parts
 from pipelines.training.rank import Rank
 from pipelines.training.step import train_step
+from tests.worlds.drawn import draw_at_home
+from tests.worlds.here import REAL_DATA
 
-REAL = os.environ.get("LIMBER_REAL_DATA")
 FOLDERS = {"coco": "coco_mini", "mpii": "mpii_mini"}
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(module_home: Path) -> Path:
     """Where the data sets are prepared: drawn people, and the real ones where there are any."""
-    folder = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LIMBER_HOME", str(folder))
-        drawn = {"train_images": 4, "val_images": 4, "seed": 1, "bad_row_limit": 0.0}
-        fetch.fetch("stick_figures", drawn)
-        prepare("stick_figures", 0.0)
-        for name in FOLDERS if REAL else ():
-            fetch.fetch(name, {"source": f"{REAL}/{FOLDERS[name]}"})
+    draw_at_home(train=4, val=4)
+    if REAL_DATA is not None:
+        for name, folder in FOLDERS.items():
+            fetch.fetch(name, {"source": str(REAL_DATA / folder)})
             prepare(name, 0.0)
-        if REAL:
-            fetch.fetch("coco_mpii", {})
-            prepare("coco_mpii", 0.0, {"coco": 1.0, "mpii": 1.0})
-    return folder
+        fetch.fetch("coco_mpii", {})
+        prepare("coco_mpii", 0.0, {"coco": 1.0, "mpii": 1.0})
+    return module_home
 
 
 def on_data_at_hand(name: str) -> Recipe:
@@ -59,7 +54,7 @@ def on_data_at_hand(name: str) -> Recipe:
         multiple = codec.resize.multiple
         half = [-(-side // (2 * multiple)) * multiple for side in recipe.input_size]
         recipe = dataclasses.replace(recipe, input_size=half)
-    if REAL and recipe.dataset in (*FOLDERS, "coco_mpii"):
+    if REAL_DATA and recipe.dataset in (*FOLDERS, "coco_mpii"):
         return recipe
     if DATASETS[recipe.dataset].SKELETON != DATASETS["stick_figures"].SKELETON:
         pytest.skip(f"no people of {recipe.dataset} here")
@@ -68,9 +63,7 @@ def on_data_at_hand(name: str) -> Recipe:
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", recipe_names())
-def test_one_step_and_poses(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIMBER_HOME", str(home))
-    torch.set_num_threads(1)
+def test_one_step_and_poses(name: str, home: Path, one_thread: None) -> None:
     recipe = on_data_at_hand(name)
     training = dataclasses.replace(recipe.training, precision="fp32", compile=False)
     recipe = dataclasses.replace(recipe, training=training)

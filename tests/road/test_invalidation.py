@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.worlds.additions import ADDITIONS, add, recipe_name, use
 from tests.worlds.checkouts import copy_with_fakes, dvc, edit, repro
 
 
@@ -25,6 +26,15 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy_with_fakes(folder, run)
     assert "promote" in repro(folder)
     return folder
+
+
+def change(path: Path) -> None:
+    """So that a file does something else."""
+    path.write_text(f"{path.read_text()}\n{'CHANGED' if path.suffix == '.py' else 'name'} = 1\n")
+
+
+def trained(stages: set[str]) -> set[str]:
+    return {stage.partition("@")[2] for stage in stages if stage.startswith("train@")}
 
 
 def test_nothing_changed_runs_nothing(checkout: Path) -> None:
@@ -49,15 +59,37 @@ def test_one_data_set_touches_no_other(checkout: Path) -> None:
 def test_one_architecture_re_trains_only_its_recipes(checkout: Path) -> None:
     edit(checkout / "models/simple_baseline.py", "\n", "\n# a comment\n")
     assert repro(checkout) == set()
-    edit(
-        checkout / "models/simple_baseline.py", "\nclass Simple", "\nCHANGED = 1\n\n\nclass Simple"
-    )
-    assert {s for s in repro(checkout) if "train@" in s} == {"train@demo_simple_baseline"}
+    change(checkout / "models/simple_baseline.py")
+    assert trained(repro(checkout)) == {"demo_simple_baseline"}
 
 
-def test_a_new_data_set_touches_no_other(checkout: Path) -> None:
-    edit(checkout / "data/datasets/mpii.py", "\nSKELETON =", "\nCHANGED = 1\nSKELETON =")
+@pytest.mark.parametrize(
+    "place",
+    [
+        "data/datasets/mpii.py",
+        "data/skeletons/mpii.toml",
+        "data/codecs/associative_embedding.py",
+        "data/evaluators/pckh.py",
+        "models/losses/pull_push.py",
+        "models/hourglass.py",
+        "pipelines/prediction/image_feed.py",
+        "pipelines/pictures/people.py",
+        "pipelines/train.py",
+    ],
+)
+def test_what_nothing_uses_re_runs_nothing(checkout: Path, place: str) -> None:
+    change(checkout / place)
     assert repro(checkout) == set()
+
+
+def test_what_is_added_re_runs_nothing_and_then_its_own_users(checkout: Path) -> None:
+    """A skeleton, data set, mixture, codec, network, variant, loss, evaluator, recipe, comment."""
+    for name in ADDITIONS:
+        add(checkout, name)
+    assert repro(checkout) == set()
+    users = ["codec", "variant", "loss", "evaluator"]
+    use(checkout, users)
+    assert trained(repro(checkout)) == {recipe_name(name) for name in users}
 
 
 def test_what_an_architecture_extends_re_trains_it_too(checkout: Path) -> None:
@@ -68,22 +100,36 @@ def test_what_an_architecture_extends_re_trains_it_too(checkout: Path) -> None:
     params = yaml.safe_load((checkout / "params.yaml").read_text())
     params["run"]["recipes"]["demo_ca_hrnet"] = {"dataset": "stick_figures"}
     (checkout / "params.yaml").write_text(yaml.safe_dump(params))
-    assert {s for s in repro(checkout) if "train@" in s} == {"train@demo_ca_hrnet"}
-    edit(checkout / "models/hrnet.py", "\nclass HRNet(", "\nCHANGED = 1\nclass HRNet(")
-    ours = {"train@demo_hrnet", "train@demo_ca_hrnet", "train@overfit_hrnet_coco"}
-    assert {s for s in repro(checkout) if "train@" in s} == ours
+    assert trained(repro(checkout)) == {"demo_ca_hrnet"}
+    change(checkout / "models/hrnet.py")
+    ours = {"demo_hrnet", "demo_ca_hrnet", "overfit_hrnet_coco", "tried_variant"}
+    assert trained(repro(checkout)) == ours
 
 
 def test_drawn_people_are_read_by_cocos_code(checkout: Path) -> None:
-    edit(checkout / "data/datasets/coco.py", "\nSKELETON =", "\nCHANGED = 1\nSKELETON =")
+    change(checkout / "data/datasets/coco.py")
     ran = repro(checkout)
     assert {"prepare@coco", "prepare@stick_figures"} <= ran and "fetch@stick_figures" not in ran
 
 
-def test_another_codec_re_trains_nothing_of_heatmaps(checkout: Path) -> None:
-    file = checkout / "data/codecs/associative_embedding.py"
-    file.write_text(file.read_text() + "\nCHANGED = 1\n")
-    assert repro(checkout) == set()
+@pytest.mark.parametrize(
+    ("place", "stages"),
+    [
+        ("pipelines/registry/gate.py", {"promote"}),
+        ("pipelines/serving/pose_model.py", {"promote"}),
+        ("pipelines/report/comparison.py", {"compare"}),
+        ("pipelines/intake/download.py", {"fetch"}),
+        ("pipelines/prediction/nms.py", {"train", "evaluate"}),
+        ("pipelines/evaluation/measure.py", {"evaluate"}),
+    ],
+)
+def test_the_stages_that_a_file_of_the_roof_re_runs(
+    checkout: Path, place: str, stages: set[str]
+) -> None:
+    """The fakes' results stay the same, so what follows on them does not run."""
+    change(checkout / place)
+    ran = {stage.partition("@")[0] for stage in repro(checkout)}
+    assert stages <= ran <= stages | {"compare", "promote"}
 
 
 def test_the_cluster_of_params_re_runs_nothing(checkout: Path) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
-from data.datasets import coco, stick_figures
+from data.datasets.coco import Coco
 from data.datasets.mixture import APART
+from data.datasets.stick_figures import draw_split
 from data.feeds.person_crops import TopDownDataset
 from data.files.table import Table
 from data.ground.skeleton import load_skeleton
@@ -18,8 +20,7 @@ from pipelines import evaluate, fetch
 from pipelines import prepare as stage
 from pipelines.host import places
 from pipelines.intake.preparing import prepare
-from pipelines.recipe import schema as recipe
-from pipelines.recipe.params import add_to_run, check_run, load_params
+from pipelines.recipe.params import PARAMS, add_to_run, check_run, load_params
 from pipelines.recipe.reader import load_recipe, read_recipe
 from pipelines.recipe.schema import Recipe
 from tests.worlds.mpii_files import row, write_json
@@ -31,8 +32,8 @@ COCO = load_skeleton("coco")
 @pytest.fixture(autouse=True)
 def members(tmp_path: Path, home: Path, one_thread: None) -> None:
     """Both fetched: drawn people in COCO's layout, three people in MPII's."""
-    for split in coco.SPLITS:
-        stick_figures.draw_split(tmp_path / "coco", split, 3, seed=1)
+    for split in Coco.SPLITS:
+        draw_split(tmp_path / "coco", split, 3, seed=1)
     people = [row("5.jpg"), row("6.jpg", 40.0), row("6.jpg", 90.0)]
     write_json(tmp_path / "mpii", people, [row("7.jpg")])
     for name in ("coco", "mpii"):
@@ -67,7 +68,7 @@ def test_one_table_of_both_members() -> None:
     item = TopDownDataset(*given, aligned=False)[int(np.flatnonzero(ours)[0])]
     assert item.image.std() > 10 and item.visibility.tolist() == [0] * 5 + [2] * 12
     assert len(persons("val")) == sum(
-        len(p) for p in coco.truth(places.raw("coco"), "val").values()
+        len(p) for p in Coco().truth(places.raw("coco"), "val").values()
     )
 
 
@@ -95,34 +96,28 @@ def test_it_trains_and_is_scored_on_cocos_val(monkeypatch: pytest.MonkeyPatch) -
     assert -1 <= metrics["AP@gt"] <= 1
 
 
-def test_what_is_missing_or_wrong_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_missing_or_wrong_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     fetch.fetch("coco_mpii", {})
-    settings = {"datasets": {"coco_mpii": {"weights": {"coco": 1.0}}}}
-    monkeypatch.setattr(stage, "load_params", lambda: settings)
-    assert stage.main(["coco_mpii"]) == 2
+    assert stage.main(["coco_mpii"], lambda _: {"weights": {"coco": 1.0}}) == 2
     assert "datasets.coco_mpii.weights: given {'coco': 1.0}" in capsys.readouterr().err
     (places.raw("mpii") / "manifest.json").unlink()
     with pytest.raises(ValueError, match=r"raw/mpii: not fetched; run .*pipelines.fetch mpii"):
         fetch.fetch("coco_mpii", {})
 
 
-def test_a_recipe_of_a_mixture_brings_its_members_into_what_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = (recipe.REPOSITORY / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(text)
+def test_a_recipe_of_a_mixture_brings_its_members_into_what_runs(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS.read_text())
     made = load_recipe("hrnet_w32_coco_mpii_256x192")
-    monkeypatch.setattr(recipe, "REPOSITORY", tmp_path)
-    add_to_run("x", made)
-    run = load_params()["run"]
+    add_to_run("x", made, path)
+    run = load_params(path)["run"]
     assert run["datasets"] == ["stick_figures", "coco", "mpii"]
     assert run["mixtures"] == {"coco_mpii": {"members": ["coco", "mpii", "mpii"]}}
     run["mixtures"]["coco_mpii"]["members"] = ["coco", "coco", "coco"]
-    monkeypatch.setattr(recipe, "load_params", lambda: {"run": run})
+    path.write_text(yaml.safe_dump({"run": run}))
     with pytest.raises(ValueError, match=r"run.mixtures.coco_mpii: given .*accepted: .*'mpii'"):
-        check_run("x", made)
+        check_run("x", made, path)
     run["datasets"].remove("mpii")
+    path.write_text(yaml.safe_dump({"run": run}))
     with pytest.raises(ValueError, match=r"run.datasets: 'mpii' is missing \(x\)"):
-        check_run("x", made)
+        check_run("x", made, path)

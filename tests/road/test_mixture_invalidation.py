@@ -27,7 +27,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_changed_member_makes_the_mixture_anew(checkout: Path) -> None:
-    edit(checkout / "data/datasets/mpii.py", "\nSKELETON =", "\nCHANGED = 1\nSKELETON =")
+    edit(checkout / "data/datasets/mpii.py", "\nclass Mpii(", "\nCHANGED = 1\nclass Mpii(")
     ran = repro(checkout)  # the fakes' manifests are the same, so nothing but tables is made
     assert {"fetch@mpii", "prepare@mpii", "prepare@coco_mpii"} <= ran
     assert not {"fetch@coco", "prepare@coco"} & ran

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from data.datasets import mpii
+from data.datasets.mpii import Mpii
 from data.evaluators import load_matches
 from data.evaluators.pckh import PckhEvaluator
 from data.feeds.person_crops import TopDownDataset
@@ -67,7 +67,7 @@ def run(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 def test_real_mpii_from_fetch_to_pckh(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bring(real_data / "mpii_mini")
     splits = summary()["splits"]
-    assert [splits[s]["training_persons"] for s in mpii.SPLITS] == [3, 2]
+    assert [splits[s]["training_persons"] for s in Mpii.SPLITS] == [3, 2]
     images = Table(places.prepared("mpii") / "train" / "images.arrow")
     assert min(images["width"]) > 400 and min(images["height"]) > 300  # from the files themselves
     metrics = run(demo(), monkeypatch)
@@ -103,7 +103,7 @@ def test_training_and_evaluation_see_hrnets_crop(tmp_path: Path, aligned: bool) 
     people(tmp_path / "source")
     bring(tmp_path / "source")
     prepared, raw = places.prepared("mpii"), places.raw("mpii")
-    given = (prepared, raw, "train", (64, 64), mpii.SKELETON)
+    given = (prepared, raw, "train", (64, 64), Mpii.SKELETON)
     item = TopDownDataset(*given, aligned=aligned)[1]
     center, side = np.array([95 - 1, 100 + 12 - 1]), 200 * 0.8 * 1.25
     reach = (side - 1 if aligned else side) / 2  # DARK counts between the centres of border pixels
@@ -159,9 +159,9 @@ def test_the_official_release_goes_down_the_same_road(
 
 def test_a_coco_folder_is_no_mpii(tmp_path: Path) -> None:
     (tmp_path / "annotations").mkdir()
-    with pytest.raises(ValueError, match=r"no annot/train.json or mpii_human_pose.*; accepted"):
+    with pytest.raises(ValueError, match=r"no annot/train.json or mpii_human_pose.*, accepted"):
         fetch.fetch("mpii", {"source": str(tmp_path)})
-    with pytest.raises(ValueError, match=r"datasets.mpii.source: given https://x; accepted"):
+    with pytest.raises(ValueError, match=r"datasets.mpii.source: given https://x, accepted"):
         fetch.fetch("mpii", {"source": "https://x"})
 
 

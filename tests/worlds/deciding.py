@@ -6,11 +6,11 @@ from functools import cache
 
 from data import DATASETS
 from pipelines.digests.deciding import (
-    COMMANDS,
     Deciding,
+    compares,
     fetches,
     prepares,
-    runs,
+    promotes,
     scores,
     trains,
 )
@@ -56,7 +56,7 @@ def deciding_code(sources: Sources = HERE) -> dict[str, Deciding]:
     for name in DATASETS:
         code[f"fetch@{name}"] = fetches(name, sources)
         code[f"prepare@{name}"] = prepares(name, sources)
-    return code | {command.split("/")[-1][:-3]: runs(command, sources) for command in COMMANDS}
+    return code | {"compare": compares(DATASETS, sources), "promote": promotes(sources)}
 
 
 def digests(sources: Sources = HERE) -> dict[str, dict[str, str]]:

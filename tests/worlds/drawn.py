@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data.datasets import stick_figures
+from data.datasets.stick_figures import draw_split
 from pipelines.host import places
 from pipelines.intake.preparing import prepare
 from pipelines.recipe.reader import read_recipe
@@ -27,7 +27,7 @@ def draw_at_home(train: int = 24, val: int = 10) -> tuple[Path, Path]:
     """As `draw`, where $LIMBER_HOME is set."""
     raw = places.raw(NAME)
     for split, images, seed in (("train", train, 1), ("val", val, 2)):
-        stick_figures.draw_split(raw, split, images, seed)
+        draw_split(raw, split, images, seed)
     prepare(NAME, bad_row_limit=0.0)
     return places.prepared(NAME), raw
 

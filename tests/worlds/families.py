@@ -11,4 +11,4 @@ def channels(name: str, keypoints: int = 17) -> dict[str, int]:
         ("heatmaps",): {"heatmaps": keypoints},
         ("heatmaps", "tags"): {"heatmaps": keypoints, "tags": keypoints},
         ("heatmaps", "pafs"): {"heatmaps": 19, "pafs": 38},
-    }[getattr(ARCHITECTURES[name], "FIELDS", ("heatmaps",))]
+    }[ARCHITECTURES[name].FIELDS]

@@ -18,7 +18,7 @@ from data.feeds.person_crops import collate
 from data.ground.sample import Fields
 from pipelines.training.job import Job, SilentListener, TrainingStopped
 from pipelines.training.loop import train_loop
-from pipelines.training.parts import Feed, Parts, build_feed, build_parts
+from pipelines.training.parts import TrainingFeed, Parts, build_feed, build_parts
 from pipelines.training.rank import Rank
 from pipelines.training.step import train_step
 from pipelines.training.validation import build_validation, validate
@@ -126,7 +126,7 @@ def one_step(job: Job, rank: Rank) -> list[torch.Tensor]:
     return [a - p.detach() for a, p in zip(before, parts.network.parameters(), strict=True)]
 
 
-def micro_batches(feed: Feed, job: Job, rank: Rank) -> list:  # type: ignore[type-arg]
+def micro_batches(feed: TrainingFeed, job: Job, rank: Rank) -> list:  # type: ignore[type-arg]
     share = job.recipe.training.global_batch // rank.world_size
     rows = list(feed.sampler)[:share]
     size = share // feed.accumulation

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from data.datasets import coco
+from data.datasets.coco import Coco
 from data.ground.sample import Rejected
 
-PERSON = {"id": 1, "name": "person", "keypoints": list(coco.SKELETON.keypoints)}
+PERSON = {"id": 1, "name": "person", "keypoints": list(Coco.SKELETON.keypoints)}
 
 
 def image(number: int, **changes: Any) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def person(number: int, image_id: int = 1, **changes: Any) -> dict[str, Any]:
 
 
 def write(root: Path, images: list[Any], people: list[Any], split: str = "train") -> None:
-    path = coco.truth_file(root, split)
+    path = Coco().truth_file(root, split)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {"images": images, "annotations": people, "categories": [PERSON]}
     path.write_text(json.dumps(content))
@@ -34,7 +34,7 @@ def write(root: Path, images: list[Any], people: list[Any], split: str = "train"
 
 def read(root: Path) -> tuple[list[Any], list[Rejected]]:
     rejected: list[Rejected] = []
-    return list(coco.samples(root, "train", rejected.append)), rejected
+    return list(Coco().samples(root, "train", rejected.append)), rejected
 
 
 def test_rows_come_as_they_stand(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_rows_come_as_they_stand(tmp_path: Path) -> None:
     assert pose.keypoints_image[3].tolist() == [3, 6] and pose.visibility.tolist() == [2] * 17
     assert first.ignore == ([[0, 0, 9, 0, 9, 9]],)
     assert found[1].poses[0].is_crowd and found[1].ignore == (crowd["segmentation"],)
-    truth = coco.truth(tmp_path, "train")
+    truth = Coco().truth(tmp_path, "train")
     assert {k: [p.id for p in v] for k, v in truth.items()} == {1: [7, 8], 2: [9], 3: []}
 
 
@@ -74,7 +74,7 @@ def test_a_bad_person_is_told_with_its_reason(tmp_path: Path, reason: str) -> No
     found, rejected = read(tmp_path)
     assert [p.id for p in found[0].poses] == [4]
     assert [(r.kind, r.reason) for r in rejected] == [("person", reason)]
-    assert coco.truth(tmp_path, "train")[1][0].id == 4  # and the truth can still be read
+    assert Coco().truth(tmp_path, "train")[1][0].id == 4  # and the truth can still be read
 
 
 BAD_IMAGES = {
@@ -96,19 +96,19 @@ def test_a_bad_image_row_takes_its_people_along(tmp_path: Path, reason: str) -> 
 
 def test_other_categories_are_no_people_and_no_faults(tmp_path: Path) -> None:
     write(tmp_path, [image(1)], [person(4), person(5, category_id=2)])
-    path = coco.truth_file(tmp_path, "train")
+    path = Coco().truth_file(tmp_path, "train")
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"categories": [PERSON, {"id": 2, "name": "dog"}]}))
     found, rejected = read(tmp_path)
     assert [p.id for p in found[0].poses] == [4] and rejected == []
-    assert len(coco.truth(tmp_path, "train")[1]) == 1
+    assert len(Coco().truth(tmp_path, "train")[1]) == 1
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ('{"images": [', "truncated or no json"),
-        ('[{"joints": [], "center": [1, 2]}]', "given a json list; accepted.*person_keypoints"),
+        ('[{"joints": [], "center": [1, 2]}]', "given a json list, accepted.*person_keypoints"),
         ('{"images": []}', "annotations: missing"),
         ('{"images": [], "annotations": [], "categories": [{"name": "dog"}]}', "no person"),
         ('{"images": [], "annotations": [], "categories": [{"name": "person", '
@@ -116,15 +116,15 @@ def test_other_categories_are_no_people_and_no_faults(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, text: str, says: str) -> None:
-    path = coco.truth_file(tmp_path, "val")
+    path = Coco().truth_file(tmp_path, "val")
     path.parent.mkdir()
     path.write_text(text)
     with pytest.raises(ValueError, match=says) as error:
-        list(coco.samples(tmp_path, "val"))
+        list(Coco().samples(tmp_path, "val"))
     assert str(path) in str(error.value)
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"person_keypoints_val2017.json: no such file.*fetch"):
-        list(coco.samples(tmp_path, "val"))
-    assert coco.detections_file(tmp_path, "val") is None
+        list(Coco().samples(tmp_path, "val"))
+    assert Coco().detections_file(tmp_path, "val") is None

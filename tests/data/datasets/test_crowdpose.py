@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from data.datasets import coco, crowdpose
+from data.datasets.coco import Coco
+from data.datasets.crowdpose import CrowdPose
 from data.ground.sample import Rejected
 
-NAMES = ["head" if name == "top_head" else name for name in crowdpose.SKELETON.keypoints]
+NAMES = ["head" if name == "top_head" else name for name in CrowdPose.SKELETON.keypoints]
 PERSON = {"id": 1, "name": "person", "keypoints": NAMES}
 
 
@@ -37,13 +38,13 @@ def test_rows_are_read_with_area_and_crowd_index(tmp_path: Path) -> None:
     nobody = person(3, 2, keypoints=[0] * 42)
     write(tmp_path, [image(1), image(2), image(9)], [person(1), person(2, 2), nobody])
     rejected: list[Rejected] = []
-    found = list(crowdpose.samples(tmp_path, "val", rejected.append))
+    found = list(CrowdPose().samples(tmp_path, "val", rejected.append))
     assert rejected == [] and [len(s.poses) for s in found] == [1, 2, 0]
     assert found[0].image_path == tmp_path / "images" / "1.jpg"
     assert found[0].poses[0].keypoints_image[13].tolist() == [13, 26]
     assert found[0].poses[0].area == pytest.approx(0.53 * 30 * 40)
     assert len(found[1].ignore) == 1
-    truth = crowdpose.truth(tmp_path, "val")
+    truth = CrowdPose().truth(tmp_path, "val")
     assert {i: [p.crowd_index for p in v] for i, v in truth.items()} == {1: [0.1], 2: [0.2] * 2,
                                                                          9: []}  # fmt: skip
     assert truth[1][0].area == pytest.approx(0.53 * 30 * 40)
@@ -53,7 +54,7 @@ def test_bad_rows_are_told(tmp_path: Path) -> None:
     wrong = [person(2, keypoints=[1] * 51), person(3, bbox=[1, 2, None, 4]), person(1)]
     write(tmp_path, [image(1)], [person(1), *wrong])
     rejected: list[Rejected] = []
-    list(crowdpose.samples(tmp_path, "val", rejected.append))
+    list(CrowdPose().samples(tmp_path, "val", rejected.append))
     assert [r.reason for r in rejected] == [
         "wrong number of values: keypoints", "not finite: box or area", "duplicate id"]  # fmt: skip
 
@@ -61,16 +62,16 @@ def test_bad_rows_are_told(tmp_path: Path) -> None:
 def test_other_files_are_refused(tmp_path: Path) -> None:
     write(tmp_path, [image(1, crowdIndex=None)], [])
     with pytest.raises(ValueError, match=r"images\[0\]: crowdIndex: given None"):
-        crowdpose.truth(tmp_path, "val")
-    person_of_coco = PERSON | {"keypoints": list(coco.SKELETON.keypoints)}
+        CrowdPose().truth(tmp_path, "val")
+    person_of_coco = PERSON | {"keypoints": list(Coco.SKELETON.keypoints)}
     write(tmp_path, [image(1)], [], categories=[person_of_coco])
     with pytest.raises(ValueError, match=r"person has the keypoints .*accepted: \['left_shoulder"):
-        list(crowdpose.samples(tmp_path, "val"))
+        list(CrowdPose().samples(tmp_path, "val"))
     with pytest.raises(ValueError, match=r"json/crowdpose_test.json: no such file"):
-        list(crowdpose.samples(tmp_path, "test"))
+        list(CrowdPose().samples(tmp_path, "test"))
 
 
 def test_the_files_may_lie_in_annotations(tmp_path: Path) -> None:
     write(tmp_path, [image(1)], [person(1)])
     (tmp_path / "json").rename(tmp_path / "annotations")
-    assert len(crowdpose.truth(tmp_path, "val")[1]) == 1
+    assert len(CrowdPose().truth(tmp_path, "val")[1]) == 1

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from data import DATASETS
-from data.datasets import coco, mpii, stick_figures
+from data.datasets.coco import Coco
 from data.datasets.mixture import APART, Mixture, drawn_rows, keypoint_places
+from data.datasets.mpii import Mpii
+from data.datasets.stick_figures import draw_split
 from data.ground.sample import Sample
 from data.ground.skeleton import load_skeleton
 from tests.worlds.mpii_files import row, write_json
@@ -20,13 +22,13 @@ CROWDPOSE = load_skeleton("crowdpose")
 MPII = load_skeleton("mpii")
 OPENPOSE18 = load_skeleton("openpose18")
 
-BOTH = Mixture({"coco": coco, "mpii": mpii})
+BOTH = Mixture({"coco": Coco(), "mpii": Mpii()})
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    for split in coco.SPLITS:
-        stick_figures.draw_split(tmp_path / "coco", split, 3, seed=1)
+    for split in Coco.SPLITS:
+        draw_split(tmp_path / "coco", split, 3, seed=1)
     head_only = [int(k in (8, 9)) for k in range(16)]
     train = [row("5.jpg"), row("6.jpg", 40.0, joints_vis=[1, 0] * 8)]
     write_json(tmp_path / "mpii", [*train, row("6.jpg", joints_vis=head_only)], [row("7.jpg")])
@@ -39,7 +41,7 @@ def of_mpii(root: Path) -> list[Sample]:
 
 def test_keypoints_go_by_name(root: Path) -> None:
     whole, partly = of_mpii(root)
-    pose, original = whole.poses[0], next(iter(mpii.samples(root / "mpii", "train"))).poses[0]
+    pose, original = whole.poses[0], next(iter(Mpii().samples(root / "mpii", "train"))).poses[0]
     for k, name in enumerate(COCO.keypoints):
         if name in MPII.keypoints:
             place = MPII.keypoints.index(name)
@@ -66,15 +68,15 @@ def test_every_skeleton_maps_to_coco_by_name(source: object) -> None:
 def test_train_is_of_all_val_and_truth_of_the_first(root: Path) -> None:
     train, val = list(BOTH.samples(root, "train")), list(BOTH.samples(root, "val"))
     assert [s.image_id for s in train] == [1, 2, 3, APART + 5, APART + 6]
-    assert [s.image_id for s in val] == [s.image_id for s in coco.samples(root / "coco", "val")]
+    assert [s.image_id for s in val] == [s.image_id for s in Coco().samples(root / "coco", "val")]
     assert {BOTH.member_of(root, s.image_path) for s in train} == {"coco", "mpii"}
     assert [s.clip for s in train] == [True] * 3 + [False] * 2
     ids = [pose.id for s in train for pose in s.poses]
     assert len(set(ids)) == len(ids)
-    truth, own = BOTH.truth(root, "val"), coco.truth(root / "coco", "val")
+    truth, own = BOTH.truth(root, "val"), Coco().truth(root / "coco", "val")
     assert {i: len(p) for i, p in truth.items()} == {i: len(p) for i, p in own.items()}
-    assert BOTH.truth_file(root, "val") == coco.truth_file(root / "coco", "val")
-    assert BOTH.truth_files(root, "train")[1:] == [mpii.truth_file(root / "mpii", "train")]
+    assert BOTH.truth_file(root, "val") == Coco().truth_file(root / "coco", "val")
+    assert BOTH.truth_files(root, "train")[1:] == [Mpii().truth_file(root / "mpii", "train")]
     assert BOTH.SKELETON is COCO and BOTH.detections_file(root, "val") is None
     assert DATASETS["coco_mpii"].first == "coco"
 

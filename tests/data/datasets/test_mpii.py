@@ -1,7 +1,6 @@
 """MPII's two layouts: rows as they stand, bad rows with their reason, HRNet's crop exactly."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +8,16 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from data.datasets import coco, mpii
+from data.datasets.coco import Coco
+from data.datasets.mpii import MAT, Mpii
 from data.ground.sample import Rejected
 from data.views.geometry import box_to_view, move, view_matrix
 from tests.worlds.mpii_files import rectangle, row, write_json, write_release
 
-REAL = os.environ.get("LIMBER_REAL_DATA")
-real_data = pytest.mark.skipif(not REAL, reason="LIMBER_REAL_DATA names no folder")
-
 
 def read(root: Path, split: str = "train") -> tuple[dict[int, Any], list[Rejected]]:
     rejected: list[Rejected] = []
-    return {s.image_id: s for s in mpii.samples(root, split, rejected.append)}, rejected
+    return {s.image_id: s for s in Mpii().samples(root, split, rejected.append)}, rejected
 
 
 def test_rows_of_hrnets_json(tmp_path: Path) -> None:
@@ -90,29 +87,29 @@ def test_keypoints_outside_the_image_stay(tmp_path: Path) -> None:
     far = [[-40.5, 2000.0]] * 16
     write_json(tmp_path, [row("1.jpg", joints=far)], [row("2.jpg", joints=far)])
     assert read(tmp_path)[0][1].poses[0].keypoints_image[0].tolist() == [-41.5, 1999.0]
-    assert mpii.truth(tmp_path, "val")[2][0].keypoints_image[0].tolist() == [-41.5, 1999.0]
+    assert Mpii().truth(tmp_path, "val")[2][0].keypoints_image[0].tolist() == [-41.5, 1999.0]
 
 
 def test_truth_has_heads_and_counts_whom_no_one_can_crop(tmp_path: Path) -> None:
     valid = [row("1.jpg"), row("2.jpg", center=[-1, -1]), row("1.jpg", 30.0)]
     write_json(tmp_path, [row("9.jpg")], valid)
-    truth = mpii.truth(tmp_path, "val")
+    truth = Mpii().truth(tmp_path, "val")
     assert {k: [p.id for p in v] for k, v in truth.items()} == {1: [0, 2], 2: [1]}
     assert truth[1][0].head_size == pytest.approx(0.6 * 50)  # 30 x 40
-    assert mpii.truth(tmp_path, "train")[9][0].head_size == 0
+    assert Mpii().truth(tmp_path, "train")[9][0].head_size == 0
 
 
 def test_truth_is_gt_valids_not_the_jsons(tmp_path: Path) -> None:
     write_json(tmp_path, [row("9.jpg")], [row("1.jpg")])
     moved = row("1.jpg", 500.0, joints_vis=[0, *[1] * 15])
     (tmp_path / "annot" / "valid.json").write_text(json.dumps([moved]))
-    pose = mpii.truth(tmp_path, "val")[1][0]
+    pose = Mpii().truth(tmp_path, "val")[1][0]
     assert pose.keypoints_image[0].tolist() == [99.0, 59.0] and pose.visibility[0] == 2
 
 
 def test_what_is_no_mpii_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"train.json: no such file, nor .*u12_1.mat; accepted"):
-        list(mpii.samples(tmp_path, "train"))
+    with pytest.raises(ValueError, match=r"train.json: no such file, nor .*u12_1.mat, accepted"):
+        list(Mpii().samples(tmp_path, "train"))
     path = tmp_path / "annot" / "train.json"
     write_json(tmp_path, [row("1.jpg")], [row("2.jpg")])
     for text, says in (
@@ -122,18 +119,18 @@ def test_what_is_no_mpii_is_refused(tmp_path: Path) -> None:
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=says):
-            list(mpii.samples(tmp_path, "train"))
+            list(Mpii().samples(tmp_path, "train"))
     heads = tmp_path / "annot" / "gt_valid.mat"
     savemat(heads, {"pos_gt_src": np.zeros((16, 2, 1))})
     with pytest.raises(ValueError, match=r"gt_valid.mat: lacks or has another 'jnt_missing'"):
-        mpii.truth(tmp_path, "val")
+        Mpii().truth(tmp_path, "val")
     write_json(tmp_path, [row("1.jpg")], [row("2.jpg")] * 3)
     (tmp_path / "annot" / "valid.json").write_text(json.dumps([row("2.jpg")]))
     with pytest.raises(ValueError, match=r"3 people, valid.json has 1"):
-        mpii.truth(tmp_path, "val")
+        Mpii().truth(tmp_path, "val")
     heads.unlink()
     with pytest.raises(ValueError, match=r"gt_valid.mat: no such file"):
-        mpii.truth(tmp_path, "val")
+        Mpii().truth(tmp_path, "val")
 
 
 def test_coco_and_mpii_are_told_apart(tmp_path: Path) -> None:
@@ -141,9 +138,9 @@ def test_coco_and_mpii_are_told_apart(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "person_keypoints_train2017.json").write_text(json.dumps([row("1.jpg")]))
     with pytest.raises(ValueError, match=r"person_keypoints_train2017.json lies there: is the"):
-        list(mpii.samples(tmp_path, "train"))
+        list(Mpii().samples(tmp_path, "train"))
     with pytest.raises(ValueError, match="looks like MPII's: is the data set `mpii`"):
-        list(coco.samples(tmp_path, "train"))
+        list(Coco().samples(tmp_path, "train"))
 
 
 def release(root: Path) -> None:
@@ -192,14 +189,14 @@ def test_the_releases_val_counts_single_people_with_heads(tmp_path: Path) -> Non
     assert rejected == [] and {k: len(s.poses) for k, s in found.items()} == {2: 1, 4: 1}
     assert found[2].poses[0].visibility.tolist() == [2, 1, 2, *[0] * 13]
     assert found[4].poses[0].visibility.tolist() == [2, 1] * 8  # flags as text
-    truth = mpii.truth(tmp_path, "val")
+    truth = Mpii().truth(tmp_path, "val")
     assert truth[4][0].head_size == pytest.approx(30) and truth[4][0].id == 3000
 
 
 def test_without_a_list_a_tenth_is_held_out(tmp_path: Path) -> None:
     names = [f"{n:09d}.jpg" for n in range(60)]
     write_release(tmp_path, [(name, [rectangle()], 1) for name in names], [[1]] * 60)
-    train, val = (set(read(tmp_path, split)[0]) for split in mpii.SPLITS)
+    train, val = (set(read(tmp_path, split)[0]) for split in Mpii.SPLITS)
     assert not train & val and len(train | val) == 60 and 1 < len(val) < 15
 
 
@@ -212,23 +209,22 @@ def test_a_release_of_one_image(tmp_path: Path, images: Any) -> None:
 
 
 def test_a_damaged_release_is_named(tmp_path: Path) -> None:
-    path = tmp_path / mpii.MAT
+    path = tmp_path / MAT
     savemat(path, {"something": 1})
     with pytest.raises(ValueError, match="no RELEASE with annolist and img_train"):
-        list(mpii.samples(tmp_path, "train"))
+        list(Mpii().samples(tmp_path, "train"))
     path.write_bytes(b"no Matlab at all")
     with pytest.raises(ValueError, match=r"u12_1.mat: not readable"):
-        list(mpii.samples(tmp_path, "train"))
+        list(Mpii().samples(tmp_path, "train"))
 
 
-@real_data
-def test_real_mpii() -> None:
-    root = Path(str(REAL)) / "mpii_mini"
+def test_real_mpii(real_data: Path) -> None:
+    root = real_data / "mpii_mini"
     counts = {split: sum(len(s.poses) for s in read(root, split)[0].values())
-              for split in mpii.SPLITS}  # fmt: skip
+              for split in Mpii.SPLITS}  # fmt: skip
     assert counts == {"train": 3, "val": 2} and read(root)[1] == []
     listed = {p.id: p for s in read(root, "val")[0].values() for p in s.poses}
-    for people in mpii.truth(root, "val").values():
+    for people in Mpii().truth(root, "val").values():
         for pose in people:
             np.testing.assert_array_equal(pose.visibility, listed[pose.id].visibility)
             seen = pose.visibility > 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -136,10 +135,8 @@ def test_other_engines_poses_and_numbers_are_named() -> None:
         broken.result()
 
 
-def test_real_coco_equals_plain_pycocotools(tmp_path: Path) -> None:
-    if "LIMBER_REAL_DATA" not in os.environ:
-        pytest.skip("LIMBER_REAL_DATA names no folder")
-    folder = Path(os.environ["LIMBER_REAL_DATA"]) / "coco_mini" / "annotations"
+def test_real_coco_equals_plain_pycocotools(tmp_path: Path, real_data: Path) -> None:
+    folder = real_data / "coco_mini" / "annotations"
     content = json.loads((folder / "person_keypoints_val2017.json").read_text())
     rng = np.random.default_rng(0)
     truth: Truth = {image["id"]: [] for image in content["images"]}

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data.datasets import coco
+from data.datasets.coco import Coco
 from data.feeds.image_people import ImagePeople
 from data.feeds.resized_images import ResizedDataset
 from data.feeds.whole_images import WholeImageDataset, collate_whole, keep_of
@@ -210,7 +210,7 @@ def test_nonsense_is_refused() -> None:
 
 def test_real_images(tmp_path: Path, real_data: Path) -> None:
     raw = real_data / "coco_mini"
-    write_tables(tmp_path, coco, raw, "train")
+    write_tables(tmp_path, Coco(), raw, "train")
     data = WholeImageDataset(
         tmp_path, raw, "train", (512, 512), COCO, augmentation=AUGMENTATION, seed=1
     )
@@ -231,7 +231,7 @@ def test_real_views_as_tested_have_the_pixels_of_the_test(
 ) -> None:
     """JPEGs, of which training reads as many rows as it needs."""
     raw = real_data / "coco_mini"
-    write_tables(tmp_path, coco, raw, "train")
+    write_tables(tmp_path, Coco(), raw, "train")
     data = WholeImageDataset(
         tmp_path, raw, "train", (448, 256), COCO, augmentation=AS_TESTED, resize=resize
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -93,9 +92,8 @@ def test_results_rows_are_keypoints_not_boxes() -> None:
     assert official_name("limber") == "person_keypoints_test-dev2017_limber_results.json"
 
 
-@pytest.mark.skipif("LIMBER_REAL_DATA" not in os.environ, reason="needs $LIMBER_REAL_DATA")
-def test_the_real_detections_of_coco() -> None:
-    root = Path(os.environ["LIMBER_REAL_DATA"]) / "coco_mini"
+def test_the_real_detections_of_coco(real_data: Path) -> None:
+    root = real_data / "coco_mini"
     truth = json.loads((root / "annotations/person_keypoints_val2017.json").read_text())
     known = {image["id"] for image in truth["images"]}
     path = root / "person_detection_results/COCO_val2017_detections_AP_H_56_person.json"
