@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from data.codecs.associative_embedding import AssociativeEmbedding, grouping_order
-from data.datasets import coco
+from data.datasets.coco import Coco
 from data.evaluators.oks import OksEvaluator
 from data.ground.sample import Fields, Output, Pose, WholeBatch
 from data.ground.skeleton import load_skeleton
@@ -165,7 +165,7 @@ def ap(level: float, side: int = 512) -> dict[str, float]:
     """AP in points of 100 of each way on the same fields of real poses."""
     evaluators = {name: OksEvaluator(COCO) for name in WAYS}
     root = Path(os.environ["LIMBER_REAL_DATA"]) / "coco_mini"
-    samples = [s for split in ("train", "val") for s in coco.samples(root, split)]
+    samples = [s for split in ("train", "val") for s in Coco().samples(root, split)]
     for number, sample in enumerate(samples):
         image_size, resize = (sample.width, sample.height), WAYS["exact"].resize
         matrix, size = resize.matrix(image_size, side), resize.input_size(image_size, side)

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from data.datasets import coco
+from data.datasets.coco import Coco
 from data.ground.sample import Batch
 from models import cost
 from pipelines.host.progress import Pace
@@ -110,7 +110,7 @@ def from_loader(job: Job, rank: Rank) -> Iterator[list[Batch]]:
 
 def tables_of(raw: Path, prepared: Path) -> None:
     """The train split of a COCO folder as tables, as `pipelines.prepare` writes them."""
-    write_split(prepared / "train", read_split(coco, "coco", "train", raw), coco.SKELETON)
+    write_split(prepared / "train", read_split(Coco(), "coco", "train", raw), Coco.SKELETON)
 
 
 def job_of(name: str, way: str, given: argparse.Namespace) -> Job:

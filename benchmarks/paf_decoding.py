@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from data.codecs.part_affinity_fields import ASSEMBLY, PartAffinityFields
-from data.datasets import coco, stick_figures
+from data.datasets.coco import Coco
+from data.datasets.sources.stick_pictures import draw_image
 from data.evaluators.oks import OksEvaluator
 from data.ground.sample import Fields, Output, Pose, WholeBatch
 from data.ground.skeleton import load_skeleton
@@ -39,7 +40,7 @@ Picture = tuple[tuple[int, int], list[Pose]]  # size and people
 def drawn(images: int, seed: int = 0) -> Iterator[Picture]:
     """1 to 3 people of the drawn data set on each."""
     for n in range(images):
-        image, rows = stick_figures.draw_image(np.random.default_rng((seed, n)))
+        image, rows = draw_image(np.random.default_rng((seed, n)))
         yield (image.shape[1], image.shape[0]), [pose_of(row["keypoints"], row["area"], row["bbox"])
                                                  for row in rows]  # fmt: skip
 
@@ -70,7 +71,7 @@ def crowds(images: int, people: int, seed: int = 0) -> Iterator[Picture]:
 def real() -> Iterator[Picture]:
     root = Path(os.environ["LIMBER_REAL_DATA"]) / "coco_mini"
     for split in ("train", "val"):
-        for sample in coco.samples(root, split):
+        for sample in Coco().samples(root, split):
             yield (sample.width, sample.height), list(sample.poses)
 
 

@@ -29,7 +29,8 @@ from benchmarks.plain_targets import MOST, PAF_SIGMA, SIGMA, plain_limb_targets,
 from benchmarks.sample_speed import MEAN, STD, measure
 from data.codecs.associative_embedding import AssociativeEmbedding
 from data.codecs.part_affinity_fields import PartAffinityFields
-from data.datasets import coco, stick_figures
+from data.datasets.coco import Coco
+from data.datasets.stick_figures import draw_split
 from data.feeds.person_views import PersonViewDataset
 from data.feeds.whole_images import WholeImageDataset, WholeItem, collate_whole
 from data.ground.sample import Output, Sample, WholeBatch
@@ -135,8 +136,8 @@ def rows_of(case: Case, raw: Path, tables: Path) -> list[Row]:
     found = []
     for split in ("train", "val"):
         if not (tables / split).is_dir():
-            write_split(tables / split, read_split(coco, "coco", split, raw), COCO)
-        samples = {sample.image_id: sample for sample in coco.samples(raw, split)}
+            write_split(tables / split, read_split(Coco(), "coco", split, raw), COCO)
+        samples = {sample.image_id: sample for sample in Coco().samples(raw, split)}
         make = whole_rows if case is TAGS else person_rows
         found += make(case, (tables, raw, split), samples)
     return found
@@ -251,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if given.images is None:
             given.images = Path(folder) / "drawn"
             for split, seed in (("train", 1), ("val", 2)):
-                stick_figures.draw_split(given.images, split, 12, seed)
+                draw_split(given.images, split, 12, seed)
         for case in (TAGS, LIMBS):
             tables = Path(folder) / "tables"
             tables.mkdir(exist_ok=True)

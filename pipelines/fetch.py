@@ -1,75 +1,56 @@
-"""Stage: raw data sets to data/store/raw/DATASET, pretrained weights to data/store/weights/RECIPE.
+"""Brings a raw data set, or the weights that a recipe starts from.
 
     python -m pipelines.fetch DATASET
     python -m pipelines.fetch --weights RECIPE
 
-A data set appears whole or not at all, in its official layout, with manifest.json beside it:
-{file: bytes}, and the sha256 of every json and mat.
+Out: data/store/raw/DATASET, whole or not at all, in its official layout, with manifest.json beside
+it ({file: bytes}, and the sha256 of every json and mat); data/store/weights/RECIPE.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from data import DATASETS
-from data.datasets.mixture import Mixture
 from pipelines.host import places
+from pipelines.host.command import Arguments, run_command
 from pipelines.host.folders import whole_folder
+from pipelines.intake import manifest
 from pipelines.intake.download import bring
-from pipelines.intake.sources import (
-    bring_detections,
-    bring_source,
-    draw_people,
-    from_home,
-    link_members,
-    manifest_of,
-)
+from pipelines.intake.sources import bring_raw, from_home
 from pipelines.recipe.params import dataset_settings
-from pipelines.recipe.reader import load_recipe, recipe_names
+from pipelines.recipe.reader import load_recipe
+from pipelines.recipe.schema import Pretrained
 
-USAGE = "usage: python -m pipelines.fetch DATASET | --weights RECIPE"
+
+def main(argv: Sequence[str]) -> int:
+    arguments = Arguments("fetch", __doc__)
+    either = arguments.add_mutually_exclusive_group(required=True)
+    either.add_argument("dataset", nargs="?", help="a data set of the menu and of params.yaml")
+    either.add_argument("--weights", metavar="RECIPE", help="its `pretrained`; its data set not")
+    return run_command(arguments, argv, act)
 
 
-def main(arguments: Sequence[str]) -> int:
-    try:
-        match list(arguments):
-            case ["--weights", recipe]:
-                fetch_weights(recipe)
-            case [dataset] if not dataset.startswith("-"):
-                fetch(dataset, dataset_settings(dataset))
-            case _:
-                raise ValueError(f"given {' '.join(arguments)!r}; {USAGE}")
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+def act(options: Namespace) -> None:
+    if options.weights is None:
+        fetch(options.dataset, dataset_settings(options.dataset))
+    else:
+        fetch_weights(options.weights, load_recipe(options.weights).pretrained)
 
 
 def fetch(dataset: str, settings: Mapping[str, Any]) -> None:
-    target = places.raw(dataset)
-    with whole_folder(target) as folder:
-        if isinstance(module := DATASETS[dataset], Mixture):
-            (folder / "manifest.json").write_text(json.dumps(link_members(module, folder)))
-            return
-        if dataset == "stick_figures":
-            draw_people(folder, settings)
-        else:
-            bring_source(dataset, settings.get("source"), folder, target)
-        bring_detections(settings.get("detections"), folder)
-        manifest = json.dumps(manifest_of(folder), indent=1)
-        (folder / "manifest.json").write_text(manifest)
-    print(f"{dataset}: {target}")
+    with whole_folder(places.raw(dataset)) as folder:
+        content = json.dumps(bring_raw(dataset, settings, folder), indent=1)
+        (folder / manifest.NAME).write_text(content)
+    print(f"{dataset}: {places.raw(dataset)}")
 
 
-def fetch_weights(recipe_name: str) -> None:
+def fetch_weights(recipe_name: str, pretrained: Pretrained | None) -> None:
     """The recipe's pretrained file to its weights folder; without one, a note `none.json`."""
-    if recipe_name not in recipe_names():
-        raise ValueError(f"no recipe {recipe_name!r}; accepted: {', '.join(recipe_names())}")
-    pretrained = load_recipe(recipe_name).pretrained
     with whole_folder(places.weights(recipe_name)) as folder:
         if pretrained is None:
             (folder / "none.json").write_text('{"pretrained": null}\n')

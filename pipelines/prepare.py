@@ -1,48 +1,42 @@
-"""Stage: raw data, every row and image checked once, to tables in data/store/prepared/DATASET.
+"""Checks every row and image of a raw data set once and writes its tables.
 
     python -m pipelines.prepare DATASET
 
-Out: SPLIT/{images,persons,ignore}.arrow, quarantine.csv, summary.json, preview.png; whole or not.
+In: data/store/raw/DATASET, its entry in params.yaml. Out, whole or not at all:
+data/store/prepared/DATASET with SPLIT/{images,persons,ignore}.arrow, quarantine.csv, summary.json,
+preview.png.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from data import DATASETS
+from data.ground.refusal import refusal
+from pipelines.host.command import Arguments, run_command
 from pipelines.intake.preparing import prepare
-from pipelines.recipe.params import load_params
+from pipelines.recipe.params import dataset_settings
+
+Settings = Mapping[str, Any]
 
 
-def main(arguments: Sequence[str]) -> int:
-    try:
-        if len(arguments) != 1 or arguments[0].startswith("-"):
-            raise ValueError(f"given {' '.join(arguments)!r}; usage: pipelines.prepare DATASET")
-        settings = _settings(arguments[0])
-        prepare(arguments[0], _bad_row_limit(arguments[0], settings), settings.get("weights"))
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+def main(argv: Sequence[str], read: Callable[[str], Settings] = dataset_settings) -> int:
+    """`read`: a data set's settings by its name."""
+    arguments = Arguments("prepare", __doc__)
+    arguments.add_argument("dataset", help="a data set of the menu and of params.yaml")
+    return run_command(arguments, argv, lambda options: act(options.dataset, read(options.dataset)))
 
 
-def _settings(dataset: str) -> dict[str, Any]:
-    settings = load_params().get("datasets", {}).get(dataset)
-    if dataset not in DATASETS or not isinstance(settings, dict):
-        raise ValueError(
-            f"params.yaml: datasets.{dataset}: not there or on no menu; "
-            f"accepted: {', '.join(DATASETS)}"
-        )
-    return settings
+def act(dataset: str, settings: Settings) -> None:
+    prepare(dataset, bad_row_limit(dataset, settings), settings.get("weights"))
 
 
-def _bad_row_limit(dataset: str, settings: Mapping[str, Any]) -> float:
+def bad_row_limit(dataset: str, settings: Settings) -> float:
     limit = settings.get("bad_row_limit", 0.0)
     if not isinstance(limit, int | float) or not 0 <= limit <= 1:
         where = f"params.yaml: datasets.{dataset}.bad_row_limit"
-        raise ValueError(f"{where}: given {limit!r}, accepted: a share from 0 to 1")
+        raise refusal(where, given=limit, accepted="a share from 0 to 1")
     return float(limit)
 
 

@@ -6,293 +6,63 @@ ROOT/person_detection_results/COCO_val2017_detections_AP_H_56_person.json.
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-import numpy as np
+from data.datasets.sources.coco_json import Rows, read_truth, samples_of, truth_of
+from data.ground.data_set import Archive, Counted, DataSet, Layout, accept
+from data.ground.sample import Pose, Reject, Sample
+from data.ground.skeleton import load_skeleton
 
-from data.ground.sample import Layout, Pose, Reject, Rejected, Sample
-from data.ground.skeleton import Skeleton, load_skeleton
-
-COCO = load_skeleton("coco")
-
-SKELETON = COCO
-SPLITS = ("train", "val")
-LAYOUT = Layout(
-    told="COCO's official layout (annotations/person_keypoints_{train,val}2017.json, train2017/, "
-    "val2017/, optionally person_detection_results/*.json)",
-    folders=("train2017", "val2017"),
-    needed=(
-        ("annotations/person_keypoints_train2017.json",),
-        ("annotations/person_keypoints_val2017.json",),
-    ),
-    optional=("person_detection_results/*.json",),
-)
-_KEYS = ("images", "annotations", "categories")
+ROWS = Rows(load_skeleton("coco"))
 
 
-@dataclass(frozen=True)
-class Rows:
-    """What differs between data sets that are json of COCO's kind.
+class Coco(DataSet):
+    """Person keypoints of COCO 2017."""
 
-    others: names that a file may have for keypoints of ours; box_share: a person's area is this
-    share of the box where rows tell none.
-    """
-
-    skeleton: Skeleton
-    others: tuple[tuple[str, str], ...] = ()
-    box_share: float | None = None
-
-    def area(self, row: Mapping[str, Any]) -> object:
-        if self.box_share is None:
-            return row.get("area")
-        box = row.get("bbox")
-        right = isinstance(box, list) and len(box) == 4 and all(map(_is_finite, box))
-        return self.box_share * (box[2] * box[3]) if right else None  # type: ignore[index]
-
-    def names(self, category: Mapping[str, Any]) -> tuple[str, ...]:
-        known = dict(self.others)
-        return tuple(known.get(name, name) for name in category.get("keypoints", ()))
-
-
-OWN = Rows(COCO)
-
-
-def truth_file(root: Path, split: str) -> Path:
-    return root / "annotations" / f"person_keypoints_{split}2017.json"
-
-
-def detections_file(root: Path, split: str) -> Path | None:
-    """The detector's person boxes that the SimpleBaseline and HRNet papers use, where given."""
-    path = root / "person_detection_results" / f"COCO_{split}2017_detections_AP_H_56_person.json"
-    return path if path.is_file() else None
-
-
-def images_folder(root: Path, split: str) -> Path:
-    return root / f"{split}2017"
-
-
-def accept(rejected: Rejected) -> None:
-    """The default `reject`: unusable rows are left out without a word."""
-
-
-def samples(root: Path, split: str, reject: Reject = accept) -> Iterator[Sample]:
-    """All images of a split with their people, as the json has them; unusable rows to `reject`.
-
-    Rows only: image files are not opened. `Sample.ignore` has the segmentation of each crowd and
-    of each person without labelled keypoints, in the order of these poses.
-    Raises ValueError where the file is missing, truncated or of another kind.
-    """
-    content = read_truth(truth_file(root, split))
-    yield from samples_of(content, images_folder(root, split), split, reject, OWN)
-
-
-def samples_of(
-    content: Mapping[str, Any], folder: Path, split: str, reject: Reject, how: Rows
-) -> Iterator[Sample]:
-    """The same of what `read_truth` read, images in `folder`."""
-    rows = _Rows(split, reject, _person_categories(content), how)
-    people = rows.people_by_image(content["annotations"], content["images"])
-    for image in rows.images(content["images"]):
-        poses, regions = [], []
-        for annotation in people.pop(image["id"], ()):
-            if pose := rows.pose(annotation):
-                poses.append(pose)
-                if pose.is_crowd or not pose.visibility.any():
-                    regions.append(annotation.get("segmentation") or [])
-        path = folder / image["file_name"]
-        size = int(image["width"]), int(image["height"])
-        yield Sample(int(image["id"]), path, *size, tuple(poses), tuple(regions))
-    rows.reject_people_of_unusable_images(people)
-
-
-def truth(root: Path, split: str) -> dict[int, list[Pose]]:
-    """All people of every image id, untouched; images without people too.
-
-    A row without a readable list of 17 keypoints counts as a person without labelled ones, which
-    COCO's evaluation neither rewards nor punishes.
-    """
-    return truth_of(read_truth(truth_file(root, split)), OWN)
-
-
-def truth_of(content: Mapping[str, Any], how: Rows) -> dict[int, list[Pose]]:
-    """The same of what `read_truth` read."""
-    person = _person_categories(content)
-    people: dict[int, list[Pose]] = {int(image["id"]): [] for image in content["images"]}
-    for row in content["annotations"]:
-        category, image = row.get("category_id"), row.get("image_id")
-        if _is_count(category) and person.get(category) and _is_count(image) and image in people:
-            people[image].append(_to_pose(row, _keypoints(row, how), how))
-    return people
-
-
-def read_truth(path: Path, how: Rows = OWN) -> dict[str, Any]:
-    """The json of person keypoints. Raises ValueError where it is none (missing, cut, other)."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ValueError(
-            f"{path}: no such file; accepted: COCO's official layout; run `dvc repro fetch` "
-            "(`python -m pipelines.fetch DATASET`) or use a demo recipe"
-        ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: truncated or no json ({error}); fetch the file again") from error
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror}); check it") from error
-    _check_kind(path, content, how)
-    return dict(content)
-
-
-def _check_kind(path: Path, content: object, how: Rows) -> None:
-    accepted = f"accepted: an object with lists {', '.join(_KEYS)} (COCO's person_keypoints json)"
-    if not isinstance(content, dict):
-        first = content[0] if isinstance(content, list) and content else None
-        mpii = isinstance(first, dict) and "joints" in first
-        hint = "; it looks like MPII's: is the data set `mpii`?" if mpii else ""
-        raise ValueError(f"{path}: given a json {type(content).__name__}; {accepted}{hint}")
-    for key in _KEYS:
-        rows = content.get(key)
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise ValueError(f"{path}: {key}: missing or no list of objects; {accepted}")
-    for category in content["categories"]:
-        if category.get("name") == "person":
-            if how.names(category) == how.skeleton.keypoints:
-                return
-            raise ValueError(
-                f"{path}: categories: person has the keypoints {category.get('keypoints')}; "
-                f"accepted: {list(how.skeleton.keypoints)}"
-            )
-    raise ValueError(f"{path}: categories: no person with keypoints; {accepted}")
-
-
-def _person_categories(content: Mapping[str, Any]) -> dict[object, bool]:
-    """Whether each category id is a person."""
-    return {c.get("id"): c.get("name") == "person" for c in content["categories"]}
-
-
-def _keypoints(row: Mapping[str, Any], how: Rows) -> np.ndarray | None:
-    """[K, 3] float64 (x, y, visibility) or None where the row has no such numbers."""
-    try:
-        values = np.asarray(row.get("keypoints"), dtype=np.float64)
-    except (TypeError, ValueError):
-        return None
-    if values.shape != (3 * len(how.skeleton.keypoints),) or not np.isfinite(values).all():
-        return None
-    return values.reshape(-1, 3)
-
-
-def _to_pose(row: Mapping[str, Any], keypoints: np.ndarray | None, how: Rows) -> Pose:
-    if keypoints is None:
-        keypoints = np.zeros((len(how.skeleton.keypoints), 3))
-    box = row.get("bbox")
-    x, y, w, h = map(_number, box) if isinstance(box, list) and len(box) == 4 else (0.0,) * 4
-    return Pose(
-        keypoints_image=np.ascontiguousarray(keypoints[:, :2]),
-        visibility=keypoints[:, 2].astype(np.int64),
-        box_image=(x, y, w, h),
-        area=_number(how.area(row)),
-        is_crowd=bool(row.get("iscrowd", 0)),
-        id=int(_number(row.get("id"))),
+    SKELETON = ROWS.skeleton
+    SPLITS = ("train", "val")
+    EVALUATORS = ("oks",)
+    PUBLISHED: Mapping[str, Counted] = {"val": Counted(images=5000)}
+    LAYOUT = Layout(
+        told="COCO's official layout (annotations/person_keypoints_{train,val}2017.json, "
+        "train2017/, val2017/, optionally person_detection_results/*.json)",
+        folders=("train2017", "val2017"),
+        needed=(
+            ("annotations/person_keypoints_train2017.json",),
+            ("annotations/person_keypoints_val2017.json",),
+        ),
+        optional=("person_detection_results/*.json",),
+        archives=(
+            Archive(
+                "annotations/annotations_trainval2017.zip",
+                252907541,
+                "md5:f4bbac642086de4f52a3fdda2de5fa2c",
+            ),
+            Archive("zips/val2017.zip", 815585330, "md5:442b8da7639aecaf257c1dceb8ba8c80"),
+            Archive("zips/train2017.zip", 19336861798, "md5:cced6f7f71b7629ddf16f17bbcfab6b2"),
+        ),
+        official="images.cocodataset.org",
     )
 
+    def truth_file(self, root: Path, split: str) -> Path:
+        return root / "annotations" / f"person_keypoints_{split}2017.json"
 
-class _Rows:
-    """The checks of one split's rows, one by one; what fails goes to `reject` with its reason."""
+    def detections_file(self, root: Path, split: str) -> Path | None:
+        """The detector's person boxes that the SimpleBaseline and HRNet papers use, where given."""
+        name = f"COCO_{split}2017_detections_AP_H_56_person.json"
+        path = root / "person_detection_results" / name
+        return path if path.is_file() else None
 
-    def __init__(
-        self, split: str, reject: Reject, person: Mapping[object, bool], how: Rows
-    ) -> None:
-        self.split, self.reject, self.person, self.how = split, reject, person, how
-        self._seen: dict[str, set[object]] = {"image": set(), "person": set()}
+    def images_folder(self, root: Path, split: str) -> Path:
+        return root / f"{split}2017"
 
-    def images(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-        for row in rows:
-            if reason := self._image_fault(row):
-                self._say("image", row.get("id"), row.get("id"), reason)
-            else:
-                self._seen["image"].add(row["id"])
-                yield row
+    def check_truth(self, root: Path, split: str) -> None:
+        read_truth(self.truth_file(root, split), ROWS)
 
-    def people_by_image(
-        self, rows: Sequence[Mapping[str, Any]], images: Sequence[Mapping[str, Any]]
-    ) -> dict[object, list[Mapping[str, Any]]]:
-        known = {row["id"] for row in images if _is_count(row.get("id"))}
-        people: dict[object, list[Mapping[str, Any]]] = {}
-        for row in rows:
-            image, category = row.get("image_id"), row.get("category_id")
-            if not _is_count(category) or category not in self.person:
-                self._say("person", row.get("id"), image, "unknown category")
-            elif not _is_count(image) or image not in known:
-                self._say("person", row.get("id"), image, "unknown image")
-            elif self.person[category]:
-                people.setdefault(image, []).append(row)
-        return people
+    def samples(self, root: Path, split: str, reject: Reject = accept) -> Iterator[Sample]:
+        content = read_truth(self.truth_file(root, split), ROWS)
+        return samples_of(content, self.images_folder(root, split), split, reject, ROWS)
 
-    def pose(self, row: Mapping[str, Any]) -> Pose | None:
-        keypoints = _keypoints(row, self.how)
-        if reason := self._person_fault(row, keypoints):
-            self._say("person", row.get("id"), row.get("image_id"), reason)
-            return None
-        self._seen["person"].add(row["id"])
-        return _to_pose(row, keypoints, self.how)
-
-    def reject_people_of_unusable_images(
-        self, people: Mapping[object, Sequence[Mapping[str, Any]]]
-    ) -> None:
-        for rows in people.values():
-            for row in rows:
-                self._say("person", row.get("id"), row.get("image_id"), "image row not usable")
-
-    def _image_fault(self, row: Mapping[str, Any]) -> str | None:
-        if not _is_count(row.get("id")):
-            return "no id"
-        if row["id"] in self._seen["image"]:
-            return "duplicate id"
-        name = row.get("file_name")
-        if not isinstance(name, str) or not name:
-            return "no file name"
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            return "file name leaves the folder"
-        if not all(_is_count(row.get(side)) and row[side] > 0 for side in ("width", "height")):
-            return "no width and height"
-        return None
-
-    def _person_fault(self, row: Mapping[str, Any], keypoints: np.ndarray | None) -> str | None:
-        if not _is_count(row.get("id")):
-            return "no id"
-        if row["id"] in self._seen["person"]:
-            return "duplicate id"
-        if keypoints is None:
-            return _why_no_keypoints(row.get("keypoints"), self.how)
-        if not np.isin(keypoints[:, 2], (0, 1, 2)).all():
-            return "visibility other than 0, 1, 2"
-        box = row.get("bbox")
-        if not isinstance(box, list) or len(box) != 4:
-            return "wrong number of values: box"
-        if not all(_is_finite(value) for value in (*box, self.how.area(row))):
-            return "not finite: box or area"
-        return None
-
-    def _say(self, kind: str, row_id: object, image_id: object, reason: str) -> None:
-        self.reject(Rejected(self.split, kind, str(row_id), str(image_id), reason))
-
-
-def _why_no_keypoints(values: object, how: Rows) -> str:
-    right = isinstance(values, list) and len(values) == 3 * len(how.skeleton.keypoints)
-    return "not finite: keypoints" if right else "wrong number of values: keypoints"
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    def truth(self, root: Path, split: str) -> dict[int, list[Pose]]:
+        return truth_of(read_truth(self.truth_file(root, split), ROWS), ROWS)

@@ -6,78 +6,72 @@ those of trainings on it alone; the others only add to `train`. ROOT/MEMBER are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from data.ground.sample import Pose, Reject, Rejected, Sample
+from data.ground.data_set import DataSet, Drawn, Making, accept
+from data.ground.refusal import refusal
+from data.ground.sample import Pose, Reject, Sample
 from data.ground.skeleton import Skeleton
 
 APART = 10**14  # between the ids of two members' images or people, more than any of them has
 COPY = 10**16  # between the ids of one person's copies
 
 
-def accept(rejected: Rejected) -> None:
-    """The default `reject`: unusable rows are left out without a word."""
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """A data set of the menu as any module there; `members` by their names on the menu.
+class Mixture(DataSet):
+    """`members` by their names on the menu, the scored one first.
 
     Raises ValueError where no other member shares a keypoint with the first.
     """
 
-    members: Mapping[str, Any]
-    SPLITS: tuple[str, ...] = ("train", "val")
+    SPLITS = ("train", "val")
 
-    def __post_init__(self) -> None:
-        for name, module in self.members.items():
-            if not set(module.SKELETON.keypoints) & set(self.SKELETON.keypoints):
+    def __init__(self, members: Mapping[str, DataSet]) -> None:
+        self.members = members
+        self.first = next(iter(members))
+        self.scored = members[self.first]
+        self.SKELETON, self.EVALUATORS = self.scored.SKELETON, self.scored.EVALUATORS
+        for name, member in members.items():
+            if not set(member.SKELETON.keypoints) & set(self.SKELETON.keypoints):
                 raise ValueError(f"mixture: {name} shares no keypoint with {self.first}")
 
-    @property
-    def first(self) -> str:
-        """The member that is scored."""
-        return next(iter(self.members))
-
-    @property
-    def SKELETON(self) -> Skeleton:  # noqa: N802 (what modules of data sets call it)
-        skeleton: Skeleton = self.members[self.first].SKELETON
-        return skeleton
-
     def truth_file(self, root: Path, split: str) -> Path:
-        path: Path = self.members[self.first].truth_file(root / self.first, split)
-        return path
+        return self.scored.truth_file(root / self.first, split)
 
     def truth_files(self, root: Path, split: str) -> list[Path]:
         """The scored member's, then those that others train by."""
         own = self.truth_file(root, split)
-        others = self.members if split == "train" else ()
-        return [own, *(path for name in others for path in self._files(root, name, split)
-                       if path != own)]  # fmt: skip
+        others = self.members if split == "train" else {}
+        paths = [
+            path
+            for name, member in others.items()
+            for path in member.truth_files(root / name, split)
+        ]
+        return [own, *(path for path in paths if path != own)]
 
     def detections_file(self, root: Path, split: str) -> Path | None:
-        find = getattr(self.members[self.first], "detections_file", None)
-        path: Path | None = find(root / self.first, split) if find else None
-        return path
+        return self.scored.detections_file(root / self.first, split)
 
     def truth(self, root: Path, split: str) -> dict[int, list[Pose]]:
         """The scored member's, untouched."""
-        people: dict[int, list[Pose]] = self.members[self.first].truth(root / self.first, split)
-        return people
+        return self.scored.truth(root / self.first, split)
 
     def samples(self, root: Path, split: str, reject: Reject = accept) -> Iterator[Sample]:
         """Of `train` those of all members, else of the first alone; ids of members lie apart."""
-        for number, (name, module) in enumerate(self.members.items()):
+        for number, (name, member) in enumerate(self.members.items()):
             if number and split != "train":
                 return
-            places = keypoint_places(module.SKELETON, self.SKELETON)
-            for sample in module.samples(root / name, split, reject):
+            places = keypoint_places(member.SKELETON, self.SKELETON)
+            for sample in member.samples(root / name, split, reject):
                 yield _moved(sample, places, number * APART)
+
+    def make(self, making: Making) -> None:
+        """Links to the members' raw files."""
+        for name in self.members:
+            (making.folder / name).symlink_to(making.members[name])
 
     def member_of(self, root: Path, image_path: Path) -> str:
         """Which member an image of `samples` is of."""
@@ -86,16 +80,23 @@ class Mixture:
     def check_weights(self, weights: object, where: str) -> dict[str, float]:
         """A weight of each member. Raises ValueError that says where they stand."""
         names = list(self.members)
-        right = isinstance(weights, Mapping) and list(weights) == names
-        if not right or not all(_is_weight(w) for w in weights.values()):  # type: ignore[attr-defined]
-            raise ValueError(f"{where}: given {weights!r}, accepted: a number above 0 and up to "
-                             f"100 for each of {', '.join(names)}, in this order")  # fmt: skip
-        return {name: float(weights[name]) for name in names}  # type: ignore[index]
+        if (
+            not isinstance(weights, Mapping)
+            or list(weights) != names
+            or not all(_is_weight(weight) for weight in weights.values())
+        ):
+            accepted = f"a number above 0 and up to 100 for each of {', '.join(names)}, in this"
+            raise refusal(where, given=weights, accepted=f"{accepted} order")
+        return {name: float(weights[name]) for name in names}
 
-    def _files(self, root: Path, name: str, split: str) -> list[Path]:
-        module = self.members[name]
-        find = getattr(module, "truth_files", None)
-        return list(find(root / name, split)) if find else [module.truth_file(root / name, split)]
+    def draw_people(
+        self, root: Path, split: str, images: Sequence[Path], weights: Mapping[str, float]
+    ) -> Drawn | None:
+        """Of each member weight x its people: some left out, or some more than once."""
+        if split != "train":
+            return None
+        rows, copies = drawn_rows([self.member_of(root, path) for path in images], weights)
+        return Drawn(rows, copies * COPY)
 
 
 def keypoint_places(source: Skeleton, target: Skeleton) -> np.ndarray:

@@ -20,13 +20,11 @@ from typing import Any
 import numpy as np
 
 from data.datasets.sources.mpii_mat import gt_valid, mat_rows
-from data.ground.sample import Layout, Pose, Reject, Rejected, Sample
+from data.ground.data_set import Counted, DataSet, Layout, accept
+from data.ground.refusal import refusal
+from data.ground.sample import Pose, Reject, Rejected, Sample
 from data.ground.skeleton import load_skeleton
 
-MPII = load_skeleton("mpii")
-
-SKELETON = MPII
-SPLITS = ("train", "val")
 MAT = "mpii_human_pose_v1_u12_1.mat"
 LAYOUT = Layout(
     told="MPII as HRNet's tools (annot/{train,valid}.json, annot/gt_valid.mat) or the official "
@@ -37,7 +35,61 @@ LAYOUT = Layout(
 )
 HEAD_SHARE = 0.6  # of the head box's diagonal: MPII's head size
 _NAMES = {"val": "valid"}  # our split -> HRNet's name
-_KEYPOINTS = len(SKELETON.keypoints)
+_KEYPOINTS = len(load_skeleton("mpii").keypoints)
+
+
+class Mpii(DataSet):
+    """MPII Human Pose."""
+
+    SKELETON = load_skeleton("mpii")
+    SPLITS = ("train", "val")
+    EVALUATORS = ("pckh",)
+    PUBLISHED: Mapping[str, Counted] = {"val": Counted(people=2958)}
+    LAYOUT = LAYOUT
+
+    def truth_file(self, root: Path, split: str) -> Path:
+        return truth_file(root, split)
+
+    def truth_files(self, root: Path, split: str) -> list[Path]:
+        more = [root / "annot" / f"{_NAMES.get(split, split)}_images.txt", _heads_file(root, split)]
+        return [truth_file(root, split), *(path for path in more if path.is_file())]
+
+    def check_truth(self, root: Path, split: str) -> None:
+        read_truth(truth_file(root, split))
+
+    def samples(self, root: Path, split: str, reject: Reject = accept) -> Iterator[Sample]:
+        """Width and height are 0: no file of MPII tells them.
+
+        `Pose.id` is the row of HRNet's json, or 1000 x image + rectangle of the .mat.
+        """
+        people: dict[int, list[Pose]] = {}
+        names: dict[int, str] = {}
+        for row in _rows(root, split):
+            if reason := _fault(row, names):
+                image = str(row.get("image"))
+                reject(Rejected(split, "person", str(row["id"]), image, reason))
+                continue
+            image_id = _image_id(row["image"])
+            names[image_id] = row["image"]
+            people.setdefault(image_id, []).append(_to_pose(row))
+        for image_id, poses in people.items():
+            regions: tuple[object, ...] = tuple([] for pose in poses if not pose.visibility.any())
+            path = root / "images" / names[image_id]
+            yield Sample(image_id, path, 0, 0, tuple(poses), regions, clip=False)
+
+    def truth(self, root: Path, split: str) -> dict[int, list[Pose]]:
+        """With head sizes, and positions as gt_valid.mat has them.
+
+        Raises ValueError where HRNet's `val` has no gt_valid.mat, or one of other rows.
+        """
+        rows, path, heads = _rows(root, split), truth_file(root, split), _heads_file(root, split)
+        if path.name != MAT and (split == "val" or heads.is_file()):
+            rows = _from_heads(heads, path, rows)
+        people: dict[int, list[Pose]] = {}
+        for row in rows:
+            if not (_image_name_fault(row) or _keypoint_fault(row)) and np.any(row["joints_vis"]):
+                people.setdefault(_image_id(row["image"]), []).append(_to_pose(row))
+        return people
 
 
 def truth_file(root: Path, split: str) -> Path:
@@ -46,56 +98,8 @@ def truth_file(root: Path, split: str) -> Path:
     return root / MAT if not path.is_file() and (root / MAT).is_file() else path
 
 
-def truth_files(root: Path, split: str) -> list[Path]:
-    """All files that decide a split's truth."""
-    more = [root / "annot" / f"{_NAMES.get(split, split)}_images.txt", _heads_file(root, split)]
-    return [truth_file(root, split), *(path for path in more if path.is_file())]
-
-
 def _heads_file(root: Path, split: str) -> Path:
     return root / "annot" / f"gt_{_NAMES.get(split, split)}.mat"
-
-
-def accept(rejected: Rejected) -> None:
-    """The default `reject`: unusable rows are left out without a word."""
-
-
-def samples(root: Path, split: str, reject: Reject = accept) -> Iterator[Sample]:
-    """All images with annotated people; unusable rows to `reject`, with their reasons.
-
-    Width and height are 0: no file of MPII tells them. `Pose.id` is the row of HRNet's json, or
-    1000 x image + rectangle of the .mat. Raises ValueError where the file is missing or no MPII.
-    """
-    people: dict[int, list[Pose]] = {}
-    names: dict[int, str] = {}
-    for row in _rows(root, split):
-        if reason := _fault(row, names):
-            image = str(row.get("image"))
-            reject(Rejected(split, "person", str(row["id"]), image, reason))
-            continue
-        image_id = _image_id(row["image"])
-        names[image_id] = row["image"]
-        people.setdefault(image_id, []).append(_to_pose(row))
-    for image_id, poses in people.items():
-        regions: tuple[object, ...] = tuple([] for pose in poses if not pose.visibility.any())
-        path = root / "images" / names[image_id]
-        yield Sample(image_id, path, 0, 0, tuple(poses), regions, clip=False)
-
-
-def truth(root: Path, split: str) -> dict[int, list[Pose]]:
-    """Everybody who is scored, per image id: head sizes, and positions as gt_valid.mat has them.
-
-    Raises ValueError where HRNet's `val` has no gt_valid.mat, or one of other rows.
-    """
-    rows = _rows(root, split)
-    heads = _heads_file(root, split)
-    if truth_file(root, split).name != MAT and (split == "val" or heads.is_file()):
-        rows = _from_heads(heads, truth_file(root, split), rows)
-    people: dict[int, list[Pose]] = {}
-    for row in rows:
-        if not (_image_name_fault(row) or _keypoint_fault(row)) and np.any(row["joints_vis"]):
-            people.setdefault(_image_id(row["image"]), []).append(_to_pose(row))
-    return people
 
 
 def read_truth(path: Path) -> list[dict[str, Any]]:
@@ -105,26 +109,30 @@ def read_truth(path: Path) -> list[dict[str, Any]]:
     try:
         content = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ValueError(_no_mpii(path)) from error
+        raise _no_mpii(path) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: truncated or no json ({error}); fetch the file again") from error
-    accepted = "accepted: a list of {image, center, scale, joints, joints_vis} (MPII as HRNet's)"
+        fault = f"truncated or no json ({error})"
+        raise refusal(path, fault=fault, do="fetch the file again") from error
+    accepted = "a list of {image, center, scale, joints, joints_vis} (MPII as HRNet's)"
     if isinstance(content, dict) and "annotations" in content:
-        raise ValueError(f"{path}: given COCO's json, {accepted}; is the data set `coco`?")
+        do = "is the data set `coco`?"
+        raise refusal(path, fault="given COCO's json", accepted=accepted, do=do)
     if not isinstance(content, list) or not all(
         isinstance(row, dict) and {"image", "joints"} <= set(row) for row in content
     ):
-        raise ValueError(f"{path}: {accepted}")
+        raise refusal(path, accepted=accepted)
     return [row | {"id": number} for number, row in enumerate(content)]
 
 
-def _no_mpii(path: Path) -> str:
+def _no_mpii(path: Path) -> ValueError:
     root = path.parent.parent
     coco = list((root / "annotations").glob("person_keypoints_*.json"))
-    hint = f"; {coco[0].name} lies there: is the data set `coco`?" if coco else ""
-    return (
-        f"{path}: no such file, nor {root / MAT}; accepted: {LAYOUT.told}{hint}; run "
-        "`python -m pipelines.fetch DATASET` or use a demo recipe"
+    hint = f"{coco[0].name} lies there: is the data set `coco`? " if coco else ""
+    return refusal(
+        path,
+        fault=f"no such file, nor {root / MAT}",
+        accepted=LAYOUT.told,
+        do=f"{hint}run `python -m pipelines.fetch DATASET` or use a demo recipe",
     )
 
 
@@ -153,8 +161,8 @@ def _from_heads(path: Path, beside: Path, rows: list[dict[str, Any]]) -> list[di
     """The rows with positions, labels and head boxes of gt_valid.mat: the same people in order."""
     positions, labelled, heads = gt_valid(path)
     if len(rows) != len(heads):
-        raise ValueError(f"{path}: {len(heads)} people, {beside.name} has {len(rows)}; accepted: "
-                         "two files of one split, row by row")  # fmt: skip
+        fault = f"{len(heads)} people, {beside.name} has {len(rows)}"
+        raise refusal(path, fault=fault, accepted="two files of one split, row by row")
     return [
         row | {"joints": positions[n], "joints_vis": labelled[n], "head_box": heads[n].tolist()}
         for n, row in enumerate(rows)

@@ -1,17 +1,20 @@
-"""Evaluators of the data wing (their menu stands in data/__init__.py), and their matches."""
+"""Evaluators, and their matches read back from disk. In: predicted and true poses per image. Out:
+numbers, matches that a bootstrap resamples. May import ground and matching; no other evaluator's
+file but through what it builds on (crowdpose on oks). A change re-runs evaluate of the recipes that
+are scored so, and their training, whose best weights it chooses.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from data.evaluators.matching.matches import Matches, OksMatches, load_arrays
+from data.evaluators.matching.matches import OksMatches, load_arrays
 from data.evaluators.pckh import PckhMatches
+from data.ground.evaluator import Matches
 
-MATCHES: dict[str, Any] = {kind.kind: kind for kind in (OksMatches, PckhMatches)}
+MATCHES: dict[str, type[Matches]] = {kind.kind: kind for kind in (OksMatches, PckhMatches)}
 
 
 def load_matches(path: Path) -> Matches:
     """What an evaluator's `matches().save(path)` wrote. Raises ValueError that names the file."""
-    matches: Matches = load_arrays(path, MATCHES)
-    return matches
+    return load_arrays(path, MATCHES)

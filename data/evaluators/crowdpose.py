@@ -14,6 +14,7 @@ import numpy as np
 
 from data.evaluators.matching.matches import OksMatches
 from data.evaluators.oks import AREAS, coco_numbers, oks_matches
+from data.ground.evaluator import Evaluator
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton, load_skeleton
 
@@ -23,13 +24,11 @@ NAMES = ("AP", "AP50", "AP75", "AR", "AR50", "AR75")
 BOUNDS = {"AP_easy": (-np.inf, 0.2), "AP_medium": (0.2, 0.8), "AP_hard": (0.8, np.inf)}
 
 
-class CrowdPoseEvaluator:
+class CrowdPoseEvaluator(Evaluator):
     """Collects poses per image; an image without people counts as easy."""
 
     main: ClassVar[str] = "AP"
     names: ClassVar[tuple[str, ...]] = (*NAMES, *BOUNDS)
-    skeletons: ClassVar[tuple[str, ...]] = ("crowdpose",)
-    by_person: ClassVar[bool] = False
 
     def __init__(self, skeleton: Skeleton = CROWDPOSE) -> None:
         self.skeleton = skeleton

@@ -15,6 +15,8 @@ from data.evaluators.matching.matches import OksMatches
 from data.evaluators.matching.oks_matching import Range, match
 from data.evaluators.matching.people import best_found, true_people
 from data.evaluators.matching.referee import referee, referee_matches
+from data.ground.evaluator import Evaluator
+from data.ground.refusal import refusal
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton
 
@@ -24,19 +26,17 @@ MOST = 20  # predictions that count in one image
 Poses = Mapping[int, Sequence[Pose]]
 
 
-class OksEvaluator:
-    """Collects poses per image; every image added counts, one without people too."""
+class OksEvaluator(Evaluator):
+    """Predictions find true people by OKS, the best scored first."""
 
     main: ClassVar[str] = "AP"
     names: ClassVar[tuple[str, ...]] = NAMES
-    skeletons: ClassVar[tuple[str, ...]] = ("coco",)  # whose data sets are scored so
-    by_person: ClassVar[bool] = False  # predictions have to be matched
 
     def __init__(
         self, skeleton: Skeleton, engine: Literal["numpy", "pycocotools"] = "numpy"
     ) -> None:
         if engine not in ("numpy", "pycocotools"):
-            raise ValueError(f"engine: given {engine!r}, accepted: numpy, pycocotools")
+            raise refusal("engine", given=engine, accepted="numpy, pycocotools")
         self.skeleton, self.engine = skeleton, engine
         self._truth: dict[int, list[Pose]] = {}
         self._predicted: dict[int, list[Pose]] = {}

@@ -14,8 +14,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from data.datasets.sources.mpii_mat import gt_valid
 from data.evaluators.matching.matches import save_arrays
+from data.ground.evaluator import Evaluator
+from data.ground.refusal import refusal
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton, load_skeleton
 
@@ -71,7 +72,7 @@ class PckhMatches:
         return dict(zip(MEANS, shares, strict=True))
 
 
-class PckhEvaluator:
+class PckhEvaluator(Evaluator):
     """Collects poses per image; predictions answer to true people by `Pose.id`, one each.
 
     MPII tells where each person is: there is nothing to suppress, and who has no prediction (his
@@ -80,13 +81,13 @@ class PckhEvaluator:
 
     main: ClassVar[str] = "PCKh@0.5"
     names: ClassVar[tuple[str, ...]] = (*MEANS, *GROUPS)
-    skeletons: ClassVar[tuple[str, ...]] = ("mpii",)
     by_person: ClassVar[bool] = True
 
     def __init__(self, skeleton: Skeleton = MPII) -> None:
         if skeleton.keypoints != MPII.keypoints:
-            raise ValueError(f"PCKh: given skeleton {skeleton.name}, accepted: mpii, whose head "
-                             "boxes it divides by; evaluate others by oks")  # fmt: skip
+            fault = f"given skeleton {skeleton.name}"
+            accepted = "mpii, whose head boxes it divides by"
+            raise refusal("PCKh", fault=fault, accepted=accepted, do="evaluate others by oks")
         self._images: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def add(self, image_id: int, predicted: Sequence[Pose], truth: Sequence[Pose]) -> None:
@@ -95,10 +96,11 @@ class PckhEvaluator:
             raise ValueError(f"image {image_id} is added twice; give all its poses at once")
         by_id = {pose.id: pose for pose in predicted}
         if len(by_id) != len(predicted) or set(by_id) - {pose.id for pose in truth}:
-            raise ValueError(
-                f"image {image_id}: predictions of people {[pose.id for pose in predicted]}, "
-                f"accepted: at most one of each of {[pose.id for pose in truth]} (PCKh takes "
-                "top-down predictions from the true boxes)"
+            raise refusal(
+                f"image {image_id}",
+                fault=f"predictions of people {[pose.id for pose in predicted]}",
+                accepted=f"at most one of each of {[pose.id for pose in truth]} (PCKh takes "
+                "top-down predictions from the true boxes)",
             )
         labelled = np.zeros(len(MPII.keypoints), np.int64)
         found = np.zeros((len(THRESHOLDS), len(labelled)), np.int64)
@@ -128,13 +130,12 @@ class PckhEvaluator:
 def scaled_error(image_id: int, points: np.ndarray, pose: Pose) -> np.ndarray:
     """Distances [16] to a true pose in head sizes, both moved to MPII's pixels, from 1."""
     if points.shape != pose.keypoints_image.shape or not np.isfinite(points).all():
-        raise ValueError(f"image {image_id}: a predicted pose of shape {list(points.shape)} or not "
-                         "finite, accepted: 16 points of numbers")  # fmt: skip
+        fault = f"a predicted pose of shape {list(points.shape)} or not finite"
+        raise refusal(f"image {image_id}", fault=fault, accepted="16 points of numbers")
     if pose.head_size <= 0:
-        raise ValueError(
-            f"image {image_id}: person {pose.id} has no head box, by which PCKh divides; evaluate "
-            "on MPII's `val`, whose gt_valid.mat has them (the json of `train` has none)"
-        )
+        fault = f"person {pose.id} has no head box, by which PCKh divides"
+        do = "evaluate on MPII's `val`, whose gt_valid.mat has them (the json of `train` has none)"
+        raise refusal(f"image {image_id}", fault=fault, do=do)
     distance = np.linalg.norm((points + 1.0) - (pose.keypoints_image + 1.0), axis=1)
     return np.asarray(distance / pose.head_size)
 
@@ -151,21 +152,3 @@ def numbers(matches: PckhMatches) -> dict[str, float]:
         some = bool(labelled[at].all())
         groups[name] = float(shares[0][at].mean()) if some else -1.0
     return dict(zip(MEANS, means, strict=True)) | groups
-
-
-def pckh_of_array(predictions: np.ndarray, gt_valid_mat: Path) -> dict[str, float]:
-    """PCKh of published predictions [N, 16, 2], from 0, in the order of gt_valid.mat.
-
-    HRNet's pred.mat counts from 1: give `pred["preds"] - 1`. Raises ValueError where N differs.
-    """
-    positions, labelled, heads = gt_valid(gt_valid_mat)
-    if predictions.shape != positions.shape:
-        raise ValueError(f"predictions: given {list(predictions.shape)}, accepted: "
-                         f"{list(positions.shape)}, the people of {gt_valid_mat}")  # fmt: skip
-    sizes = 0.6 * np.linalg.norm(heads[:, 2:] - heads[:, :2], axis=1)
-    evaluator = PckhEvaluator(MPII)
-    for n in range(len(positions)):
-        true = Pose(positions[n] - 1.0, labelled[n].astype(np.int64), id=n,
-                    head_size=float(sizes[n]))  # fmt: skip
-        evaluator.add(n, [Pose(predictions[n].astype(np.float64), true.visibility, id=n)], [true])
-    return evaluator.result()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from data.ground.refusal import refusal
 from pipelines.host.folders import file_digest, writable
 from pipelines.host.progress import Tally
 from pipelines.host.s3 import s3_client, s3_errors, split_s3
@@ -28,6 +29,7 @@ CHUNK = 1 << 16  # what a lost connection costs at most
 MIB = 1 << 20
 ATTEMPTS = 5  # of one https download, each going on where the last stopped
 REMOTE = ("https://", "http://", "s3://", "hf://")
+ACCEPTED = f"a file's path, or {', '.join(REMOTE)}"
 
 
 def bring(source: str, target: Path, digest: str | None = None, size: int | None = None) -> None:
@@ -57,17 +59,18 @@ def bring(source: str, target: Path, digest: str | None = None, size: int | None
 def check_file(path: Path, source: str, digest: str | None, size: int | None) -> None:
     """ValueError, and the file removed, where its size or digest is not as told."""
     if size is not None and path.stat().st_size != size:
-        given = path.stat().st_size
+        came = path.stat().st_size
         path.unlink()
-        raise ValueError(f"{source}: {given:,} bytes came, expected {size:,}; fetch it again")
+        raise _wrong_size(source, came, size)
     if digest and not _agrees(path, digest):
         kind, _ = _split_digest(digest)
-        given_digest = file_digest(path, kind)
+        fault = f"its {kind} is {file_digest(path, kind)}, expected {digest}"
         path.unlink()
-        raise ValueError(
-            f"{source}: its {kind} is {given_digest}, expected {digest}; the file there is "
-            "another one or was damaged on the way: correct the digest or the source"
+        do = (
+            "the file there is another one or was damaged on the way: correct the digest or the "
+            "source"
         )
+        raise refusal(source, fault=fault, do=do)
 
 
 def extract(archive: Path, folder: Path) -> None:
@@ -83,7 +86,8 @@ def extract(archive: Path, folder: Path) -> None:
                 tally.add()
             tally.close()
     except (zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"{archive}: no whole zip ({error}); remove it, fetch again") from error
+        fault = f"no whole zip ({error})"
+        raise refusal(archive, fault=fault, do="remove it, fetch again") from error
 
 
 def _from_s3(source: str, part: Path) -> None:
@@ -110,10 +114,12 @@ def _from_https(source: str, part: Path) -> None:
         except requests.RequestException as error:
             refused = error.response is not None and error.response.status_code < 500
             if refused or attempt == ATTEMPTS:
-                raise ValueError(
-                    f"{source}: cannot be downloaded ({error}); check the address and the network; "
-                    "what came so far is kept, and the next fetch goes on from there"
-                ) from error
+                do = (
+                    "check the address and the network; what came so far is kept, and the next "
+                    "fetch goes on from there"
+                )
+                fault = f"cannot be downloaded ({error})"
+                raise refusal(source, fault=fault, do=do) from error
             time.sleep(0.2 * 2**attempt)
 
 
@@ -183,16 +189,21 @@ def _done(part: Path, version: str) -> int:
 def _from_path(source: str, part: Path) -> None:
     path = Path(source).expanduser()
     if not path.is_file():
-        raise ValueError(f"{source}: no such file; accepted: a file's path, {', '.join(REMOTE)}")
+        raise refusal(source, fault="no such file", accepted=ACCEPTED)
     with writable(part):
         shutil.copyfile(path, part)
 
 
 def _check_length(part: Path, source: str, size: int) -> None:
     if part.stat().st_size != size:
-        given = part.stat().st_size
+        came = part.stat().st_size
         _forget(part)
-        raise ValueError(f"{source}: {given:,} bytes came, expected {size:,}; fetch it again")
+        raise _wrong_size(source, came, size)
+
+
+def _wrong_size(source: str, came: int, size: int) -> ValueError:
+    fault = f"{came:,} bytes came, expected {size:,}"
+    return refusal(source, fault=fault, do="fetch it again")
 
 
 def _hub_address(source: str) -> str:
@@ -204,9 +215,9 @@ def _hub_address(source: str) -> str:
 
 def _check_spelling(source: str, digest: str | None) -> None:
     if source.startswith("hf://") and len([p for p in source[5:].split("/") if p]) < 3:
-        raise ValueError(f"{source}: accepted: hf://owner/name/file")
+        raise refusal(source, accepted="hf://owner/name/file")
     if "://" in source and not source.startswith(REMOTE):
-        raise ValueError(f"{source}: accepted: a file's path, or {', '.join(REMOTE)}")
+        raise refusal(source, accepted=ACCEPTED)
     if digest is not None:
         _split_digest(digest)
 
@@ -215,9 +226,8 @@ def _split_digest(digest: str) -> tuple[str, str]:
     """(kind, hex digits in lower case)."""
     match = re.fullmatch(r"(?:sha256:)?([0-9a-fA-F]{8,64})|md5:([0-9a-fA-F]{32})", digest)
     if not match:
-        raise ValueError(
-            f"digest {digest!r}: accepted: 8 to 64 hex digits of a sha256, or md5: and 32 digits"
-        )
+        accepted = "8 to 64 hex digits of a sha256, or md5: and 32 digits"
+        raise refusal("digest", given=digest, accepted=accepted)
     return ("sha256", match[1].lower()) if match[1] else ("md5", match[2].lower())
 
 
@@ -230,7 +240,6 @@ def _check_entry(archive: Path, entry: ZipInfo) -> None:
     name = PurePosixPath(entry.filename.replace("\\", "/"))
     link = stat.S_ISLNK(entry.external_attr >> 16)
     if name.is_absolute() or ".." in name.parts or ":" in name.parts[0] or link:
-        raise ValueError(
-            f"{archive}: entry {entry.filename!r} leaves the folder or is a link; nothing was "
-            "unpacked: get the archive from a source that you trust"
-        )
+        fault = f"entry {entry.filename!r} leaves the folder or is a link"
+        do = "nothing was unpacked: get the archive from a source that you trust"
+        raise refusal(archive, fault=fault, do=do)

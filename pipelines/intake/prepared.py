@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from data.files.table import Table
+from data.ground.refusal import refusal
 from pipelines.host import places
 
 
@@ -19,7 +20,8 @@ def data_hash(dataset: str, why: str = "") -> str:
     """What the tables hold, as a digest. Raises ValueError, with `why`, where there are none."""
     note = places.prepared(dataset) / "summary.json"
     if not note.is_file():
-        raise ValueError(f"{note}: no such file; run `dvc repro prepare@{dataset}` first{why}")
+        do = f"run `dvc repro prepare@{dataset}` first{why}"
+        raise refusal(note, fault="no such file", do=do)
     return str(json.loads(note.read_text())["data_hash"])
 
 

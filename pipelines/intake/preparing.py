@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from data import DATASETS
-from data.datasets.mixture import Mixture
+from data.ground.refusal import refusal
 from pipelines.host import places
 from pipelines.host.folders import whole_folder
 from pipelines.intake.preview import write_preview
@@ -19,25 +19,24 @@ from pipelines.intake.tables import write_split
 def prepare(dataset: str, bad_row_limit: float, weights: object = None) -> None:
     """Raises ValueError where the raw data are not there, or too bad to be used.
 
-    weights: of a mixture's members, how often each of their people is trained on in an epoch.
+    weights: of a data set's members, how often each of their people is trained on in an epoch.
     """
-    module, raw, target = DATASETS[dataset], places.raw(dataset), places.prepared(dataset)
-    if isinstance(module, Mixture):
-        weights = module.check_weights(weights, f"params.yaml: datasets.{dataset}.weights")
+    kind, raw, target = DATASETS[dataset], places.raw(dataset), places.prepared(dataset)
+    shares = kind.check_weights(weights, f"params.yaml: datasets.{dataset}.weights")
     if not raw.is_dir():
-        raise ValueError(f"{raw}: no such folder; run `python -m pipelines.fetch {dataset}`")
+        do = f"run `python -m pipelines.fetch {dataset}`"
+        raise refusal(raw, fault="no such folder", do=do)
     with whole_folder(target) as folder:
         splits = []
-        for name in module.SPLITS:
-            split = read_split(module, dataset, name, raw)
-            if isinstance(weights, dict) and name == "train":
-                weigh(split, module, weights)
-            write_split(folder / name, split, module.SKELETON)
+        for name in kind.SPLITS:
+            split = read_split(kind, dataset, name, raw)
+            weigh(split, kind, shares)
+            write_split(folder / name, split, kind.SKELETON)
             splits.append(split)
         rejected = [row for split in splits for row in split.rejected]
         write_quarantine(folder / "quarantine.csv", rejected)
         refuse_bad_rows(folder / "quarantine.csv", target, splits, bad_row_limit)
-        write_preview(folder / "preview.png", folder, raw, module)
+        write_preview(folder / "preview.png", folder, raw, kind)
         summary = summarise(folder, dataset, splits)
         (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     print(_told(dataset, splits))

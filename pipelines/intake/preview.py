@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from data.files.images import read_image
 from data.files.table import Table
+from data.ground.data_set import DataSet
 from data.ground.sample import Pose
 from pipelines.pictures.people import page_of_people, write_picture
 
-PREVIEW_PEOPLE = 27
+PREVIEW_PEOPLE = (18, 9)  # of a data set's first split and of its second
 
 
-def write_preview(path: Path, folder: Path, raw: Path, module: Any) -> None:
-    """A page of people evenly from both splits, boxes and keypoints as the tables have them."""
+def write_preview(path: Path, folder: Path, raw: Path, dataset: DataSet) -> None:
+    """A page of people evenly from two splits, boxes and keypoints as the tables have them."""
     people = [
         person
-        for name, share in (("train", 2 / 3), ("val", 1 / 3))
-        for person in _some_people(folder / name, raw, name, round(PREVIEW_PEOPLE * share))
+        for name, count in zip(dataset.SPLITS, PREVIEW_PEOPLE, strict=False)
+        for person in _some_people(folder / name, raw, name, count)
     ]
-    write_picture(path, page_of_people(people, module.SKELETON))
+    write_picture(path, page_of_people(people, dataset.SKELETON))
 
 
 def _some_people(

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.ground.refusal import refusal
 from data.ground.sample import Rejected
 from pipelines.intake.splits import Split, bad_row_share
 
@@ -28,8 +29,9 @@ def refuse_bad_rows(listed: Path, target: Path, splits: Sequence[Split], limit: 
     shutil.copyfile(listed, kept)
     shutil.rmtree(target, ignore_errors=True)
     reasons = Counter(row.reason for split in splits for row in split.rejected)
-    raise ValueError(
-        f"{target.name}: {share:.2%} of the rows cannot be used ({dict(reasons.most_common(4))}), "
-        f"accepted: {limit:.2%} (datasets.{target.name}.bad_row_limit in params.yaml); each row "
-        f"with its reason: {kept}; mend the source or raise the limit"
+    raise refusal(
+        target.name,
+        fault=f"{share:.2%} of the rows cannot be used ({dict(reasons.most_common(4))})",
+        accepted=f"{limit:.2%} (datasets.{target.name}.bad_row_limit in params.yaml)",
+        do=f"each row with its reason: {kept}; mend the source or raise the limit",
     )

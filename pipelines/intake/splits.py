@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from data.datasets.mixture import COPY, Mixture, drawn_rows
+from data.ground.data_set import DataSet
+from data.ground.refusal import refusal
 from data.ground.sample import Pose, Rejected, Sample
 from pipelines.intake.image_check import Seen, Told, check_images
 
@@ -42,20 +43,22 @@ class Split:
         }
 
 
-def read_split(module: Any, dataset: str, name: str, raw: Path) -> Split:
+def read_split(dataset: DataSet, called: str, name: str, raw: Path) -> Split:
+    """Split `name` of a data set, `called` so in progress; ValueError where nobody is in it."""
     split = Split(name, raw)
-    samples = list(module.samples(raw, name, split.rejected.append))
+    samples = list(dataset.samples(raw, name, split.rejected.append))
     told = [Told(str(s.image_path), s.width, s.height) for s in samples]
-    seen = check_images(told, f"{dataset} {name}: check")
+    seen = check_images(told, f"{called} {name}: check")
     for sample, answer in zip(samples, seen, strict=True):
         _take(split, sample, answer)
     if not split.people:
         reasons = Counter(row.reason for row in split.rejected).most_common(3)
-        raise ValueError(
-            f"{module.truth_file(raw, name)}: no person to train on or to evaluate ({len(samples)} "
-            f"images, {split.persons} persons; left out: {dict(reasons)}); accepted: at least one "
-            "with labelled keypoints"
+        fault = (
+            f"no person to train on or to evaluate ({len(samples)} images, {split.persons} "
+            f"persons; left out: {dict(reasons)})"
         )
+        accepted = "at least one with labelled keypoints"
+        raise refusal(dataset.truth_file(raw, name), fault=fault, accepted=accepted)
     return split
 
 
@@ -95,15 +98,16 @@ def clip_box(pose: Pose, width: int, height: int) -> Box | None:
     return (x1, y1, x2 - x1, y2 - y1) if pose.area > 0 and x2 > x1 and y2 > y1 else None
 
 
-def weigh(split: Split, mixture: Mixture, weights: Mapping[str, float]) -> None:
-    """Leaves each member weight x its people: some out, or some more than once under other ids."""
-    paths = [split.images[row].image_path for row, _, _ in split.people]
-    member = [mixture.member_of(split.root, path) for path in paths]
-    rows, copies = drawn_rows(member, weights)
-    people = [split.people[row] for row in rows]
+def weigh(split: Split, dataset: DataSet, weights: Mapping[str, float]) -> None:
+    """Leaves whom the data set's weights draw: some out, or some more than once, other ids each."""
+    images = [split.images[row].image_path for row, _, _ in split.people]
+    drawn = dataset.draw_people(split.root, split.name, images, weights)
+    if drawn is None:
+        return
+    people = [split.people[row] for row in drawn.rows]
     split.people = [
-        (row, replace(pose, id=pose.id + int(copy) * COPY), box)
-        for (row, pose, box), copy in zip(people, copies, strict=True)
+        (row, replace(pose, id=pose.id + int(added)), box)
+        for (row, pose, box), added in zip(people, drawn.added, strict=True)
     ]
 
 

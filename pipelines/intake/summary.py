@@ -17,22 +17,21 @@ from pipelines.intake.splits import Split, bad_row_share
 
 
 def summarise(folder: Path, dataset: str, splits: Sequence[Split]) -> dict[str, Any]:
-    module, raw = DATASETS[dataset], places.raw(dataset)
-    truth = {split.name: module.truth_file(raw, split.name) for split in splits}
+    kind, raw = DATASETS[dataset], places.raw(dataset)
+    truth = {split.name: kind.truth_file(raw, split.name) for split in splits}
     more = {
         f"{split.name} {path.name}": path
         for split in splits
-        if hasattr(module, "truth_files")
-        for path in module.truth_files(raw, split.name)[1:]
+        for path in kind.truth_files(raw, split.name)[1:]
     }
     return {
         "dataset": dataset,
-        "skeleton": module.SKELETON.name,
+        "skeleton": kind.SKELETON.name,
         "raw": raw.relative_to(places.home()).as_posix(),
         "truth": {name: path.relative_to(raw).as_posix() for name, path in truth.items()},
         "splits": {split.name: split.counts for split in splits},
         "bad_row_share": round(bad_row_share(splits), 6),
-        "data_hash": hash_tables(folder, truth | more, module.SKELETON),
+        "data_hash": hash_tables(folder, truth | more, kind.SKELETON),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from data import CODECS, DATASETS, EVALUATORS
-from data.datasets.mixture import Mixture
+from data.ground.refusal import refusal
 from data.views.photometric import check_photometric
 from data.views.settings import Augmentation
 from models import ARCHITECTURES, LOSSES, REFINEMENTS
@@ -25,6 +25,7 @@ def check_recipe(recipe: Recipe, where: str) -> None:
     """ValueError naming file, place, what was given and what is accepted; builds no weights."""
     _on_menu(where, "dataset", recipe.dataset, DATASETS)
     _on_menu(where, "evaluation.evaluator", recipe.evaluation.evaluator, EVALUATORS)
+    _on_menu(where, "codec.name", recipe.codec.name, CODECS)
     _check_evaluation(recipe, where)
     _check_numbers(recipe, where)
     _check_fields(recipe, where)
@@ -34,68 +35,65 @@ def check_recipe(recipe: Recipe, where: str) -> None:
 
 
 def _check_evaluation(recipe: Recipe, where: str) -> None:
-    """The evaluator scores this data set's skeleton, this codec's poses, and has the monitor."""
-    _check_skeleton(recipe, where)
-    whole = bool(getattr(CODECS.get(recipe.codec.name), "whole_image", False))
+    """The evaluator scores this data set, this codec's poses, and has the monitor."""
+    _check_evaluator(recipe, where)
+    whole = CODECS[recipe.codec.name].whole_image
     _check_monitor(recipe, whole, where)
     _check_scales(recipe.evaluation.scales, whole, where)
     if isinstance(recipe.augmentation, Augmentation) == whole:
+        form = "one with a `view`: whole_image or person_crop" if whole else "one without `view`"
         raise ValueError(
-            f"{where}: augmentation: given one of "
-            f"{'crops' if whole else 'whole images'}, accepted with codec {recipe.codec.name!r}: "
-            f"{'one with a `view`: whole_image or person_crop' if whole else 'one without `view`'}"
+            f"{where}: augmentation: given one of {'crops' if whole else 'whole images'}, accepted "
+            f"with codec {recipe.codec.name!r}: {form}"
         )
     if whole:
         _check_no_boxes(recipe, where)
 
 
-def _check_skeleton(recipe: Recipe, where: str) -> None:
-    given, skeleton = recipe.evaluation.evaluator, DATASETS[recipe.dataset].SKELETON.name
-    if skeleton not in EVALUATORS[given].skeletons:
-        fitting = [name for name, kind in EVALUATORS.items() if skeleton in kind.skeletons]
-        raise ValueError(
-            f"{where}: evaluation.evaluator: given {given!r}, which scores "
-            f"{', '.join(EVALUATORS[given].skeletons)}; accepted for {recipe.dataset} (skeleton "
-            f"{skeleton}): {', '.join(fitting)}"
-        )
+def _check_evaluator(recipe: Recipe, where: str) -> None:
+    name, dataset = recipe.evaluation.evaluator, DATASETS[recipe.dataset]
+    if name in dataset.EVALUATORS:
+        return
+    scored = [each.SKELETON.name for each in DATASETS.values() if name in each.EVALUATORS]
+    raise ValueError(
+        f"{where}: evaluation.evaluator: given {name!r}, which scores "
+        f"{', '.join(dict.fromkeys(scored))}; accepted for {recipe.dataset} (skeleton "
+        f"{dataset.SKELETON.name}): {', '.join(dataset.EVALUATORS)}"
+    )
 
 
 def _check_monitor(recipe: Recipe, whole: bool, where: str) -> None:
-    given, names = recipe.evaluation.monitor, EVALUATORS[recipe.evaluation.evaluator].names
-    name, _, protocol = given.rpartition("@")
+    monitor, names = recipe.evaluation.monitor, EVALUATORS[recipe.evaluation.evaluator].names
+    name, _, protocol = monitor.rpartition("@")
     if name not in names or not protocol:
-        raise ValueError(
-            f"{where}: evaluation.monitor: given {given!r}, accepted: one of {', '.join(names)}, "
-            f"then @ and the protocol, as @gt{hint(name or protocol, names, '@gt')}"
-        )
+        near = hint(name or protocol, names, "@gt")
+        accepted = f"one of {', '.join(names)}, then @ and the protocol, as @gt{near}"
+        raise refusal(f"{where}: evaluation.monitor", given=monitor, accepted=accepted)
     if (protocol == "image") != whole:
         raise ValueError(
-            f"{where}: evaluation.monitor: given {given!r}, accepted with codec "
+            f"{where}: evaluation.monitor: given {monitor!r}, accepted with codec "
             f"{recipe.codec.name!r}: {name}@{'image' if whole else 'gt'}"
         )
 
 
 def _check_no_boxes(recipe: Recipe, where: str) -> None:
     """What draws or scores single people needs their boxes: no codec of whole images has them."""
-    if isinstance(DATASETS[recipe.dataset], Mixture):
-        raise ValueError(
-            f"{where}: codec: {recipe.codec.name!r} reads whole images, the mixture "
-            f"{recipe.dataset} draws single people; accepted: a top-down codec"
-        )
-    settings = recipe.evaluation
-    if EVALUATORS[settings.evaluator].by_person:
-        raise ValueError(
-            f"{where}: evaluation.evaluator: {settings.evaluator} scores each person from its own "
-            f"box, codec {recipe.codec.name!r} reads whole images; accepted: a top-down codec"
-        )
+    codec, evaluator = recipe.codec.name, recipe.evaluation.evaluator
+    if DATASETS[recipe.dataset].members:
+        fault = f"{codec!r} reads whole images, the mixture {recipe.dataset} draws single people"
+        raise refusal(f"{where}: codec", fault=fault, accepted="a top-down codec")
+    if EVALUATORS[evaluator].by_person:
+        where = f"{where}: evaluation.evaluator"
+        fault = f"{evaluator} scores each person from its own box, {codec!r} reads whole images"
+        raise refusal(where, fault=fault, accepted="a top-down codec")
 
 
 def _check_scales(scales: list[float], whole: bool, where: str) -> None:
     times = [scale / min(scales) for scale in scales] if scales and min(scales) > 0 else [0.5]
     even = all(abs(each - round(each)) < 1e-9 for each in times)
     if 1.0 not in scales or len(set(scales)) < len(scales) or not even or max(scales) > 4:
-        raise ValueError(f"{where}: evaluation.scales: given {scales}, accepted: 1.0, others up "
-                         "to 4, each a whole multiple of the smallest")  # fmt: skip
+        accepted = "1.0, others up to 4, each a whole multiple of the smallest"
+        raise refusal(f"{where}: evaluation.scales", given=scales, accepted=accepted)
     if not whole and scales != [1.0]:
         raise ValueError(f"{where}: evaluation.scales: given {scales}, accepted with crops: [1.0]")
 
@@ -109,35 +107,36 @@ def _check_numbers(recipe: Recipe, where: str) -> None:
         "training.keep_best": training.keep_best,
         "optimizer.learning_rate": recipe.optimizer.learning_rate,
     }
-    for optional in ("checkpoint_every_steps", "steps_per_epoch"):
-        if (value := getattr(training, optional)) is not None:
-            positive[f"training.{optional}"] = value
+    if training.checkpoint_every_steps is not None:
+        positive["training.checkpoint_every_steps"] = training.checkpoint_every_steps
+    if training.steps_per_epoch is not None:
+        positive["training.steps_per_epoch"] = training.steps_per_epoch
     for path, value in positive.items():
         if value <= 0:
-            raise ValueError(f"{where}: {path}: given {value}, accepted: more than 0")
+            raise refusal(f"{where}: {path}", given=value, accepted="more than 0")
     fractions = {
-        f"augmentation.{name}": getattr(augmentation, name)
-        for name in ("rotation_probability", "flip_probability", "half_body_probability")
-        if hasattr(augmentation, name)
+        f"augmentation.{name}": value
+        for name, value in vars(augmentation).items()
+        if name in ("rotation_probability", "flip_probability", "half_body_probability")
     } | {"evaluation.nms_threshold": recipe.evaluation.nms_threshold}
     if training.ema_decay is not None:
         fractions["training.ema_decay"] = training.ema_decay
     for path, value in fractions.items():
         if not 0 <= value <= 1:
-            raise ValueError(f"{where}: {path}: given {value}, accepted: 0 to 1")
+            raise refusal(f"{where}: {path}", given=value, accepted="0 to 1")
     if isinstance(augmentation, Augmentation) and not 0 <= augmentation.scale < 1:
-        raise ValueError(f"{where}: augmentation.scale: given {augmentation.scale}, accepted: "
-                         "0 up to, not including, 1")  # fmt: skip
-    if recipe.schedule.milestones != sorted(set(recipe.schedule.milestones)):
-        raise ValueError(f"{where}: schedule.milestones: given {recipe.schedule.milestones}, "
-                         "accepted: rising epochs")  # fmt: skip
+        given, accepted = augmentation.scale, "0 up to, not including, 1"
+        raise refusal(f"{where}: augmentation.scale", given=given, accepted=accepted)
+    milestones = recipe.schedule.milestones
+    if milestones != sorted(set(milestones)):
+        where = f"{where}: schedule.milestones"
+        raise refusal(where, given=milestones, accepted="rising epochs")
     if training.skip_non_finite < 0 or recipe.schedule.warmup_steps < 0:
-        raise ValueError(f"{where}: skip_non_finite and warmup_steps: accepted: 0 or more")
+        raise refusal(f"{where}: skip_non_finite and warmup_steps", accepted="0 or more")
 
 
 def _check_fields(recipe: Recipe, where: str) -> None:
     """Codec, architecture and losses fit together, and the input size fits the strides."""
-    _on_menu(where, "codec.name", recipe.codec.name, CODECS)
     _on_menu(where, "architecture.name", recipe.architecture.name, ARCHITECTURES)
     kind = ARCHITECTURES[recipe.architecture.name]
     _on_menu(where, "architecture.variant", recipe.architecture.variant, kind.VARIANTS)
@@ -156,15 +155,15 @@ def _check_fields(recipe: Recipe, where: str) -> None:
     divisor = network.stride_divisor
     size = recipe.input_size
     if len(size) != 2 or any(side <= 0 or side % divisor for side in size):
-        raise ValueError(f"{where}: input_size: given {size}, accepted: [width, height], both "
-                         f"multiples of {divisor} for {recipe.architecture.name}")  # fmt: skip
+        accepted = f"[width, height], both multiples of {divisor} for {recipe.architecture.name}"
+        raise refusal(f"{where}: input_size", given=size, accepted=accepted)
 
 
 def _check_losses(recipe: Recipe, where: str, outputs: Any) -> None:
     painted = {name for stage in outputs for name in stage}
     if painted != set(recipe.losses):
-        raise ValueError(f"{where}: losses: given {sorted(recipe.losses)}, accepted: one for each "
-                         f"field that the network paints: {sorted(painted)}")  # fmt: skip
+        accepted = f"one for each field that the network paints: {sorted(painted)}"
+        raise refusal(f"{where}: losses", given=sorted(recipe.losses), accepted=accepted)
     for name, loss in recipe.losses.items():
         _on_menu(where, f"losses.{name}.name", loss.name, LOSSES)
         _accepts(where, f"losses.{name}.options", LOSSES[loss.name], loss.options)
@@ -176,13 +175,13 @@ def _check_stages(where: str, path: str, loss: FieldLoss, channels: list[int]) -
     """`channels` of each stage that paints the loss's field."""
     stages = len(channels)
     if isinstance(loss.weight, list) and len(loss.weight) != stages:
-        raise ValueError(f"{where}: {path}.weight: given {len(loss.weight)} numbers, "
-                         f"accepted: one, or {stages}, one per stage")  # fmt: skip
-    accepted = [str(n) for n in range(-stages, stages)]
+        fault, accepted = f"given {len(loss.weight)} numbers", f"one, or {stages}, one per stage"
+        raise refusal(f"{where}: {path}.weight", fault=fault, accepted=accepted)
+    numbers = [str(n) for n in range(-stages, stages)]
     for stage, options in loss.stage_options.items():
-        if stage not in accepted:
-            raise ValueError(f"{where}: {path}.stage_options: given {stage!r}, accepted: one of "
-                             f"{', '.join(accepted)} (the field has {stages} stages)")  # fmt: skip
+        if stage not in numbers:
+            accepted = f"one of {', '.join(numbers)} (the field has {stages} stages)"
+            raise refusal(f"{where}: {path}.stage_options", given=stage, accepted=accepted)
         _accepts(where, f"{path}.stage_options.{stage}", LOSSES[loss.name], options)
     for n in range(stages):
         options = loss.options_of(n, stages)
@@ -190,22 +189,22 @@ def _check_stages(where: str, path: str, loss: FieldLoss, channels: list[int]) -
             where, f"{path}.options", lambda given: LOSSES[loss.name](**given), options
         )
         if (options.get("top_k") or 0) > channels[n]:
-            raise ValueError(f"{where}: {path}: top_k: given {options['top_k']}, accepted: up to "
-                             f"{channels[n]}, the channels of stage {n}")  # fmt: skip
+            accepted = f"up to {channels[n]}, the channels of stage {n}"
+            raise refusal(f"{where}: {path}: top_k", given=options["top_k"], accepted=accepted)
 
 
 def _on_menu(where: str, path: str, name: str, menu: Mapping[str, object]) -> None:
     if name not in menu:
-        raise ValueError(f"{where}: {path}: given {name!r}, accepted: "
-                         f"{', '.join(menu)}{hint(name, menu)}")  # fmt: skip
+        accepted = f"{', '.join(menu)}{hint(name, menu)}"
+        raise refusal(f"{where}: {path}", given=name, accepted=accepted)
 
 
 def _accepts(where: str, path: str, kind: Any, options: Mapping[str, object]) -> None:
-    accepted = [p for p in inspect.signature(kind).parameters if p not in NOT_OPTIONS]
+    names = [p for p in inspect.signature(kind).parameters if p not in NOT_OPTIONS]
     for key in options:
-        if key not in accepted:
-            raise ValueError(f"{where}: {path}.{key}: unknown key, accepted: "
-                             f"{', '.join(accepted) or 'none'}{hint(key, accepted)}")  # fmt: skip
+        if key not in names:
+            accepted = f"{', '.join(names) or 'none'}{hint(key, names)}"
+            raise refusal(f"{where}: {path}.{key}", fault="unknown key", accepted=accepted)
 
 
 def _told_with_place(where: str, path: str, build: Any, argument: object) -> Any:

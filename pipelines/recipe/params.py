@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from data import DATASETS
+from data.ground.refusal import refusal
 from pipelines.host.places import REPOSITORY
 from pipelines.recipe.reader import read_yaml
 from pipelines.recipe.schema import Recipe
 
+PARAMS = REPOSITORY / "params.yaml"
 MOST_MEMBERS = 3  # of a mixture, as many as dvc.yaml names
 
 
-def dataset_settings(dataset: str) -> dict[str, Any]:
+def dataset_settings(dataset: str, path: Path = PARAMS) -> dict[str, Any]:
     """`datasets.DATASET` of params.yaml. Raises ValueError where there is none."""
-    settings = load_params().get("datasets", {}).get(dataset)
+    settings = load_params(path).get("datasets", {}).get(dataset)
     if dataset not in DATASETS or not isinstance(settings, dict):
-        raise ValueError(
-            f"params.yaml: datasets.{dataset}: not there or on no menu; "
-            f"accepted: {', '.join(DATASETS)}"
-        )
+        fault = "not there or on no menu"
+        raise refusal(f"params.yaml: datasets.{dataset}", fault=fault, accepted=", ".join(DATASETS))
     return settings
 
 
-def load_params() -> dict[str, Any]:
+def load_params(path: Path = PARAMS) -> dict[str, Any]:
     """`params.yaml`: which recipes run, where data and cluster are."""
-    content = read_yaml(REPOSITORY / "params.yaml")
+    content = read_yaml(path)
     if not isinstance(content, dict):
-        raise ValueError("params.yaml: expected keys run, datasets, cluster, tracking")
+        accepted = "a mapping with run, datasets, cluster, tracking"
+        raise refusal("params.yaml", given=content, accepted=accepted)
     return content
 
 
@@ -37,10 +39,8 @@ def run_entry(recipe: Recipe) -> dict[str, Any]:
 
 
 def sources(recipe: Recipe) -> list[str]:
-    """The data sets that are fetched for a recipe: its own, or the members of its mixture."""
-    from data import DATASETS
-
-    return list(getattr(DATASETS[recipe.dataset], "members", [recipe.dataset]))
+    """The data sets that are fetched for a recipe: its own, or those that it is made of."""
+    return list(DATASETS[recipe.dataset].members) or [recipe.dataset]
 
 
 def mixture_entry(recipe: Recipe) -> dict[str, Any]:
@@ -51,33 +51,32 @@ def mixture_entry(recipe: Recipe) -> dict[str, Any]:
     return {recipe.dataset: {"members": [*members, *members[-1:] * (MOST_MEMBERS - len(members))]}}
 
 
-def check_run(name: str, recipe: Recipe) -> None:
+def check_run(name: str, recipe: Recipe, path: Path = PARAMS) -> None:
     """ValueError where `run:` of params.yaml says something else of a recipe than its file."""
-    run = load_params().get("run", {})
+    run = load_params(path).get("run", {})
     entry = run.get("recipes", {}).get(name)
     expected = run_entry(recipe)
     if entry is not None and entry != expected:
-        raise ValueError(
-            f"params.yaml: run.recipes.{name}: given {entry}, accepted: {expected} "
-            f"(what recipes/{name}.yaml says; `make repro RECIPE={name}` writes it)"
+        accepted = (
+            f"{expected} (what recipes/{name}.yaml says; `make repro RECIPE={name}` writes it)"
         )
+        raise refusal(f"params.yaml: run.recipes.{name}", given=entry, accepted=accepted)
     mixtures = mixture_entry(recipe)
     missing = [d for d in sources(recipe) if d not in run.get("datasets", [])]
     if entry is not None and missing:
-        raise ValueError(f"params.yaml: run.datasets: {missing[0]!r} is missing ({name})")
+        raise refusal("params.yaml: run.datasets", fault=f"{missing[0]!r} is missing ({name})")
     for dataset, members in mixtures.items() if entry is not None else ():
-        given = run.get("mixtures", {}).get(dataset)
-        if given != members:
-            raise ValueError(f"params.yaml: run.mixtures.{dataset}: given {given}, accepted: "
-                             f"{members} ({name})")  # fmt: skip
+        entered = run.get("mixtures", {}).get(dataset)
+        if entered != members:
+            where = f"params.yaml: run.mixtures.{dataset}"
+            raise refusal(where, given=entered, accepted=f"{members} ({name})")
 
 
-def add_to_run(name: str, recipe: Recipe) -> None:
+def add_to_run(name: str, recipe: Recipe, path: Path = PARAMS) -> None:
     """Writes the recipe's entry into `run:` of params.yaml, comments kept, if it is not there."""
     from ruamel.yaml import YAML
     from ruamel.yaml.comments import CommentedMap
 
-    path = REPOSITORY / "params.yaml"
     editor = YAML()
     editor.width = 200
     editor.representer.add_representer(
@@ -94,4 +93,4 @@ def add_to_run(name: str, recipe: Recipe) -> None:
         with path.open("w") as file:
             editor.dump(content, file)
         print(f"params.yaml: {name} added to what runs", flush=True)
-    check_run(name, recipe)
+    check_run(name, recipe, path)

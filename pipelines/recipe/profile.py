@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from data.ground.refusal import refusal
 from pipelines.recipe.strict import nearest
 
 
@@ -40,13 +41,14 @@ def read_cluster(params: dict[str, Any], gpus: int, workers: int | None = None) 
     where = "params.yaml: cluster"
     given = params.get("cluster")
     if not isinstance(given, dict):
-        raise ValueError(f"{where}: given {given!r}, accepted: profile, address, profiles")
+        raise refusal(where, given=given, accepted="profile, address, profiles")
     _only(where, given, ["profile", "address", "profiles", "max_failures"])
     name = given.get("profile", "auto")
     name = ("dual_3090" if gpus else "cpu") if name == "auto" else name
     profiles = given.get("profiles") or {}
     if name not in profiles:
-        raise ValueError(f"{where}.profile: given {name!r}, accepted: auto, {', '.join(profiles)}")
+        accepted = f"auto, {', '.join(profiles)}"
+        raise refusal(f"{where}.profile", given=name, accepted=accepted)
     machine = _profile(f"{where}.profiles.{name}", profiles[name])
     if workers is not None:
         machine = replace(machine, workers=workers)
@@ -56,17 +58,17 @@ def read_cluster(params: dict[str, Any], gpus: int, workers: int | None = None) 
 def _profile(where: str, given: object) -> Profile:
     names = [f.name for f in fields(Profile)]
     if not isinstance(given, dict) or set(names) - set(given):
-        raise ValueError(f"{where}: given {given!r}, accepted: a mapping with {', '.join(names)}")
+        raise refusal(where, given=given, accepted=f"a mapping with {', '.join(names)}")
     _only(where, given, names)
     for name in ("workers", "max_batch_per_worker", "cpus_per_worker", "threads"):
         _whole(f"{where}.{name}", given[name], 1)
     _whole(f"{where}.loader_workers", given["loader_workers"], 0)
     if not isinstance(given["gpu"], bool):
-        raise ValueError(f"{where}.gpu: given {given['gpu']!r}, accepted: true, false")
+        raise refusal(f"{where}.gpu", given=given["gpu"], accepted="true, false")
     backends = ("gloo", "nccl") if given["gpu"] else ("gloo",)
     if given["backend"] not in backends:
-        raise ValueError(f"{where}.backend: given {given['backend']!r}, accepted with gpu "
-                         f"{given['gpu']}: {', '.join(backends)}")  # fmt: skip
+        accepted = f"{', '.join(backends)} with gpu {given['gpu']}"
+        raise refusal(f"{where}.backend", given=given["backend"], accepted=accepted)
     return Profile(**given)
 
 
@@ -78,7 +80,7 @@ def _only(where: str, given: dict[str, Any], accepted: list[str]) -> None:
 
 def _whole(where: str, value: object, least: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{where}: given {value!r}, accepted: a whole number from {least} on")
+        raise refusal(where, given=value, accepted=f"a whole number from {least} on")
 
 
 def check_machine(cluster: Cluster, cpus: float, gpus: float) -> None:
@@ -87,13 +89,15 @@ def check_machine(cluster: Cluster, cpus: float, gpus: float) -> None:
     asked = {"CPUs": machine.workers * machine.cpus_per_worker}
     if machine.gpu:
         asked["GPUs"] = machine.workers
-    found = {"CPUs": cpus, "GPUs": gpus}
+    there = {"CPUs": cpus, "GPUs": gpus}
     for kind, wanted in asked.items():
-        if wanted > found[kind]:
+        if wanted > there[kind]:
             fit = machine.cpus_per_worker if kind == "CPUs" else 1
-            fewer = max(1, math.floor(found[kind] / fit))
-            raise ValueError(
-                f"params.yaml: cluster.profiles.{cluster.profile}: asks for {wanted} {kind}, this "
-                f"machine has {found[kind]:g}; choose another cluster.profile, or ask for fewer "
-                f"workers there (or with `python -m pipelines.train RECIPE --workers {fewer}`)"
+            fewer = max(1, math.floor(there[kind] / fit))
+            fault = f"asks for {wanted} {kind}, this machine has {there[kind]:g}"
+            do = (
+                "choose another cluster.profile, or ask for fewer workers there (or with "
+                f"`python -m pipelines.train RECIPE --workers {fewer}`)"
             )
+            where = f"params.yaml: cluster.profiles.{cluster.profile}"
+            raise refusal(where, fault=fault, do=do)

@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 import yaml
 
+from data.ground.refusal import refusal
 from pipelines.host.places import REPOSITORY
+from pipelines.recipe.check import check_recipe
 from pipelines.recipe.schema import Recipe
 from pipelines.recipe.strict import nearest, read
 
@@ -35,8 +37,6 @@ def load_recipe(name: str) -> Recipe:
 
 def read_recipe(content: object, where: str) -> Recipe:
     """A recipe from plain yaml or json data (a checkpoint's, say), strictly."""
-    from pipelines.recipe.check import check_recipe
-
     recipe: Recipe = read(Recipe, content, where)
     check_recipe(recipe, where)
     return recipe
@@ -46,9 +46,9 @@ def read_yaml(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text())
     except FileNotFoundError as error:
-        raise ValueError(f"{path}: no such file") from error
+        raise refusal(path, fault="no such file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not readable as yaml: {error}") from error
+        raise refusal(path, fault=f"not readable as yaml: {error}") from error
 
 
 def read_as(kind: type[Kind], content: object, where: str) -> Kind:

@@ -163,6 +163,11 @@ class Recipe:
     published: list[Published] = field(default_factory=list)
     cite: str = ""
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """`input_size` as (width, height)."""
+        return self.input_size[0], self.input_size[1]
+
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, Literal
 
 from data.ground.plug import Plug
+from data.ground.refusal import refusal
 
 LATER = {"later": True}  # metadata of a field that recipes had been trained without
 
@@ -126,9 +127,9 @@ def _read_dataclass(kind: Any, value: Any, where: str, path: str) -> Any:
         and f.default_factory is dataclasses.MISSING
     ]
     if missing:
-        raise ValueError(f"{where}: {dot}{missing[0]}: missing; it has no default")
+        raise refusal(f"{where}: {dot}{missing[0]}", fault="missing", do="it has no default")
     return kind(**{key: read(hints[key], v, where, f"{dot}{key}") for key, v in value.items()})
 
 
 def _wrong(where: str, path: str, value: object, accepted: str) -> ValueError:
-    return ValueError(f"{where}: {path or 'the file'}: given {value!r}, accepted: {accepted}")
+    return refusal(f"{where}: {path or 'the file'}", given=value, accepted=accepted)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import gpu_training, training_step
-from data.datasets import stick_figures
+from data.datasets.stick_figures import draw_split
 
 
 def test_the_plain_build_is_the_same_graph_with_the_same_gradients() -> None:
@@ -53,7 +53,7 @@ def test_whole_steps_run_on_a_cpu(
 ) -> None:
     given = ["--device", "cpu", "--batch", "2", "--steps", "2", "--recipe", "demo_hrnet"]
     if loader:
-        stick_figures.draw_split(tmp_path, "train", 3, 1)
+        draw_split(tmp_path, "train", 3, 1)
         given += ["--data", str(tmp_path)]
     gpu_training.main(given)
     told = capsys.readouterr().out

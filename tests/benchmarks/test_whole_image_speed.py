@@ -10,14 +10,14 @@ import pytest
 from benchmarks import whole_image_speed
 from benchmarks.plain_targets import plain_limb_targets, plain_tag_targets
 from benchmarks.whole_image_speed import LIMBS, TAGS, Case, check, rows_of, sides_of
-from data.datasets import stick_figures
+from data.datasets.stick_figures import draw_split
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drawn")
     for split, seed in (("train", 1), ("val", 2)):
-        stick_figures.draw_split(folder, split, 3, seed)
+        draw_split(folder, split, 3, seed)
     return folder
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,21 +17,22 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from data.datasets import coco, stick_figures
+from data.datasets.coco import Coco
+from data.datasets.stick_figures import draw_split
 from pipelines import fetch
 from pipelines.host import places
 from pipelines.intake.sources import DETECTIONS
-from pipelines.recipe import schema as recipe
+from pipelines.recipe.schema import Pretrained
 
 pytestmark = pytest.mark.usefixtures("home")
-JSONS = [name for names in coco.LAYOUT.needed for name in names]
+JSONS = [name for names in Coco.LAYOUT.needed for name in names]
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """A folder of the official layout."""
-    for split in coco.SPLITS:
-        stick_figures.draw_split(tmp_path / "source", split, 2, seed=1)
+    for split in Coco.SPLITS:
+        draw_split(tmp_path / "source", split, 2, seed=1)
     boxes = tmp_path / "source" / DETECTIONS / "COCO_val2017_detections_AP_H_56_person.json"
     boxes.parent.mkdir()
     boxes.write_text("[]")
@@ -46,7 +48,7 @@ def test_a_folder_is_linked_not_copied(source: Path) -> None:
     fetch.fetch("coco", {"source": str(source)})
     raw = places.raw("coco")
     assert (raw / "train2017").is_symlink() and (raw / JSONS[0]).is_symlink()
-    assert coco.detections_file(raw, "val") and coco.detections_file(raw, "train") is None
+    assert Coco().detections_file(raw, "val") and Coco().detections_file(raw, "train") is None
     manifest = json.loads((raw / "manifest.json").read_text())
     given = bytes_below(source)
     assert manifest["files"] == {name: len(content) for name, content in sorted(given.items())}
@@ -68,9 +70,9 @@ def test_fetching_again_replaces_what_was_there_and_the_source_stays(source: Pat
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"source": None}, "datasets.coco.source: given None; accepted: a folder"),
+        ({"source": None}, "datasets.coco.source: given None, accepted: a folder"),
         ({"source": "nowhere"}, "datasets.coco.source: .*nowhere: no such folder"),
-        ({"source": "ftp://host"}, "given ftp://host; accepted"),
+        ({"source": "ftp://host"}, "given ftp://host, accepted"),
     ],
 )
 def test_a_source_that_is_none_is_named(settings: dict[str, Any], says: str) -> None:
@@ -79,12 +81,12 @@ def test_a_source_that_is_none_is_named(settings: dict[str, Any], says: str) -> 
     assert not list(places.raw("coco").parent.iterdir())
 
 
-@pytest.mark.parametrize("lost", [*JSONS, *coco.LAYOUT.folders])
+@pytest.mark.parametrize("lost", [*JSONS, *Coco.LAYOUT.folders])
 def test_a_missing_split_is_named_and_the_former_data_stay(source: Path, lost: str) -> None:
     fetch.fetch("coco", {"source": str(source)})
     (source / lost).rename(source / "elsewhere")
     manifest = (places.raw("coco") / "manifest.json").read_bytes()
-    with pytest.raises(ValueError, match=rf"no {lost}; accepted: COCO's official layout"):
+    with pytest.raises(ValueError, match=rf"no {lost}, accepted: COCO's official layout"):
         fetch.fetch("coco", {"source": str(source)})
     assert (places.raw("coco") / "manifest.json").read_bytes() == manifest
 
@@ -156,7 +158,7 @@ def test_official_zips_come_over_http(source: Path, mirror: str) -> None:
     boxes = str(source / DETECTIONS / "COCO_val2017_detections_AP_H_56_person.json")
     fetch.fetch("coco", {"source": mirror, "detections": boxes})
     assert images_and_jsons(places.raw("coco")) == images_and_jsons(source)
-    assert coco.detections_file(places.raw("coco"), "val") is not None
+    assert Coco().detections_file(places.raw("coco"), "val") is not None
     assert not bytes_below(places.raw("coco").with_name(".downloads"))  # the zips are not kept
 
 
@@ -202,52 +204,53 @@ def test_stick_figures_are_drawn_and_checked() -> None:
 
 
 def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in ([], ["nothing"], ["--weights"], ["--weights", "nothing"]):
+    for arguments in (
+        [],
+        ["nothing"],
+        ["--weights"],
+        ["--weights", "nothing"],
+        ["coco", "--weights", "demo_hrnet"],
+    ):
         assert fetch.main(arguments) == 2
         assert capsys.readouterr().err.startswith("error: ")
 
 
-def _with_pretrained(monkeypatch: pytest.MonkeyPatch, source: str | None, digest: str) -> None:
-    pretrained = recipe.Pretrained(source, digest) if source else None
-
-    class Fake:
-        pass
-
-    Fake.pretrained = pretrained  # type: ignore[attr-defined]
-    monkeypatch.setattr(fetch, "load_recipe", lambda name: Fake)
-    monkeypatch.setattr(fetch, "recipe_names", lambda: ["some"])
+def _weights(source: Path | str, content: bytes = b"weights") -> Pretrained:
+    return Pretrained(str(source), hashlib.sha256(content).hexdigest())
 
 
-def test_weights_are_brought_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_brought_and_checked(tmp_path: Path) -> None:
     (tmp_path / "trunk.pth").write_bytes(b"weights")
-    digest = hashlib.sha256(b"weights").hexdigest()
-    for given in (digest, digest[:8]):
-        _with_pretrained(monkeypatch, str(tmp_path / "trunk.pth"), given)
-        fetch.fetch_weights("some")
+    pretrained = _weights(tmp_path / "trunk.pth")
+    for digest in (pretrained.sha256, pretrained.sha256[:8]):
+        fetch.fetch_weights("some", Pretrained(pretrained.source, digest))
         assert (places.weights("some") / "trunk.pth").read_bytes() == b"weights"
     assert [p.name for p in places.weights("some").iterdir()] == ["trunk.pth"]
 
 
-def test_no_weights_leave_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    _with_pretrained(monkeypatch, None, "")
-    fetch.fetch_weights("some")
+def test_no_weights_leave_a_note() -> None:
+    fetch.fetch_weights("some", None)
     assert [p.name for p in places.weights("some").iterdir()] == ["none.json"]
+
+
+def test_the_command_brings_what_a_recipe_says() -> None:
+    assert fetch.main(["--weights", "demo_hrnet"]) == 0
+    assert [p.name for p in places.weights("demo_hrnet").iterdir()] == ["none.json"]
 
 
 @pytest.mark.parametrize("source", ["nowhere.pth", "http://127.0.0.1:9/trunk.pth"])
 def test_missing_weights_say_how_to_go_without(
     source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.download.time.sleep", lambda _: None)
-    _with_pretrained(monkeypatch, source, "12345678")
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     with pytest.raises(ValueError, match=r"set `pretrained: null` in recipes/some.yaml"):
-        fetch.fetch_weights("some")
+        fetch.fetch_weights("some", _weights(source))
     assert not places.weights("some").exists()
 
 
-def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_weights_are_refused(tmp_path: Path) -> None:
     (tmp_path / "trunk.pth").write_bytes(b"other weights")
-    _with_pretrained(monkeypatch, str(tmp_path / "trunk.pth"), "12345678")
-    with pytest.raises(ValueError, match="expected 12345678"):
-        fetch.fetch_weights("some")
+    pretrained = _weights(tmp_path / "trunk.pth")
+    with pytest.raises(ValueError, match=f"expected {pretrained.sha256}"):
+        fetch.fetch_weights("some", pretrained)
     assert (tmp_path / "trunk.pth").exists() and not places.weights("some").exists()

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from pycocotools import mask
 
-from data.datasets import coco, stick_figures
+from data.datasets.coco import Coco
+from data.datasets.stick_figures import draw_split
 from data.files.table import Table
 from data.ground.sample import Pose
 from pipelines import fetch
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("home")
 @pytest.fixture
 def raw(home: Path) -> Path:
     for split, images in (("train", 6), ("val", 3)):
-        stick_figures.draw_split(places.raw("coco"), split, images, seed=1)
+        draw_split(places.raw("coco"), split, images, seed=1)
     return places.raw("coco")
 
 
@@ -45,7 +46,7 @@ def quarantine() -> list[dict[str, str]]:
 
 def change(raw: Path, split: str, key: str, number: int, **values: Any) -> dict[str, Any]:
     """Changes one row of the json; the row as it is then."""
-    path = coco.truth_file(raw, split)
+    path = Coco().truth_file(raw, split)
     content = json.loads(path.read_text())
     content[key][number].update(values)
     path.write_text(json.dumps(content))
@@ -54,7 +55,7 @@ def change(raw: Path, split: str, key: str, number: int, **values: Any) -> dict[
 
 def test_tables_hold_what_the_json_says(raw: Path) -> None:
     prepare("coco", 0.0)
-    samples = list(coco.samples(raw, "train"))
+    samples = list(Coco().samples(raw, "train"))
     images = Table(places.prepared("coco") / "train" / "images.arrow")
     persons = Table(places.prepared("coco") / "train" / "persons.arrow")
     assert list(images["path"]) == [f"train2017/{n:012d}.jpg" for n in range(1, 7)]
@@ -138,7 +139,7 @@ def test_bad_rows_over_the_limit_stop_and_leave_only_the_list(raw: Path) -> None
 
 
 def test_a_split_without_people_is_an_error(raw: Path) -> None:
-    path = coco.truth_file(raw, "val")
+    path = Coco().truth_file(raw, "val")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"annotations": []}))
     with pytest.raises(ValueError, match=r"val2017.json: no person to train on"):
         prepare("coco", 1.0)
@@ -170,7 +171,7 @@ def test_keypoints_outside_the_image_are_kept(raw: Path) -> None:
 
 
 def test_crowds_and_people_without_keypoints_become_masks(raw: Path) -> None:
-    size = [json.loads(coco.truth_file(raw, "train").read_text())["images"][0][k]
+    size = [json.loads(Coco().truth_file(raw, "train").read_text())["images"][0][k]
             for k in ("height", "width")]  # fmt: skip
     nobody = {"keypoints": [0] * 51, "num_keypoints": 0}
     counts = [100, 50, size[0] * size[1] - 150]
@@ -203,7 +204,7 @@ def test_many_images_are_checked_by_processes_in_order(
 ) -> None:
     monkeypatch.setattr(image_check, "_FEW", 2)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    told = [Told(str(s.image_path), s.width, s.height) for s in coco.samples(raw, "train")]
+    told = [Told(str(s.image_path), s.width, s.height) for s in Coco().samples(raw, "train")]
     told.insert(3, Told("nowhere.jpg", 1, 1))
     answers = check_images(told, "check")
     assert answers == [check_image(one) for one in told]
@@ -213,31 +214,28 @@ def test_many_images_are_checked_by_processes_in_order(
 def test_missing_raw_data_say_what_to_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert stage.main(["stick_figures"]) == 2
     assert "run `python -m pipelines.fetch stick_figures`" in capsys.readouterr().err
-    assert stage.main(["nothing"]) == 2 and stage.main([]) == 2
+    assert stage.main([]) == 2 and stage.main(["nothing"]) == 2
     assert "accepted: coco, stick_figures" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("limit", [2, -1, "1%", None])
 def test_a_limit_that_is_no_share_is_named(
-    limit: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    limit: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(
-        stage, "load_params", lambda: {"datasets": {"coco": {"bad_row_limit": limit}}}
-    )
-    assert stage.main(["coco"]) == 2
+    assert stage.main(["coco"], lambda _: {"bad_row_limit": limit}) == 2
     assert "datasets.coco.bad_row_limit: given" in capsys.readouterr().err
 
 
 def test_a_list_of_another_kind_is_refused(raw: Path) -> None:
-    coco.truth_file(raw, "train").write_text('[{"joints_vis": [1], "image": "1.jpg"}]')
-    with pytest.raises(ValueError, match="given a json list; accepted"):
+    Coco().truth_file(raw, "train").write_text('[{"joints_vis": [1], "image": "1.jpg"}]')
+    with pytest.raises(ValueError, match="given a json list, accepted"):
         prepare("coco", 0.0)
 
 
 def test_real_coco(real_data: Path) -> None:
     fetch.fetch("coco", {"source": str(real_data / "coco_mini")})
     prepare("coco", 0.0)
-    train, val = (summary()["splits"][split] for split in coco.SPLITS)
+    train, val = (summary()["splits"][split] for split in Coco.SPLITS)
     assert (train["images"], train["persons"], train["training_persons"], train["crowds"]) == (
         11, 65, 27, 3)  # fmt: skip
     assert (val["images"], val["persons"], val["training_persons"], val["crowds"]) == (
@@ -249,7 +247,7 @@ def test_real_coco(real_data: Path) -> None:
     assert quarantine() == []
     table = Table(places.prepared("coco") / "train" / "ignore.arrow")
     assert len(table) == 38
-    content = json.loads(coco.truth_file(places.raw("coco"), "train").read_text())
+    content = json.loads(Coco().truth_file(places.raw("coco"), "train").read_text())
     left_out = [a["area"] for a in content["annotations"] if a["iscrowd"] or not a["num_keypoints"]]
     areas = [
         mask.area({"counts": table["counts"][i], "size": (table["height"][i], table["width"][i])})

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from data.ground.refusal import refusal
+
 KEYPOINTS = 16
 RECTANGLES = 1000  # more than any image has: ids are RECTANGLES x image + rectangle
 OCCLUDED, VISIBLE = 1, 2
@@ -27,8 +29,9 @@ def mat_rows(path: Path) -> Iterator[dict[str, Any]]:
     images = _list(getattr(release, "annolist", None))
     training = [_number(flag) == 1 for flag in _list(getattr(release, "img_train", None))]
     if release is None or not images or len(training) != len(images):
-        raise ValueError(f"{path}: no RELEASE with annolist and img_train; accepted: MPII's "
-                         "official mpii_human_pose_v1_u12_1.mat")  # fmt: skip
+        fault = "no RELEASE with annolist and img_train"
+        accepted = "MPII's official mpii_human_pose_v1_u12_1.mat"
+        raise refusal(path, fault=fault, accepted=accepted)
     singles = _singles(release, len(images))
     for number, (image, wanted, single) in enumerate(zip(images, training, singles, strict=True)):
         if not wanted:
@@ -47,27 +50,29 @@ def load_mat(path: Path, accepted: str) -> dict[str, Any]:
     from scipy.io.matlab import MatReadError
 
     if not path.is_file():
-        raise ValueError(f"{path}: no such file; accepted: {accepted}")
+        raise refusal(path, fault="no such file", accepted=accepted)
     try:
         return dict(loadmat(path, struct_as_record=False, squeeze_me=True))
     except (MatReadError, ValueError, TypeError, NotImplementedError, OSError) as error:
-        raise ValueError(f"{path}: not readable ({error}); accepted: {accepted}") from error
+        raise refusal(path, fault=f"not readable ({error})", accepted=accepted) from error
 
 
 def gt_valid(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(positions [N, 16, 2], labelled [N, 16], head boxes [N, 4] x1 y1 x2 y2), 1-based."""
     accepted = "MPII's gt_valid.mat, which comes with HRNet's json"
-    found = load_mat(path, accepted)
+    variables = load_mat(path, accepted)
     try:
-        given = {name: np.asarray(found[name], dtype=np.float64)
-                 for name in ("pos_gt_src", "jnt_missing", "headboxes_src")}  # fmt: skip
-        positions = given["pos_gt_src"].reshape(KEYPOINTS, 2, -1)
-        missing = given["jnt_missing"].reshape(KEYPOINTS, -1)
-        heads = given["headboxes_src"].reshape(2, 2, -1)
+        arrays = {
+            name: np.asarray(variables[name], dtype=np.float64)
+            for name in ("pos_gt_src", "jnt_missing", "headboxes_src")
+        }
+        positions = arrays["pos_gt_src"].reshape(KEYPOINTS, 2, -1)
+        missing = arrays["jnt_missing"].reshape(KEYPOINTS, -1)
+        heads = arrays["headboxes_src"].reshape(2, 2, -1)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: lacks or has another {error}; accepted: {accepted}") from error
+        raise refusal(path, fault=f"lacks or has another {error}", accepted=accepted) from error
     if not positions.shape[-1] == missing.shape[-1] == heads.shape[-1]:
-        raise ValueError(f"{path}: arrays of other lengths; accepted: {accepted}")
+        raise refusal(path, fault="arrays of other lengths", accepted=accepted)
     people = heads.shape[-1]
     return positions.transpose(2, 0, 1), 1 - missing.T, heads.reshape(4, people).T
 

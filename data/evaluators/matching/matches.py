@@ -1,6 +1,6 @@
-"""What an evaluator found image by image: its main number follows for any resample of the images.
+"""What COCO's matching found image by image; how matches of any kind lie on disk.
 
-`data.evaluators.load_matches` reads every kind back from disk.
+`data.evaluators.load_matches` reads every kind back.
 """
 
 from __future__ import annotations
@@ -9,47 +9,20 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from data.ground.refusal import refusal
+
 RECALLS = np.linspace(0.0, 1.0, 101)  # where COCO reads the precision curve
-
-
-class Matches(Protocol):
-    """The contract of every kind; `kind` names it on disk.
-
-    image_ids [I] int64, ascending; positives [I]: what there is to find in each image.
-    """
-
-    kind: ClassVar[str]
-
-    @property
-    def image_ids(self) -> np.ndarray: ...
-
-    @property
-    def positives(self) -> np.ndarray: ...
-
-    def save(self, path: Path) -> None: ...
-
-    def resampled(self, weights: np.ndarray) -> np.ndarray:
-        """The evaluator's main number [R], each image counted `weights` [R, I] times.
-
-        Weights are whole numbers; NaN where nothing is to find.
-        """
-        ...
-
-    def numbers(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """All numbers that follow from the matches [R] each, the main one first."""
-        ...
-
 
 Kind = TypeVar("Kind")
 
 
 def save_arrays(path: Path, matches: Any) -> None:
     """A dataclass of arrays with a `kind`, as one npz."""
-    arrays = {f.name: getattr(matches, f.name) for f in fields(matches)}
+    arrays = vars(matches)
     np.savez_compressed(path, kind=np.array(matches.kind), **arrays)
 
 
@@ -59,13 +32,12 @@ def load_arrays(path: Path, kinds: dict[str, type[Kind]]) -> Kind:
         with np.load(path, allow_pickle=False) as arrays:
             kind = str(arrays["kind"]) if "kind" in arrays else "oks"
             if kind not in kinds:
-                raise ValueError(f"given kind {kind!r}, accepted: {', '.join(kinds)}")
-            found = kinds[kind]
-            return found(**{f.name: arrays[f.name] for f in fields(found)})  # type: ignore[arg-type]
+                raise refusal("kind", given=kind, accepted=", ".join(kinds))
+            made = kinds[kind]
+            return made(**{f.name: arrays[f.name] for f in fields(made)})  # type: ignore[arg-type]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path}: no matches of an evaluation in it ({error}); run `dvc repro evaluate` again"
-        ) from error
+        fault = f"no matches of an evaluation in it ({error})"
+        raise refusal(path, fault=fault, do="run `dvc repro evaluate` again") from error
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import torch
 from data.ground.sample import Batch
 from models.weights import LEAST_SHARE, compare
 from pipelines.digests.deciding import trains
+from pipelines.digests.sources import Sources
 from pipelines.recipe.build import build_architecture, build_codec, build_losses, unrefined
 from pipelines.recipe.reader import load_recipe, recipe_names
 from pipelines.recipe.schema import Recipe
@@ -50,7 +51,7 @@ def test_the_weights_that_it_starts_from_fill_its_trunk(name: str) -> None:
         pytest.skip("from scratch")
     start = Path(recipe.pretrained.source).stem.split("-")[0]
     with torch.device("meta"):
-        network = unrefined(recipe, build_architecture(recipe))
+        network = unrefined(build_architecture(recipe))
     assert compare(network, manifest(start)).due >= LEAST_SHARE
 
 
@@ -109,5 +110,6 @@ def test_dvc_hears_of_every_file_that_a_network_is_built_from() -> None:
         "cpn_r50_coco_256x192": {"cpn"},
     }
     for name, files in expected.items():
-        found = {path.stem for path in trains(recipe_of(name)) if path.parent.name == "models"}
-        assert found - {"layers", "losses"} == files
+        places = map(Path, trains(recipe_of(name), Sources()).files)
+        networks = {path.stem for path in places if path.parent == Path("models")}
+        assert networks - {"__init__", "contracts", "layers", "weights"} == files

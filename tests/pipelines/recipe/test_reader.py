@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.recipe import schema as recipe_module
 from pipelines.recipe.build import build_losses
-from pipelines.recipe.params import add_to_run, check_run, load_params, sources
+from pipelines.recipe.params import PARAMS, add_to_run, check_run, load_params, sources
 from pipelines.recipe.reader import load_recipe, read_recipe, recipe_names, recipe_path
 from pipelines.recipe.schema import FieldLoss
 from pipelines.recipe.strict import as_plain_data
@@ -126,20 +125,17 @@ def test_params_run_agrees_with_the_recipe_files() -> None:
         assert set(sources(recipe)) <= set(run["datasets"])
 
 
-def test_a_recipe_is_added_to_params_with_its_comments_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = (recipe_module.REPOSITORY / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(text)
+def test_a_recipe_is_added_to_params_with_its_comments_kept(tmp_path: Path) -> None:
+    text, path = PARAMS.read_text(), tmp_path / "params.yaml"
+    path.write_text(text)
     recipe = load_recipe("hrnet_w32_coco_256x192")
-    monkeypatch.setattr(recipe_module, "REPOSITORY", tmp_path)
-    add_to_run("hrnet_w32_coco_256x192", recipe)
-    run = load_params()["run"]
+    add_to_run("hrnet_w32_coco_256x192", recipe, path)
+    run = load_params(path)["run"]
     assert run["datasets"] == ["stick_figures", "coco"]
     assert run["recipes"]["hrnet_w32_coco_256x192"] == {"dataset": "coco"}
-    assert "source: null" in (tmp_path / "params.yaml").read_text()
+    assert "source: null" in path.read_text()
     kept = [line for line in text.splitlines() if "#" in line]
-    assert all(comment.split("#")[1] in (tmp_path / "params.yaml").read_text() for comment in kept)
-    before = (tmp_path / "params.yaml").read_text()
-    add_to_run("hrnet_w32_coco_256x192", recipe)
-    assert (tmp_path / "params.yaml").read_text() == before
+    assert all(comment.split("#")[1] in path.read_text() for comment in kept)
+    before = path.read_text()
+    add_to_run("hrnet_w32_coco_256x192", recipe, path)
+    assert path.read_text() == before

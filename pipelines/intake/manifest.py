@@ -1,0 +1,29 @@
+"""manifest.json of raw data: {file: bytes} and the sha256 of all labels; or of its members."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipelines.host.folders import file_digest
+
+NAME = "manifest.json"
+LABELS = (".json", ".mat")
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """Sorted {file: bytes}, links followed, and the sha256 of all labels."""
+    files = sorted(p for top in folder.iterdir() for p in (_below(top) if top.is_dir() else [top]))
+    sizes = {str(path.relative_to(folder)): path.stat().st_size for path in files}
+    labels = {name: file_digest(folder / name) for name in sizes if name.endswith(LABELS)}
+    return {"files": sizes, "sha256": labels}
+
+
+def manifest_of_members(members: Mapping[str, Path]) -> dict[str, Any]:
+    """Digests of the manifests of raw data that others are made of, by name."""
+    return {"members": {name: file_digest(root / NAME) for name, root in members.items()}}
+
+
+def _below(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("**/*") if path.is_file()]
