@@ -25,7 +25,7 @@ from data.codecs.tags.peaks import find_peaks, grid
 from data.codecs.tags.refinement import complete
 from data.ground.codec import Codec
 from data.ground.resize import Resize
-from data.ground.sample import Decoded, Fields, Outputs, Targets, WholeBatch
+from data.ground.sample import Decoded, Fields, FieldSpec, Outputs, Targets, WholeBatch
 from data.ground.skeleton import Skeleton, load_skeleton
 
 # whose keypoints have an order of grouping; another skeleton's are taken as they come
@@ -107,12 +107,13 @@ class AssociativeEmbedding(Codec):
         [B, N, K], the cell y * w + x, -1 where a keypoint is absent or outside, weight float32
         [B, N, K]. Stages of one stride share their targets. Memory: see `draw_heatmaps`.
         """
-        strides = {output.stride for stage in outputs for output in stage.values()}
-        drawn = {s: self._draw(batch, s, input_size) for s in strides}
+        of_stride = {output.stride: output for stage in outputs for output in stage.values()}
+        drawn = {stride: self._draw(batch, o, input_size) for stride, o in of_stride.items()}
         return [{name: drawn[o.stride][name] for name, o in stage.items()} for stage in outputs]
 
-    def _draw(self, batch: WholeBatch, stride: int, input_size: tuple[int, int]) -> Targets:
-        size = input_size[0] // stride, input_size[1] // stride
+    def _draw(self, batch: WholeBatch, output: FieldSpec, input_size: tuple[int, int]) -> Targets:
+        stride, (_, height, width) = output.stride, output.shape(input_size)
+        size = width, height
         points, seen = batch.keypoints_input, batch.visibility > 0
         cells = mark_cells(points / stride, seen, size)
         heatmaps = draw_heatmaps(cells, self.sigma, size)

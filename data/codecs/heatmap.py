@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from data.ground.codec import Codec
-from data.ground.sample import Batch, Decoded, Fields, Outputs, Targets
+from data.ground.sample import Batch, Decoded, Fields, FieldSpec, Outputs, Targets
 from data.ground.skeleton import Skeleton
 
 Decoding = Literal["argmax", "quarter_offset", "dark"]
@@ -67,14 +67,17 @@ class HeatmapCodec(Codec):
 
         A stage of another stride than the last one gets the same Gaussian in input pixels.
         """
-        strides = [stage["heatmaps"].stride for stage in outputs]
-        return [{"heatmaps": self._draw(batch, input_size, s, strides[-1])} for s in strides]
+        last = outputs[-1]["heatmaps"].stride
+        return [
+            {"heatmaps": self._draw(batch, input_size, stage["heatmaps"], last)}
+            for stage in outputs
+        ]
 
     def _draw(
-        self, batch: Batch, input_size: tuple[int, int], stride: int, last: int
+        self, batch: Batch, input_size: tuple[int, int], output: FieldSpec, last: int
     ) -> tuple[Tensor, Tensor]:
-        width, height = input_size[0] // stride, input_size[1] // stride
-        sigma = self.sigma * last / stride
+        _, height, width = output.shape(input_size)
+        sigma = self.sigma * last / output.stride
         centers = self._to_cells(batch.keypoints_input, input_size, (width, height))
         if not self.unbiased:
             centers = (centers + 0.5).trunc()

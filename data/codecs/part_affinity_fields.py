@@ -122,14 +122,17 @@ class PartAffinityFields(Codec):
         Bounds: see limb_drawing; stages of one stride share their targets.
         """
         points, labelled = with_neck(batch.keypoints_input, batch.visibility)
-        strides = {output.stride for stage in outputs for output in stage.values()}
-        drawn = {s: self._draw(points, labelled, batch.keep, s, input_size) for s in strides}
+        of_stride = {output.stride: output for stage in outputs for output in stage.values()}
+        drawn = {
+            stride: self._draw(points, labelled, batch.keep, stride, output.shape(input_size))
+            for stride, output in of_stride.items()
+        }
         return [{name: drawn[o.stride][name] for name, o in stage.items()} for stage in outputs]
 
     def _draw(
-        self, points: Tensor, labelled: Tensor, keep: Tensor, stride: int, size: tuple[int, int]
+        self, points: Tensor, labelled: Tensor, keep: Tensor, stride: int, shape: tuple[int, ...]
     ) -> Targets:
-        cells, field = (points + 0.5) / stride - 0.5, (size[0] // stride, size[1] // stride)
+        cells, field = (points + 0.5) / stride - 0.5, (shape[2], shape[1])
         heatmaps = draw_heatmaps(cells, labelled, self.sigma / stride, field)
         first, second = (list(ends) for ends in zip(*OPENPOSE18.limb_indices, strict=True))
         both = labelled[..., first] & labelled[..., second]

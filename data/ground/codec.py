@@ -7,6 +7,7 @@ A new one is a frozen dataclass, which is its own configuration, and one line of
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import Field
 from typing import Any, ClassVar, Protocol
 
 from data.ground.resize import Resize
@@ -21,6 +22,7 @@ class Codec(Protocol):
     resize: how a whole image is fed at test time, without meaning for crops.
     """
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # its options, as `dataclass` keeps them
     whole_image: ClassVar[bool] = False
     resize: ClassVar[Resize] = Resize()
 

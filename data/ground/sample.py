@@ -6,10 +6,10 @@ sizes (width, height), boxes (x, y, width, height); every coordinate array names
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -17,20 +17,37 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-# field name -> [B, C, h, w]; one dict per supervised stage of a network
+# field name -> [B, *FieldSpec.shape], maps [B, C, h, w]; one dict per supervised stage
 Fields: TypeAlias = "dict[str, Tensor]"
 # field name -> (target, weight); one dict per stage
 Targets: TypeAlias = "dict[str, tuple[Tensor, Tensor]]"
 
 
+class FieldSpec(Protocol):
+    """What one stage of an architecture paints for one field; networks have such of their own."""
+
+    @property
+    def channels(self) -> int: ...
+
+    @property
+    def stride(self) -> int: ...
+
+    def shape(self, input_size: tuple[int, int]) -> tuple[int, ...]:
+        """Of the field of one image of `input_size` (width, height), without the batch's axis."""
+
+
 class Output(NamedTuple):
-    """What one stage of an architecture paints for one field: `channels` at 1/`stride`."""
+    """A field of maps: `channels` at 1/`stride` of the input."""
 
     channels: int
     stride: int
 
+    def shape(self, input_size: tuple[int, int]) -> tuple[int, ...]:
+        """(channels, height, width) in cells."""
+        return self.channels, input_size[1] // self.stride, input_size[0] // self.stride
 
-Outputs = list[dict[str, Output]]  # per stage: field name -> Output
+
+Outputs: TypeAlias = Sequence[Mapping[str, FieldSpec]]  # per stage: field name -> what is painted
 
 
 @dataclass(frozen=True)
@@ -90,19 +107,6 @@ class Rejected:
     id: str
     image_id: str
     reason: str
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The files of a data set below its root, as its official release has them.
-
-    needed: of each tuple one file has to be there; optional: patterns; told: all of it in words.
-    """
-
-    told: str
-    folders: tuple[str, ...]
-    needed: tuple[tuple[str, ...], ...]
-    optional: tuple[str, ...] = ()
 
 
 Reject = Callable[[Rejected], None]

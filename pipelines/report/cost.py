@@ -13,6 +13,7 @@ import torch
 from data import DATASETS
 from data.ground.refusal import refusal
 from models import ARCHITECTURES, REFINEMENTS
+from models.contracts import Network
 from models.cost import Cost, count, count_parts, saved_bytes
 from pipelines.host import places
 from pipelines.recipe.build import build_architecture, build_codec
@@ -92,13 +93,12 @@ def _row_of(name: str, recipe: Recipe, published: Published) -> Row:
     )
 
 
-def build_row(row: Row) -> torch.nn.Module:
+def build_row(row: Row) -> Network:
     """The row's network on the meta device: shapes without values."""
     kind = ARCHITECTURES[row.architecture]
-    fields = getattr(kind, "FIELDS", ("heatmaps",))
-    maps = PAF_MAPS if "pafs" in fields else dict.fromkeys(fields, row.keypoints)
+    maps = PAF_MAPS if "pafs" in kind.FIELDS else dict.fromkeys(kind.FIELDS, row.keypoints)
     with torch.device("meta"):
-        network: torch.nn.Module = kind(maps, **{**kind.VARIANTS[row.variant], **row.options})
+        network: Network = kind(maps, **{**kind.VARIANTS[row.variant], **row.options})
         if row.refine:
             network = REFINEMENTS[row.refine.name](network, **row.refine.options)
     return network
@@ -107,7 +107,7 @@ def build_row(row: Row) -> torch.nn.Module:
 def measure(of: Iterable[Row], memory: bool = True) -> list[Measured]:
     """Each network and size once; without `memory` in a third of the time."""
     done: dict[tuple[str, str], tuple[Cost, int | None]] = {}
-    networks: dict[str, torch.nn.Module] = {}  # only shapes
+    networks: dict[str, Network] = {}  # only shapes
     found = []
     for row in of:
         key = (row.network, row.input)

@@ -56,7 +56,7 @@ def graph_of(name: str) -> Graph:
     torch.manual_seed(0)
     architecture, _, refined = name.partition(" + ")
     kind = ARCHITECTURES[architecture]
-    fields = getattr(kind, "FIELDS", ("heatmaps",))
+    fields = kind.FIELDS
     channels = {"heatmaps": 17, "tags": 17} if "tags" in fields else {"heatmaps": 17}
     if "pafs" in fields:
         channels = {"heatmaps": 19, "pafs": 38}

