@@ -1,4 +1,4 @@
-"""Writes what the papers' networks cost, beside what they print: reports/cost.md and cost.json.
+"""Writes what the papers' networks cost, beside what they print, to reports/cost.md.
 
     python -m pipelines.cost
     python -m pipelines.cost --modules RECIPE [--depth 1]

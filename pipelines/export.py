@@ -1,4 +1,4 @@
-"""A trained network as ONNX and as a torch.export program, each held against PyTorch, and timed.
+"""Exports a trained network as ONNX and torch.export, held against PyTorch and timed.
 
     python -m pipelines.export RECIPE [--flip-test]
     python -m pipelines.export SLOT [--flip-test]

@@ -1,4 +1,4 @@
-"""Runs the stages of some recipes, or of all, and says what came out (`make demo`, `make repro`).
+"""Runs the stages of some recipes, or of all: `make demo`, `make repro`.
 
     python -m pipelines.road [RECIPE ...]
 

@@ -25,13 +25,13 @@ AGREE_S = 5.0  # how long a rank that fails waits for the others to fail as well
 PATIENCE_S, HASTE_S = 60.0, 3.0  # for what MLflow was not told yet; when a signal ends us
 
 
-class RunLog(Listener, Protocol):
+class TrackedListener(Listener, Protocol):
     """A listener that is told how the training ended."""
 
     def close(self, status: str, patience: float) -> Path | None: ...
 
 
-OpenLog = Callable[[Job, Rank], RunLog]
+OpenLog = Callable[[Job, Rank], TrackedListener]
 Train = Callable[[Job, Rank, Listener], TrainingSummary]
 
 
@@ -44,7 +44,7 @@ class Outcome:
     stopped: bool = False
 
 
-def open_run_log(job: Job, rank: Rank) -> RunLog:
+def open_run_log(job: Job, rank: Rank) -> TrackedListener:
     """The training's run in MLflow."""
     tags = {
         "recipe": job.name,
@@ -119,7 +119,9 @@ def _train_tracked(job: Job, rank: Rank, train: Train, open_log: OpenLog) -> Tra
         return replace(summary, run_id=log.run_id if log else None)
 
 
-def _hold_and_open(stack: ExitStack, job: Job, rank: Rank, open_log: OpenLog) -> RunLog | None:
+def _hold_and_open(
+    stack: ExitStack, job: Job, rank: Rank, open_log: OpenLog
+) -> TrackedListener | None:
     """Rank 0's log, once the run folder is held; where rank 0 cannot, all ranks raise its error."""
     log, problem = None, ""
     if rank.is_main:

@@ -47,7 +47,7 @@ def train_loop(
     with clock("build"):
         torch.set_num_threads(job.threads)
         parts, feed = build_parts(job, rank), build_feed(job, rank)
-        judge = build_validation(job, rank)
+        validation = build_validation(job, rank)
     with clock("resume"):
         at = resume(job, rank, parts, listener)
     line = ProgressLine(job.name, training.epochs, feed.steps, training.global_batch)
@@ -58,7 +58,7 @@ def train_loop(
         metrics: dict[str, float] = {}
         if at.epoch % training.validate_every == 0 or at.epoch == training.epochs:
             with clock("validation"):
-                metrics = judged(job, rank, parts, judge, at, listener)
+                metrics = validate_epoch(job, rank, parts, validation, at, listener)
         step = at.epoch * feed.steps
         at.history.append({"epoch": at.epoch, "step": step, **row, **metrics})
         with clock("checkpoint"):
@@ -105,10 +105,12 @@ def run_epoch(
             save_checkpoint(job, rank, parts, feed, at, listener)
     means = _means(parts, rank.total(at.sums))
     at.sums.zero_()
+    return {**means, "learning_rate": rate, **_speed(pace, training.global_batch)}
+
+
+def _speed(pace: Pace, samples_per_step: int) -> dict[str, float]:
     return {
-        **means,
-        "learning_rate": rate,
-        "samples_per_second": pace.steps_per_second * training.global_batch,
+        "samples_per_second": pace.steps_per_second * samples_per_step,
         "data_wait_share": pace.wait_share,
         "seconds": pace.seconds,
     }
@@ -166,12 +168,12 @@ def _means(parts: Parts, sums: Tensor) -> dict[str, float]:
     return {"loss": sum(values), **named}
 
 
-def judged(
-    job: Job, rank: Rank, parts: Parts, judge: Validation, at: Position, listener: Listener
+def validate_epoch(
+    job: Job, rank: Rank, parts: Parts, validation: Validation, at: Position, listener: Listener
 ) -> dict[str, float]:
     """The metrics of the epoch that just ended, the same on every rank."""
     share_buffers(rank, parts)
-    metrics, found = validate(parts.best, judge, job, rank)
+    metrics, predictions = validate(parts.best, validation, job, rank)
     settings = job.recipe.evaluation
     if settings.monitor not in metrics:
         raise refusal(
@@ -179,9 +181,11 @@ def judged(
         )
     if rank.is_main:
         path = job.run_folder / "pictures" / f"epoch_{at.epoch:04d}.jpg"
-        draw_predictions(path, found, judge, settings.keypoint_threshold)
+        draw_predictions(path, predictions, validation, settings.keypoint_threshold)
         listener.picture(path, "predictions")
         path = job.run_folder / "pictures" / f"fields_{at.epoch:04d}.jpg"
-        draw_fields(path, parts.best, parts.codec, judge.sample, rank.device, job.recipe.pixels)
+        draw_fields(
+            path, parts.best, parts.codec, validation.sample, rank.device, job.recipe.pixels
+        )
         listener.picture(path, "fields")
     return metrics

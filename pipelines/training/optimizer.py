@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from data.ground.refusal import refusal
+from models.contracts import Network
 from pipelines.recipe import schema as recipe
 
 
@@ -97,10 +98,10 @@ class Average:
     are soon forgotten. Whole-number buffers are copied.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: Network, decay: float) -> None:
         self.decay = decay
         self.updates = 0
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.network: Network = copy.deepcopy(network).eval().requires_grad_(False)
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
