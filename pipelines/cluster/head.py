@@ -49,13 +49,13 @@ def one_head() -> Iterator[None]:
 
 
 @contextmanager
-def ray_address(given: str | None) -> Iterator[str]:
-    """Where Ray is: `given`, $RAY_ADDRESS, the head of `one_head`, or a head just for this.
+def ray_address(wanted: str | None) -> Iterator[str]:
+    """Where Ray is: `wanted`, $RAY_ADDRESS, the head of `one_head`, or a head just for this.
 
     Sets what Ray reads from the environment, so it must come before `import ray`.
     """
     os.environ.update({key: os.environ.get(key, value) for key, value in QUIET.items()})
-    if address := given or os.environ.get("RAY_ADDRESS"):
+    if address := wanted or os.environ.get("RAY_ADDRESS"):
         yield address
         return
     with one_head():

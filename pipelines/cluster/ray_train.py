@@ -65,7 +65,7 @@ def fit_with_ray(job: Job, cluster: Cluster, address: str) -> Outcome:
             do="start one, or leave cluster.address in params.yaml null and RAY_ADDRESS unset for "
             "a local one",
         ) from error
-    box: list[Any] = []
+    box: list[Outcome | BaseException] = []
     try:
         resources = ray.cluster_resources()
         check_machine(cluster, resources.get("CPU", 0), resources.get("GPU", 0))
@@ -78,12 +78,14 @@ def fit_with_ray(job: Job, cluster: Cluster, address: str) -> Outcome:
         # a head of our own is ended by its guard.
         os._exit(say_interrupted(job.name, int(interrupted.args[0])))
     ray.shutdown()
-    if isinstance(box[0], BaseException):
-        raise box[0]
-    return box[0]  # type: ignore[no-any-return]
+    answer = box[0]
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
-def _fit(job: Job, cluster: Cluster, box: list[Any]) -> None:
+def _fit(job: Job, cluster: Cluster, box: list[Outcome | BaseException]) -> None:
+    """Puts the outcome of rank 0 into the box, or the error that ended it."""
     from ray.train import FailureConfig, LoggingConfig, ScalingConfig, TrainingFailedError
     from ray.train.torch import TorchConfig
 

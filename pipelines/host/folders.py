@@ -7,20 +7,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from data.files.whole_file import whole_file
 from data.ground.refusal import refusal
-
-TensorState = dict[str, Any]  # dicts, lists, numbers, text and tensors only
-
-
-def save_tensors(path: Path, state: TensorState) -> None:
-    """torch.save to `path`, whole or not at all."""
-    with whole_file(path) as file:
-        torch.save(state, file)
 
 
 @contextmanager

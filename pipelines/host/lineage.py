@@ -20,21 +20,21 @@ def git_commit() -> str:
 
     `$LIMBER_GIT_COMMIT` wins: a packaged copy in a Ray job has no git folder of its own.
     """
-    if given := os.environ.get("LIMBER_GIT_COMMIT"):
-        return given
+    if submitted := os.environ.get("LIMBER_GIT_COMMIT"):
+        return submitted
     commit = _git("rev-parse", "HEAD")
     return f"{commit}-dirty" if commit and _git("status", "--porcelain", "-uno") else commit
 
 
 def versions() -> dict[str, str]:
     """Python's version and those of the packages that decide a result, by name."""
-    found = {"python": platform.python_version()}
+    by_name = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name)
+            by_name[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return by_name
 
 
 def host() -> dict[str, str]:

@@ -6,11 +6,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from data.ground.refusal import refusal
 from models.weights import State
-from pipelines.host.folders import save_tensors
+from pipelines.host.tensors import read_tensors, save_tensors
 
 
 @dataclass(frozen=True)
@@ -49,10 +47,7 @@ class BestWeights:
         """
         if not path.is_file():
             raise refusal(path, fault="no such file", do=do)
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise ValueError(f"{path}: no checkpoint, or a damaged one ({error})") from error
+        content = read_tensors(path)
         names = [field.name for field in fields(cls)]
         lacking = sorted(set(names) - (set(content) if isinstance(content, dict) else set()))
         if lacking:

@@ -7,7 +7,6 @@ is written last and holds size and sha256. Nothing in them needs unpickling (`we
 from __future__ import annotations
 
 import json
-import pickle
 import random
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,8 +15,8 @@ import numpy as np
 import torch
 
 from data.files.whole_file import write_text_whole
-from data.ground.refusal import refusal
-from pipelines.host.folders import TensorState, file_digest, save_tensors
+from pipelines.host.folders import file_digest
+from pipelines.host.tensors import TensorState, read_tensors, save_tensors
 
 
 @dataclass(frozen=True)
@@ -114,13 +113,9 @@ def why_unusable(path: Path, manifest: Manifest, fingerprint: str) -> str:
     return ""
 
 
-def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> TensorState:
-    """The state in a checkpoint file. Raises ValueError where it is none."""
-    try:
-        state: TensorState = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise refusal(path, fault=f"not a readable checkpoint: {error}") from error
-    return state
+def read_checkpoint(path: Path) -> TensorState:
+    """The state in a checkpoint file, on the CPU. Raises ValueError where it is none."""
+    return read_tensors(path)
 
 
 def random_state(device: torch.device) -> TensorState:

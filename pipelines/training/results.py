@@ -6,8 +6,9 @@ from pathlib import Path
 
 from data.ground.refusal import refusal
 from pipelines.host import places
-from pipelines.host.folders import TensorState, whole_folder
+from pipelines.host.folders import whole_folder
 from pipelines.host.progress import Clock
+from pipelines.host.tensors import TensorState
 from pipelines.prediction.best_weights import BestWeights
 from pipelines.training import checkpoint
 from pipelines.training.job import Job, TrainingSummary

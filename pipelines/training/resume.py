@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipelines.host.folders import TensorState
+from pipelines.host.tensors import TensorState
 from pipelines.training import checkpoint
 from pipelines.training.job import Job, Listener, TrainingStopped
 from pipelines.training.parts import Parts, TrainingFeed

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.host.folders import save_tensors
+from pipelines.host.tensors import save_tensors
 from pipelines.training import checkpoint
 from pipelines.training.checkpoint import Manifest
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
 def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     path = tmp_path / "step.pt"
     path.write_bytes(b"nothing")
-    with pytest.raises(ValueError, match=r"step\.pt: not a readable checkpoint"):
+    with pytest.raises(ValueError, match=r"step\.pt: no checkpoint, or a damaged one"):
         checkpoint.read_checkpoint(path)
 
 
