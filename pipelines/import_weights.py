@@ -1,4 +1,4 @@
-"""Puts somebody's checkpoint into results/RECIPE as a training leaves it, evaluated, registered.
+"""Puts somebody's checkpoint into results/RECIPE, evaluates and registers it.
 
     python -m pipelines.import_weights FILE RECIPE [--drop PREFIX ...] [--replace]
 
@@ -20,8 +20,10 @@ from pipelines.host.command import Arguments, run_command
 from pipelines.host.processes import DVC, run_child
 from pipelines.recipe.params import add_to_run
 from pipelines.recipe.reader import load_recipe
-from pipelines.training.imported import import_weights
+from pipelines.recipe.schema import Recipe
+from pipelines.training.imported import Log, import_weights, log_import
 
+Add = Callable[[str, Recipe], None]  # a recipe to what params.yaml runs
 Run = Callable[[Sequence[str]], int]  # a command, run in the repository -> its exit code
 
 
@@ -29,19 +31,21 @@ def run_here(command: Sequence[str]) -> int:
     return run_child(command, places.REPOSITORY)
 
 
-def main(argv: Sequence[str], run: Run = run_here) -> int:
+def main(
+    argv: Sequence[str], log: Log = log_import, add: Add = add_to_run, run: Run = run_here
+) -> int:
     arguments = Arguments("import_weights", __doc__)
     arguments.add_argument("file", type=Path, help="a checkpoint: torch or safetensors")
     arguments.add_argument("recipe", help="whose network the weights are of")
     arguments.add_argument("--drop", nargs="+", default=[], metavar="PREFIX", help="parts to leave")
     arguments.add_argument("--replace", action="store_true", help="also where a training's lie")
-    return run_command(arguments, argv, lambda asked: import_and_follow(asked, run))
+    return run_command(arguments, argv, lambda asked: import_file(asked, log, add, run))
 
 
-def import_and_follow(asked: argparse.Namespace, run: Run) -> int:
+def import_file(asked: argparse.Namespace, log: Log, add: Add, run: Run) -> int:
     recipe = load_recipe(asked.recipe)
-    import_weights(asked.file, asked.recipe, recipe, asked.drop, replace=asked.replace)
-    add_to_run(asked.recipe, recipe)
+    import_weights(asked.file, asked.recipe, recipe, asked.drop, replace=asked.replace, log=log)
+    add(asked.recipe, recipe)
     return follow(asked.recipe, run)
 
 

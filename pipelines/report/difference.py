@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from pipelines.registry.versions import EVALUATION, Registry
 from pipelines.report.markdown import NONE, markdown_table
 
 RESAMPLES, CONFIDENCE, SEED = 1000, 0.95, 1
+Fetch = Callable[[str, Path], Path]
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -41,12 +42,14 @@ class Gain:
     interval: Interval | None
 
 
-def write_difference(first: str, second: str) -> Path:
+def write_difference(first: str, second: str, fetch: Fetch | None = None) -> Path:
     """Compares two recipes or MLflow run ids; writes and prints reports/compare_A_B.md.
 
-    Raises ValueError where one is not evaluated, or the two not on the same data.
+    fetch: of a run, its id, what was registered, into a folder. Raises ValueError where one is not
+    evaluated, or the two not on the same data.
     """
-    with open_side(first) as one, open_side(second) as other:
+    fetch = fetch or registered_evaluation
+    with open_side(first, fetch) as one, open_side(second, fetch) as other:
         refuse_other_data(one, other)
         page = difference_page(one, other, metric_gains(one.evaluation, other.evaluation))
     path = places.reports() / f"compare_{short_name(first)}_{short_name(second)}.md"
@@ -57,7 +60,7 @@ def write_difference(first: str, second: str) -> Path:
 
 
 @contextmanager
-def open_side(name: str) -> Iterator[Side]:
+def open_side(name: str, fetch: Fetch) -> Iterator[Side]:
     """A recipe's evaluation, a run's by its id in results/, or by what was registered of it."""
     if has_evaluation(places.evaluated(name)):
         yield Side(name, read_evaluation(places.evaluated(name)))
@@ -70,7 +73,7 @@ def open_side(name: str) -> Iterator[Side]:
     if not RUN_ID.fullmatch(name):
         raise refuse_name(name, evaluations)
     with tempfile.TemporaryDirectory() as folder:
-        yield Side(name, read_evaluation(registered_evaluation(name, Path(folder), Registry())))
+        yield Side(name, read_evaluation(fetch(name, Path(folder))))
 
 
 def refuse_name(name: str, evaluations: Sequence[EvaluationFolder]) -> ValueError:
@@ -83,8 +86,9 @@ def refuse_name(name: str, evaluations: Sequence[EvaluationFolder]) -> ValueErro
     )
 
 
-def registered_evaluation(run_id: str, folder: Path, registry: Registry) -> Path:
+def registered_evaluation(run_id: str, folder: Path, registry: Registry | None = None) -> Path:
     """The evaluation that travels with a version made from this run, brought to `folder`."""
+    registry = registry or Registry()
     version = registry.of_run(run_id)
     if version is None:
         raise refusal(

@@ -17,12 +17,13 @@ from data.evaluators.oks import OksEvaluator
 from data.ground.sample import Pose
 from pipelines import analyse
 from pipelines.evaluation import errors as analysis
+from pipelines.evaluation.record import EvaluationRecord
 from pipelines.host import places
 from pipelines.intake.prepared import data_hash
 from pipelines.intake.preparing import prepare
 from pipelines.prediction.coco_results import results_rows
-from pipelines.tracking import runs as tracking
 from tests.worlds.drawn import draw_at_home
+from tests.worlds.results import evaluation_record, recipe, training_record
 
 NAME = "some"
 
@@ -30,11 +31,9 @@ NAME = "some"
 @pytest.fixture
 def attached(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What would go to MLflow."""
-    calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(tracking, "attach", lambda *given: calls.append(given))
     monkeypatch.setattr(analysis, "RESAMPLES", 20)
     monkeypatch.setattr(analysis, "GROUP_RESAMPLES", 20)
-    return calls
+    return []
 
 
 @pytest.fixture
@@ -63,11 +62,9 @@ def evaluated(dataset: str, protocols: tuple[str, ...] = ("gt",), noise: float =
         (folder / f"predictions_{protocol}.json").write_text(json.dumps(rows))
         evaluator.matches().save(folder / f"matches_{protocol}.npz")
         metrics |= {f"{key}@{protocol}": value for key, value in evaluator.result().items()}
-    about = {"dataset": dataset, "split": "val", "data_hash": data_hash(dataset), "epoch": 3,
-             "run_id": "r1", "fingerprint": "f" * 64,
-             "protocol": {"evaluator": "oks", "keypoint_threshold": 0.2}}  # fmt: skip
-    (folder / "evaluation.json").write_text(json.dumps(about))
-    (folder / "metrics.json").write_text(json.dumps(metrics))
+    record = evaluation_record(training_record(NAME, recipe(), data_hash(dataset)), recipe(), {})
+    record = replace(record, dataset=dataset, run_id="r1", numbers=metrics, others=metrics)
+    record.write(folder)
     return folder
 
 
@@ -82,9 +79,9 @@ def test_page_numbers_and_pictures(
     dataset: str, request: pytest.FixtureRequest, attached: list[tuple[Any, ...]]
 ) -> None:
     folder = evaluated(request.getfixturevalue(dataset), ("gt", "det"))
-    metrics = json.loads((folder / "metrics.json").read_text())
-    assert analyse.main([NAME]) == 0
-    made = folder.parent / "analysis"
+    metrics = EvaluationRecord.read(folder).numbers
+    analyse.analyse(NAME, lambda *given: attached.append(given))
+    made = places.analysed(NAME)
     numbers = json.loads((made / "analysis.json").read_text())["gt"]
     assert numbers["intervals"]["AP"]["value"] == metrics["AP@gt"]
     assert 0 < numbers["intervals"]["AP"]["low"] <= metrics["AP@gt"]
@@ -102,22 +99,25 @@ def test_page_numbers_and_pictures(
         assert cv2.imread(str(made / name)).std() > 5, name
         assert name in page
     ((run, fingerprint, name, to, shares),) = attached
-    assert (run, fingerprint, name, to) == ("r1", "f" * 64, NAME, made)
+    assert (run, fingerprint, name, to) == (
+        "r1",
+        EvaluationRecord.read(folder).fingerprint,
+        NAME,
+        made,
+    )
     assert shares["analysis/miss@gt"] == numbers["errors"]["miss"]
 
 
 def test_more_noise_more_errors(drawn: str, attached: list[tuple[Any, ...]]) -> None:
     evaluated(drawn, noise=0.0)
-    analyse.main([NAME])
-    made = json.loads((places.evaluated(NAME).with_name("analysis") / "analysis.json").read_text())
+    analyse.analyse(NAME, lambda *given: attached.append(given))
+    made = json.loads((places.analysed(NAME) / "analysis.json").read_text())
     assert made["gt"]["errors"]["good"] == 1.0
     assert made["gt"]["worst"] == [], "nothing is wrong anywhere"
     assert all(row["AP"]["value"] == pytest.approx(1) for row in made["gt"]["groups"])
 
 
-def test_wrong_input_is_named(
-    drawn: str, attached: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_input_is_named(drawn: str, capsys: pytest.CaptureFixture[str]) -> None:
     def refused() -> str:
         assert analyse.main([NAME]) == 2
         return capsys.readouterr().err
@@ -131,8 +131,7 @@ def test_wrong_input_is_named(
     note.write_text(before)
     (folder / "predictions_gt.json").rename(folder / "away.json")
     assert "no predictions_*.json" in refused()
-    about = json.loads((folder / "evaluation.json").read_text())
-    about["protocol"]["evaluator"] = "pckh"
-    (folder / "evaluation.json").write_text(json.dumps(about))
+    record = EvaluationRecord.read(folder)
+    replace(record, protocol=replace(record.protocol, evaluator="pckh")).write(folder)
     assert "scored by pckh, accepted: oks" in refused()
-    assert not folder.with_name("analysis").exists() and not attached
+    assert not places.analysed(NAME).exists()

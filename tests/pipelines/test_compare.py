@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,9 +16,10 @@ from data import EVALUATORS
 from data.ground.plug import Plug
 from data.views.settings import Augmentation
 from pipelines import compare
+from pipelines.evaluation.record import Counts, EvaluationRecord, NetworkCost
 from pipelines.evaluation.scoring import NUMBERS
 from pipelines.host import places
-from pipelines.recipe.reader import read_yaml, recipe_names, recipe_path
+from pipelines.recipe.reader import load_recipe, read_yaml, recipe_names, recipe_path
 from pipelines.recipe.schema import (
     Architecture,
     Evaluation,
@@ -27,9 +30,10 @@ from pipelines.recipe.schema import (
     Schedule,
     Training,
 )
-from pipelines.report import results
-
-NUMBERS = NUMBERS
+from pipelines.report import plots
+from pipelines.report.results import is_evaluated, read_result
+from pipelines.training.record import History
+from tests.worlds.results import evaluation_record, training_record
 
 
 def make_recipe(published: list[Published]) -> Recipe:
@@ -61,38 +65,45 @@ RECIPES = {
 }
 
 
-def fill(home: Path, name: str, ap: float, images: int, protocols: tuple[str, ...]) -> None:
+def fill(
+    name: str, ap: float, images: int, protocols: tuple[str, ...], made: Recipe | None = None
+) -> None:
     """results/<name> as train and evaluate leave it."""
-    trained, evaluated = home / "results" / name / "trained", home / "results" / name / "evaluation"
-    (evaluated / "overlays").mkdir(parents=True)
-    trained.mkdir()
-    metrics = {f"{key}@{protocol}": ap for protocol in protocols for key in NUMBERS}
-    content = {**metrics, "no_flip": {key: value - 0.01 for key, value in metrics.items()}}
-    (evaluated / "metrics.json").write_text(json.dumps(content))
-    cost = {"params": 28536113, "exact_g": 7.645, "exact_gi": 7.12, "hr_g": 7.645, "hr_gi": 7.12}
-    counts = {p: {"images": images, "images_without_boxes": 2} for p in protocols}
-    about: dict[str, object] = {"dataset": "coco", "split": "val", "data_hash": "0123456789abcdef"}
-    about |= {"run_id": "r" * 32}
-    (evaluated / "evaluation.json").write_text(
-        json.dumps({**about, "cost": cost, "counts": counts})
+    made = made or RECIPES[name]
+    training = replace(training_record(name, made, "0123456789abcdef"), best_epoch=2)
+    training.write(made_folder(places.trained(name)))
+    rows: list[dict[str, float]] = [
+        {"epoch": 1, "step": 10, "loss": 0.5},
+        {"epoch": 2, "step": 20, "loss": 0.25, "AP@gt": 0.3},
+    ]
+    History(rows).write(places.trained(name))
+    numbers = {f"{key}@{protocol}": ap for protocol in protocols for key in NUMBERS}
+    record = replace(
+        evaluation_record(training, made, {}),
+        run_id="r" * 32,
+        cost=NetworkCost(28536113, exact_g=7.645, exact_gi=7.12, hr_g=7.645, hr_gi=7.12),
+        counts={protocol: Counts(images, 0, 2, images, 0) for protocol in protocols},
+        numbers=numbers,
+        others={key: value - 0.01 for key, value in numbers.items()},
     )
-    speed = {"samples_per_second": 123.4, "hours": 1.5, "best_epoch": 2}
-    (trained / "summary.json").write_text(json.dumps(speed))
-    (trained / "history.csv").write_text("epoch,step,loss,AP@gt\n1,10,0.5,\n2,20,0.25,0.3\n")
+    record.write(made_folder(places.evaluated(name)))
+    overlays = made_folder(places.evaluated(name) / "overlays")
     for image in (1, 2):
         picture = np.full((60, 90 + 40 * image, 3), 60 * image, np.uint8)
-        cv2.imwrite(str(evaluated / "overlays" / f"{image:012d}.jpg"), picture)
+        cv2.imwrite(str(overlays / f"{image:012d}.jpg"), picture)
 
 
-@pytest.fixture
-def home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Of recipes that are the tests' own."""
-    monkeypatch.setattr(compare, "quoted_rows", lambda name: RECIPES[name].published)
-    monkeypatch.setattr(results, "load_recipe", RECIPES.__getitem__)
-    monkeypatch.setattr(compare, "recipe_names", lambda: sorted(RECIPES))
-    run = {"run": {"recipes": {"ours": {}, "plain": {}, "late": {}}}}
-    monkeypatch.setattr(compare, "load_params", lambda: run)
-    return home
+def made_folder(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def write_comparison(recipes: Mapping[str, Recipe] = RECIPES) -> str:
+    """Of the recipes that are evaluated; the text of the report."""
+    results = [read_result(name, recipes[name]) for name in recipes if is_evaluated(name)]
+    here = {result.name for result in results}
+    quoted = {name: made.published for name, made in recipes.items() if name not in here}
+    return compare.write_comparison(["ours", "plain", "late"], results, quoted).read_text()
 
 
 def cells(report: str, start: str) -> list[str]:
@@ -101,10 +112,9 @@ def cells(report: str, start: str) -> list[str]:
 
 
 def test_published_numbers_stand_only_beside_their_own_protocol(home: Path) -> None:
-    fill(home, "ours", 0.75, 5000, ("gt", "det"))
-    fill(home, "plain", 0.5, 100, ("gt",))
-    assert compare.main() == 0
-    report = (home / "reports" / "comparison.md").read_text()
+    fill("ours", 0.75, 5000, ("gt", "det"))
+    fill("plain", 0.5, 100, ("gt",))
+    report = write_comparison()
     ours = cells(report, "ours ")
     assert ours[1] == "coco val, 5000 images"
     assert ours[2:5] == ["75.0 / –", "75.0 / 74.4", "28.54 / 28.5"]
@@ -117,44 +127,38 @@ def test_published_numbers_stand_only_beside_their_own_protocol(home: Path) -> N
 
 
 def test_ten_numbers_with_and_without_flip_test(home: Path) -> None:
-    fill(home, "ours", 0.75, 5000, ("gt",))
-    compare.main()
-    report = (home / "reports" / "comparison.md").read_text().split("## All numbers")[1]
+    fill("ours", 0.75, 5000, ("gt",))
+    report = write_comparison().split("## All numbers")[1]
     assert cells(report, "ours | measured |")[2:] == ["75.0"] * 10
     assert cells(report, "ours | measured, no flip test")[2:] == ["74.0"] * 10
     assert "| AP@gt | AP50@gt | AP75@gt |" in report, "the protocol stands in the number's name"
     assert "| AP@det | AP50@det |" in report and "| AP@test-dev | AP50@test-dev |" in report
 
 
-def test_a_protocol_in_doubt_stands_beside_all_of_ours(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    doubtful = Published("paper C", {"AP@det": 0.765}, note="the columns are those of true boxes",
-                         protocol_doubtful=True)  # fmt: skip
-    monkeypatch.setitem(RECIPES, "ours", make_recipe([doubtful]))
-    fill(home, "ours", 0.75, 5000, ("gt", "det"))
-    compare.main()
-    main, _, rest = (home / "reports" / "comparison.md").read_text().partition("## Protocol in d")
+def test_a_protocol_in_doubt_stands_beside_all_of_ours(home: Path) -> None:
+    note = "the columns are those of true boxes"
+    doubtful = Published("paper C", {"AP@det": 0.765}, note=note, protocol_doubtful=True)
+    fill("ours", 0.75, 5000, ("gt", "det"))
+    report = write_comparison({**RECIPES, "ours": make_recipe([doubtful])})
+    main, _, rest = report.partition("## Protocol in d")
     assert cells(main, "ours ")[2:4] == ["75.0 / –", "75.0 / –"], "no number of that row here"
-    assert cells(rest, "ours ") == ["ours", "75.0", "75.0", "–", "AP@det 76.5", "paper C",
-                                    "the columns are those of true boxes"]  # fmt: skip
+    assert cells(rest, "ours ") == ["ours", "75.0", "75.0", "–", "AP@det 76.5", "paper C", note]
     assert "quoted, protocol in doubt: paper C" in rest
     numbers = json.loads((home / "reports" / "comparison.json").read_text())
     assert numbers["ours"]["published"] == {}
 
 
 def test_numbers_over_other_images_are_marked(home: Path) -> None:
-    fill(home, "ours", 0.75, 18, ("gt", "det"))
-    compare.main()
-    report = (home / "reports" / "comparison.md").read_text()
+    fill("ours", 0.75, 18, ("gt", "det"))
+    report = write_comparison()
     assert "| ours † |" in report and "measured on 18 images of coco val" in report
     assert "2 of 18 images have no boxes" in report
 
 
 def test_dvc_reads_numbers_and_curves(home: Path) -> None:
-    fill(home, "ours", 0.75, 5000, ("gt",))
-    fill(home, "plain", 0.5, 100, ("gt",))
-    compare.main()
+    fill("ours", 0.75, 5000, ("gt",))
+    fill("plain", 0.5, 100, ("gt",))
+    write_comparison()
     numbers = json.loads((home / "reports" / "comparison.json").read_text())
     assert numbers["ours"]["measured"]["AP@gt"] == 0.75
     assert numbers["ours"]["training"]["samples_per_second"] == 123.4
@@ -168,51 +172,60 @@ def test_dvc_reads_numbers_and_curves(home: Path) -> None:
 
 
 def test_pictures_show_every_recipe(home: Path) -> None:
-    fill(home, "ours", 0.75, 5000, ("gt", "det"))
-    fill(home, "plain", 0.5, 100, ("gt",))
-    compare.main()
+    fill("ours", 0.75, 5000, ("gt", "det"))
+    fill("plain", 0.5, 100, ("gt",))
+    write_comparison()
     folder = home / "reports" / "pictures"
     side = cv2.imread(str(folder / "side_by_side.png"))
-    assert side.shape[1] == 2 * compare.plots.TILE[0], "a column per recipe"
-    assert side.shape[0] == 2 * compare.plots.HEADER + 2 * compare.plots.TILE[1], "a row per image"
+    assert side.shape[1] == 2 * plots.TILE[0], "a column per recipe"
+    assert side.shape[0] == 2 * plots.HEADER + 2 * plots.TILE[1], "a row per image"
     for name in ("learning_curves", "ap_against_gflops"):
         picture = cv2.imread(str(folder / f"{name}.png"))
         assert picture.std() > 10, "not an empty page"
 
 
 def test_nothing_evaluated_is_an_error(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert compare.main() == 2
-    assert "error: results/: none of ours, plain, late" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="results/: none of ours, plain, late"):
+        write_comparison()
+    assert compare.main([]) == 2
+    said = capsys.readouterr().err
+    assert "error: results/: none of " in said and "demo_hrnet" in said
     assert not places.reports().exists()
     assert compare.main(["ours"]) == 2
 
 
-@pytest.mark.parametrize(("people", "mark"), [(2958, ""), (2, " †")])
-def test_mpii_has_a_table_of_its_own(
-    home: Path, monkeypatch: pytest.MonkeyPatch, people: int, mark: str
+def test_the_stage_compares_what_params_yaml_runs(
+    home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    fill("demo_hrnet", 0.5, 10, ("gt",), load_recipe("demo_hrnet"))
+    assert compare.main([]) == 0
+    assert f"compared: {places.comparison()}" in capsys.readouterr().out
+    report = places.comparison().read_text()
+    assert cells(report, "demo_hrnet ")[1] == "stick_figures val, 10 images"
+    assert "(quoted)" in report, "all other recipes"
+
+
+@pytest.mark.parametrize(("people", "mark"), [(2958, ""), (2, " †")])
+def test_mpii_has_a_table_of_its_own(home: Path, people: int, mark: str) -> None:
     paper = Published("paper M", {"PCKh@0.5@gt": 0.903, "Head@gt": 0.971}, 28.5, 9.5, "hr_gi")
-    for name in ("ours", "other"):
-        monkeypatch.setitem(RECIPES, name, make_recipe([paper]))
-    fill(home, "ours", 0.75, 2729, ("gt",))
-    fill(home, "plain", 0.5, 100, ("gt",))
-    evaluated = home / "results" / "ours" / "evaluation"
+    fill("ours", 0.75, 2729, ("gt",))
+    fill("plain", 0.5, 100, ("gt",))
     numbers = {f"{name}@gt": 0.5 for name in EVALUATORS["pckh"].names} | {"PCKh@0.5@gt": 0.887}
-    (evaluated / "metrics.json").write_text(json.dumps({**numbers, "no_flip": numbers}))
-    about = json.loads((evaluated / "evaluation.json").read_text())
-    about["counts"]["gt"]["boxes"] = people
-    (evaluated / "evaluation.json").write_text(json.dumps({**about, "dataset": "mpii"}))
-    assert compare.main() == 0
-    report = (home / "reports" / "comparison.md").read_text()
+    record = EvaluationRecord.read(places.evaluated("ours"))
+    counts = {"gt": replace(record.counts["gt"], boxes=people)}
+    mpii = replace(record, dataset="mpii", counts=counts, numbers=numbers, others=numbers)
+    mpii.write(places.evaluated("ours"))
+    of_paper = make_recipe([paper])
+    report = write_comparison({**RECIPES, "ours": of_paper, "other": of_paper})
     before, _, after = report.partition("## MPII")
     assert "plain" in before and "| ours" not in before and "paper M" not in before
-    mpii = after.partition("## Pictures")[0]
+    table = after.partition("## Pictures")[0]
     heads = ["Head", "Sho", "Elb", "Wri", "Hip", "Knee", "Ank", "Mean", "@0.1", "@0.11"]
-    assert cells(mpii, "recipe")[4:14] == heads
-    ours = cells(mpii, "ours")
+    assert cells(table, "recipe")[4:14] == heads
+    ours = cells(table, "ours")
     assert ours[0] == f"ours{mark}" and ours[3] == "mpii val, 2729 images"
     assert ours[4:15] == ["50.0"] * 7 + ["88.7", "50.0", "50.0", "28.54"]
-    quoted = cells(mpii, "*other*")
+    quoted = cells(table, "*other*")
     assert quoted[2] == "quoted: paper M" and quoted[4] == "97.1" and quoted[11] == "90.3"
     assert quoted[-4:] == ["–", "–", "–", "9.5"]
     assert "paper M" not in after.partition("## Pictures")[2]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,26 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipelines import compare, evaluate, promote
+from pipelines import compare, promote
 from pipelines import import_weights as command
+from pipelines.evaluation.measure import write_evaluation
+from pipelines.evaluation.record import Identity
 from pipelines.host import places
 from pipelines.intake.prepared import data_hash
 from pipelines.intake.preparing import prepare
+from pipelines.prediction.best_weights import BestWeights
+from pipelines.prediction.trained import load_trained
 from pipelines.recipe.build import build_architecture
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
+from pipelines.registry.rules import RULES, read_rules
 from pipelines.registry.versions import Registry
 from pipelines.report.results import read_result
 from pipelines.tracking.server import mlflow_client
 from pipelines.training.imported import import_weights
+from pipelines.training.record import History, TrainingRecord
 from tests.worlds.drawn import draw_at_home
+from tests.worlds.trained import save_trained
 
 State = dict[str, torch.Tensor]
 
@@ -53,11 +60,18 @@ WRAPPINGS: dict[str, Callable[[State], Any]] = {
 
 
 @pytest.fixture
-def recipe(home: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
-    """A drawn, prepared data set and a tracker of its own."""
-    monkeypatch.setattr(command, "log_import", lambda *_: "a-run")
+def recipe(home: Path) -> Recipe:
+    """Of a drawn, prepared data set."""
     draw_at_home(train=2, val=4)
     return load_recipe("demo_hrnet")
+
+
+def a_run(*_: object) -> str:
+    """Logs an import nowhere."""
+    return "a-run"
+
+
+import_silently = partial(import_weights, log=a_run)
 
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
@@ -66,21 +80,22 @@ def test_every_official_wrapping_fills_the_network(
 ) -> None:
     state = official(recipe)
     torch.save(WRAPPINGS[wrapping](state), tmp_path / "pose.pth")
-    folder = import_weights(tmp_path / "pose.pth", "demo_hrnet", recipe)
-    best = torch.load(folder / "best.pt", weights_only=True)
-    given = {k: v for k, v in best["model"].items() if "num_batches" not in k}
-    assert all(torch.equal(value, state[key]) for key, value in given.items())
-    assert (best["epoch"], best["data_hash"]) == (0, data_hash(recipe.dataset))
-    about = json.loads((folder / "summary.json").read_text())
-    assert about["imported"]["file"] == "pose.pth"
-    assert len(about["imported"]["sha256"]) == 64
-    assert not (folder / "history.csv").exists()
+    folder = import_silently(tmp_path / "pose.pth", "demo_hrnet", recipe)
+    best = BestWeights.read(places.best_weights("demo_hrnet"))
+    weights = {k: v for k, v in best.model.items() if "num_batches" not in k}
+    assert all(torch.equal(value, state[key]) for key, value in weights.items())
+    assert (best.epoch, best.data_hash) == (0, data_hash(recipe.dataset))
+    record = TrainingRecord.read(folder)
+    assert (record.run_id, record.fingerprint) == ("a-run", best.fingerprint)
+    assert record.imported is not None and record.imported.file == "pose.pth"
+    assert len(record.imported.sha256) == 64
+    assert History.read(folder).rows == []
 
 
 def test_safetensors_too(recipe: Recipe, tmp_path: Path) -> None:
     save_file(official(recipe), tmp_path / "pose.safetensors")
-    import_weights(tmp_path / "pose.safetensors", "demo_hrnet", recipe)
-    assert (places.trained("demo_hrnet") / "best.pt").is_file()
+    import_silently(tmp_path / "pose.safetensors", "demo_hrnet", recipe)
+    assert BestWeights.read(places.best_weights("demo_hrnet")).epoch == 0
 
 
 def wider(recipe: Recipe) -> Recipe:
@@ -101,7 +116,7 @@ def test_another_network_is_refused_and_nothing_written(
 ) -> None:
     torch.save(change(official(recipe), recipe), tmp_path / "other.pth")
     with pytest.raises(ValueError, match=r"other\.pth") as caught:
-        import_weights(tmp_path / "other.pth", "demo_hrnet", recipe)
+        import_silently(tmp_path / "other.pth", "demo_hrnet", recipe)
     assert said in str(caught.value)
     assert not places.trained("demo_hrnet").exists()
 
@@ -112,91 +127,94 @@ def test_parts_that_a_recipe_has_no_use_for_are_dropped_by_name(
     file = tmp_path / "three_stages.pth"
     torch.save(official(recipe) | {"refinement_stages.1.a": torch.zeros(2)}, file)
     with pytest.raises(ValueError, match=r"refinement_stages \(not in the network\)"):
-        import_weights(file, "demo_hrnet", recipe)
+        import_silently(file, "demo_hrnet", recipe)
     with pytest.raises(ValueError, match=r"given 'refinement_stage\.1', which"):
-        import_weights(file, "demo_hrnet", recipe, ["refinement_stage.1"])
-    import_weights(file, "demo_hrnet", recipe, ["refinement_stages.1"])
-    about = json.loads((places.trained("demo_hrnet") / "summary.json").read_text())
-    assert about["imported"]["dropped"] == ["refinement_stages.1"]
+        import_silently(file, "demo_hrnet", recipe, ["refinement_stage.1"])
+    import_silently(file, "demo_hrnet", recipe, ["refinement_stages.1"])
+    record = TrainingRecord.read(places.trained("demo_hrnet"))
+    assert record.imported is not None and record.imported.dropped == ["refinement_stages.1"]
 
 
 def test_a_training_is_not_overwritten_by_the_way(recipe: Recipe, tmp_path: Path) -> None:
     torch.save(official(recipe), tmp_path / "pose.pth")
-    note = places.trained("demo_hrnet") / "summary.json"
-    note.parent.mkdir(parents=True)
-    note.write_text(json.dumps({"run_id": "weeks"}))
-    with pytest.raises(ValueError, match="results of a training; accepted: --replace"):
-        import_weights(tmp_path / "pose.pth", "demo_hrnet", recipe)
+    save_trained("demo_hrnet", recipe)
+    with pytest.raises(ValueError, match="results of a training, accepted: --replace"):
+        import_silently(tmp_path / "pose.pth", "demo_hrnet", recipe)
     for _ in range(2):  # once imported, the next import needs no flag
-        import_weights(tmp_path / "pose.pth", "demo_hrnet", recipe, replace=True)
-    import_weights(tmp_path / "pose.pth", "demo_hrnet", recipe)
+        import_silently(tmp_path / "pose.pth", "demo_hrnet", recipe, replace=True)
+    import_silently(tmp_path / "pose.pth", "demo_hrnet", recipe)
 
 
-def test_the_command_adds_the_recipe_and_runs_the_stages(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_adds_the_recipe_and_runs_the_stages(recipe: Recipe, tmp_path: Path) -> None:
     torch.save(official(recipe), tmp_path / "pose.pth")
-    added, ran = [], []
-    monkeypatch.setattr(command, "add_to_run", lambda name, _: added.append(name))
-    monkeypatch.setattr(command, "run", lambda command: ran.append(command[2:]) or 0)
-    assert command.main([str(tmp_path / "pose.pth"), "demo_hrnet"]) == 0
+    added: list[str] = []
+    ran: list[Sequence[str]] = []
+
+    def run(*argv: str) -> int:
+        return command.main(
+            argv,
+            log=a_run,
+            add=lambda name, _: added.append(name),
+            run=lambda stage: ran.append(stage[2:]) or 0,  # type: ignore[func-returns-value]
+        )
+
+    assert run(str(tmp_path / "pose.pth"), "demo_hrnet") == 0
     assert added == ["demo_hrnet"]
-    assert ran == [["pipelines.evaluate", "demo_hrnet"], ["pipelines.compare"],
-                   ["pipelines.promote"]]  # fmt: skip
-    assert command.main([str(tmp_path / "none.pth"), "demo_hrnet"]) == 2
-    assert command.main([str(tmp_path / "pose.pth"), "demo_hrnett"]) == 2
+    evaluated = ["pipelines.evaluate", "demo_hrnet"]
+    assert ran == [evaluated, ["pipelines.compare"], ["pipelines.promote"]]
+    assert run(str(tmp_path / "none.pth"), "demo_hrnet") == 2
+    assert run(str(tmp_path / "pose.pth"), "demo_hrnett") == 2
+    assert added == ["demo_hrnet"] and len(ran) == 3, "nothing follows a refusal"
 
 
-def test_dvc_hears_that_there_is_nothing_to_train(monkeypatch: pytest.MonkeyPatch) -> None:
-    ran = []
-    monkeypatch.delenv("LIMBER_HOME", raising=False)
-    monkeypatch.setattr(command, "run", lambda command: ran.append(command[3:]) or 0)
-    if not (places.REPOSITORY / ".dvc").is_dir():
-        pytest.skip("no DVC here")
-    assert command.follow("demo_hrnet") == 0
-    assert ran[1] == ["commit", "--force", "train@demo_hrnet"]
-    assert ran[-1] == ["repro", "--single-item", "promote"]
+def test_the_first_stage_that_fails_is_the_last(home: Path) -> None:
+    ran: list[Sequence[str]] = []
+
+    def fail(stage: Sequence[str]) -> int:
+        ran.append(stage)
+        return 3
+
+    assert command.follow("demo_hrnet", fail) == 3
+    assert len(ran) == 1
+
+
+def test_dvc_hears_that_there_is_nothing_to_train(capsys: pytest.CaptureFixture[str]) -> None:
+    ran: list[Sequence[str]] = []
+
+    def note(stage: Sequence[str]) -> int:
+        ran.append(stage[3:])
+        return 0
+
+    command.tell_dvc("demo_hrnet", note)
+    assert ran[0] == ["repro", "--single-item", "code", "weights@demo_hrnet"]
+    assert ran[1:] == [["commit", "--force", "train@demo_hrnet"]]
+    assert not capsys.readouterr().err
+    command.tell_dvc("demo_hrnet", lambda stage: 1)
+    assert "`dvc commit --force train@demo_hrnet` tells it" in capsys.readouterr().err
 
 
 @pytest.mark.contract
 def test_imported_weights_stand_in_the_comparison_and_become_champion(
-    tmp_path: Path, real_coco: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, real_coco: Path
 ) -> None:
     """On real COCO images: import, evaluate, compare, promote, with a run of its own."""
     prepare("coco", 0.0)
-    recipe = replace(load_recipe("demo_hrnet"), dataset="coco")
-    for stage in (evaluate, compare, promote):
-        if hasattr(stage, "load_recipe"):
-            monkeypatch.setattr(stage, "load_recipe", lambda _: recipe)
-    monkeypatch.setattr("pipelines.results.load_recipe", lambda _: recipe)
-    runs = {"run": {"recipes": {"demo_hrnet": {}}}, "tracking": {}}
-    monkeypatch.setattr(promote, "load_params", lambda: runs)
-    monkeypatch.setattr(promote, "read_rules", low_floor(promote.read_rules))
+    name, recipe = "demo_hrnet", replace(load_recipe("demo_hrnet"), dataset="coco")
     torch.save(training_file(official(recipe)), tmp_path / "pose_hrnet.pth")
-    import_weights(tmp_path / "pose_hrnet.pth", "demo_hrnet", recipe)
-    evaluate.evaluate("demo_hrnet")
-    result = read_result("demo_hrnet")
-    assert result is not None
-    assert {"AP@gt", "AP@det"} <= set(result.metrics)
-    assert result.training["imported"]["file"] == "pose_hrnet.pth"
-    run = mlflow_client().get_run(result.training["run_id"])
+    import_weights(tmp_path / "pose_hrnet.pth", name, recipe)
+    training = TrainingRecord.read(places.trained(name))
+    trained = load_trained(places.best_weights(name), name, recipe)
+    write_evaluation(trained, places.evaluated(name), Identity(name, training.run_id))
+    result = read_result(name, recipe)
+    assert {"AP@gt", "AP@det"} <= set(result.numbers)
+    assert training.imported is not None and training.imported.file == "pose_hrnet.pth"
+    run = mlflow_client().get_run(str(training.run_id))
     assert run.data.tags["limber.imported_file"] == "pose_hrnet.pth"
     assert run.info.status == "FINISHED"
-    write_comparison("demo_hrnet", monkeypatch)
-    assert promote.main([]) == 0
+    assert name in compare.write_comparison([name], [result], {}).read_text()
+    low = {slot: replace(rule, floor=0.0) for slot, rule in read_rules(RULES).items()}
+    promote.promote([name], low)  # random weights find nobody: the slots take them all the same
     champion = Registry().aliased("pose-coco", "champion")
     assert champion is not None
-    assert champion.run_id == result.training["run_id"]
-    assert np.isfinite(result.metrics["AP@det"])
-
-
-def write_comparison(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare, "load_params", lambda: {"run": {"recipes": {name: {}}}})
-    assert compare.main([]) == 0
-    text = (places.reports() / "comparison.md").read_text()
-    assert name in text
-
-
-def low_floor(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
-    """Random weights find nobody: the slot takes them all the same."""
-    return lambda path: {slot: replace(rule, floor=0.0) for slot, rule in read(path).items()}
+    assert champion.run_id == training.run_id
+    assert np.isfinite(result.numbers["AP@det"])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipelines import compare
+from pipelines.evaluation.record import EvaluationRecord
 from pipelines.host import places
-from pipelines.registry import versions as registry
 from pipelines.report import difference
+from pipelines.report.difference import registered_evaluation
 from tests.worlds.results import write_results
 
 RUN = "0123456789abcdef0123456789abcdef"
@@ -49,28 +50,24 @@ def test_a_recipe_gains_nothing_on_itself(home: Path) -> None:
     assert row[3:] == ["+0.00", "+0.00 to +0.00 (may be chance)"]
 
 
-def test_a_run_is_found_by_its_id(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    note = places.evaluated("good") / "evaluation.json"
-    note.write_text(json.dumps(json.loads(note.read_text()) | {"run_id": RUN}))
+def test_a_run_is_found_by_its_id(home: Path) -> None:
+    folder = places.evaluated("good")
+    replace(EvaluationRecord.read(folder), run_id=RUN).write(folder)
     assert compare.main([RUN, "bad"]) == 0
     assert cells((home / "reports" / "compare_01234567_bad.md").read_text(), "AP@gt")[1] == "90.00"
-    other = RUN[::-1]
-    monkeypatch.setattr(difference, "registered", lambda run_id, part: places.evaluated("good"))
-    assert compare.main([other, "bad"]) == 0, "else by what was registered of it"
+    page = difference.write_difference(RUN[::-1], "bad", lambda run_id, part: folder)
+    assert cells(page.read_text(), "AP@gt")[1] == "90.00", "else by what was registered of it"
 
 
-def test_a_run_that_nobody_knows_is_named(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_that_nobody_knows_is_named(home: Path) -> None:
     class Empty:
         uri = "sqlite:///none"
 
         def of_run(self, run_id: str) -> None:
             return None
 
-    monkeypatch.setattr(registry, "Registry", Empty)
-    assert compare.main([RUN, "bad"]) == 2
-    assert f"run {RUN}: no evaluation of it in results/" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=f"run {RUN}: no evaluation of it in results/"):
+        registered_evaluation(RUN, home, Empty())  # type: ignore[arg-type]
 
 
 def test_other_data_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

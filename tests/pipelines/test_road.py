@@ -1,0 +1,36 @@
+"""What the road says at its end, and that a wrong name runs nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines import road
+from pipelines.host import places
+from pipelines.registry.ledger import Ledger
+from tests.worlds.results import write_mpii_results, write_results
+
+
+def test_main_numbers_champions_and_where_to_look_on(home: Path) -> None:
+    write_results("some", quality=0.6, protocols=("gt", "det"))
+    write_mpii_results("heads", quality=0.7)
+    champion = {"champion": "3", "recipe": "some", "reason": "first version"}
+    Ledger(places.promotion()).set_slots({"pose-coco": champion, "none": {"champion": None}})
+    assert road.summary_lines(["some", "heads", "late"]) == [
+        "",
+        "  some   AP@gt 0.600  AP@det 0.600",
+        "  heads  PCKh@0.5@gt 0.700",
+        "  late   not evaluated",
+        "",
+        "  champion of pose-coco: version 3, some",
+        "    first version",
+        "",
+        f"  report       {home / 'reports' / 'comparison.md'}",
+        "  MLflow page  make ui  ->  http://127.0.0.1:5000",
+    ]
+
+
+def test_a_wrong_recipe_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert road.main(["demo_hrnett"]) == 2
+    assert "did you mean 'demo_hrnet'" in capsys.readouterr().err
