@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from data import DATASETS
 from data.ground.refusal import refusal
 from pipelines.evaluation.ceiling import told
-from pipelines.evaluation.measure import write_evaluation, write_json
+from pipelines.evaluation.measure import Reader, write_evaluation, write_json
 from pipelines.evaluation.record import Identity
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
@@ -29,6 +29,7 @@ from pipelines.prediction.coco_results import official_name, read_image_info, re
 from pipelines.prediction.reading import read_poses
 from pipelines.prediction.trained import load_trained
 from pipelines.recipe.reader import load_recipe
+from pipelines.recipe.schema import Recipe
 from pipelines.registry.versions import champion_checkpoint
 from pipelines.training.record import TrainingRecord, has_training
 
@@ -66,9 +67,12 @@ def run(asked: Namespace) -> None:
     print(f"evaluated: {folder}")
 
 
-def evaluate(name: str) -> Path:
-    """The stage: results/<recipe>/trained -> results/<recipe>/evaluation and metrics.json."""
-    recipe = load_recipe(name)
+def evaluate(name: str, recipe: Recipe | None = None, read: Reader = read_poses) -> Path:
+    """The stage: results/<recipe>/trained -> results/<recipe>/evaluation and metrics.json.
+
+    recipe: the one of that name, unless it is given; read: as `write_evaluation` takes it.
+    """
+    recipe = recipe or load_recipe(name)
     trained = load_trained(places.best_weights(name), name, recipe)
     digest = data_hash(recipe.dataset)
     if trained.origin.data_hash != digest:
@@ -76,16 +80,20 @@ def evaluate(name: str) -> Path:
         raise refusal(places.best_weights(name), fault=fault, do=f"run `dvc repro train@{name}`")
     folder, from_folder = places.evaluated(name), places.trained(name)
     run_id = TrainingRecord.read(from_folder).run_id if has_training(from_folder) else None
-    record = write_evaluation(trained, folder, Identity(name, run_id))
+    record = write_evaluation(trained, folder, Identity(name, run_id), read)
     record.write_metrics(places.recipe_metrics(name))
     return folder
 
 
-def evaluate_champion(slot: str, dataset: str) -> Path:
+def evaluate_champion(
+    slot: str,
+    dataset: str,
+    checkpoint: Callable[[str], tuple[Path, Identity]] = champion_checkpoint,
+) -> Path:
     """The slot's champion on another data set's split, for a fair comparison there."""
     if dataset not in DATASETS:
         raise refusal("--dataset", given=dataset, accepted=", ".join(DATASETS))
-    path, identity = champion_checkpoint(slot)
+    path, identity = checkpoint(slot)
     trained = load_trained(path, f"champion of {slot}", None)
     if trained.skeleton != DATASETS[dataset].SKELETON:
         theirs, ours = DATASETS[dataset].SKELETON.name, trained.skeleton.name
@@ -98,9 +106,11 @@ def evaluate_champion(slot: str, dataset: str) -> Path:
     return folder
 
 
-def evaluate_test_dev(name: str, detections: Path, images: Path, image_info: Path) -> Path:
+def evaluate_test_dev(
+    name: str, detections: Path, images: Path, image_info: Path, recipe: Recipe | None = None
+) -> Path:
     """The results file for COCO's server, from a detector's boxes; nothing here can score it."""
-    recipe = load_recipe(name)
+    recipe = recipe or load_recipe(name)
     files = read_image_info(image_info, images)
     boxes = read_detections(detections, files.keys())
     missing = sorted({int(i) for i in boxes.image_id if not files[int(i)].is_file()})

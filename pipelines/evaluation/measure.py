@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,20 @@ from pipelines.intake.prepared import data_hash, image_files
 from pipelines.prediction.boxes import Boxes
 from pipelines.prediction.coco_results import results_rows
 from pipelines.prediction.feeds import feed_kind
+from pipelines.prediction.poses import ByImage
 from pipelines.prediction.reading import read_poses, split_place
 from pipelines.prediction.trained import Trained
 
+Reader = Callable[..., list[ByImage]]
 
-def write_evaluation(trained: Trained, folder: Path, identity: Identity) -> EvaluationRecord:
-    """Evaluates on the recipe's data set and split; fills `folder`, whole or not at all."""
+
+def write_evaluation(
+    trained: Trained, folder: Path, identity: Identity, read: Reader = read_poses
+) -> EvaluationRecord:
+    """Evaluates on the recipe's data set and split; fills `folder`, whole or not at all.
+
+    read: as `read_poses`, the poses of each protocol's boxes.
+    """
     started = time.monotonic()
     recipe, place = trained.recipe, split_place(trained.recipe)
     data_set = DATASETS[recipe.dataset]
@@ -42,7 +50,7 @@ def write_evaluation(trained: Trained, folder: Path, identity: Identity) -> Eval
     others: dict[str, float] = {}
     with whole_folder(folder) as part:
         for protocol, boxes in protocols.items():
-            found, other = write_protocol(part, trained, protocol, boxes, files, truth)
+            found, other = write_protocol(part, trained, protocol, boxes, files, truth, read)
             numbers, others = numbers | found, others | other
         record = EvaluationRecord(
             **asdict(identity),
@@ -63,10 +71,11 @@ def write_protocol(
     boxes: Boxes | None,
     files: Mapping[int, Path],
     truth: Mapping[int, list[Pose]],
+    read: Reader,
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Numbers as the recipe asks for them, and with the flip test the other way round."""
     recipe = trained.recipe
-    plain, flipped = read_poses(trained, boxes, files, both=True)
+    plain, flipped = read(trained, boxes, files, both=True)
     poses, others = (flipped, plain) if recipe.evaluation.flip_test else (plain, flipped)
     judge, skeleton = recipe.evaluation.evaluator, trained.skeleton
     evaluator = score_poses(judge, skeleton, poses, truth)

@@ -19,6 +19,7 @@ from data import DATASETS
 from data.evaluators import load_matches
 from data.ground.sample import Pose
 from pipelines import evaluate
+from pipelines.evaluation.record import Identity
 from pipelines.host import places
 from pipelines.intake.prepared import data_hash
 from pipelines.intake.preparing import prepare
@@ -40,12 +41,10 @@ def drawn(home: Path) -> Recipe:
 
 
 @pytest.fixture
-def real(real_coco: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+def real(real_coco: Path) -> Recipe:
     """The small real COCO folder; a demo network's recipe that evaluates on its val split."""
     prepare("coco", 0.0)
-    recipe = replace(load_recipe("demo_hrnet"), dataset="coco")
-    monkeypatch.setattr(evaluate, "load_recipe", lambda _: recipe)
-    return recipe
+    return replace(load_recipe("demo_hrnet"), dataset="coco")
 
 
 def plain_pycocotools(dataset: str, split: str, predictions: Path) -> list[float]:
@@ -101,14 +100,11 @@ def test_the_stage_leaves_what_the_next_ones_read(drawn: Recipe, tmp_path: Path)
 
 @pytest.mark.parametrize("source", ["drawn", "real"])
 def test_numbers_equal_those_of_plain_pycocotools(
-    source: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    source: str, request: pytest.FixtureRequest
 ) -> None:
     recipe = request.getfixturevalue(source)
     save_trained("some", recipe)
-    monkeypatch.setattr(evaluate, "load_recipe", lambda _: recipe)
-    monkeypatch.setattr(evaluate, "read_poses", noisy_truth(recipe.dataset, "val"))
-    assert evaluate.main(["some"]) == 0
-    folder = places.evaluated("some")
+    folder = evaluate.evaluate("some", recipe, noisy_truth(recipe.dataset, "val"))
     metrics = json.loads((folder / "metrics.json").read_text())
     expected = plain_pycocotools(recipe.dataset, "val", folder / "predictions_gt.json")
     assert 0.05 < metrics["AP@gt"] < 0.95
@@ -117,8 +113,7 @@ def test_numbers_equal_those_of_plain_pycocotools(
 
 def test_both_protocols_on_real_images(real: Recipe) -> None:
     save_trained("some", real)
-    assert evaluate.main(["some"]) == 0
-    folder = places.evaluated("some")
+    folder = evaluate.evaluate("some", real)
     about = json.loads((folder / "evaluation.json").read_text())
     assert about["counts"]["gt"]["images"] == about["counts"]["det"]["images"] == 18
     assert about["counts"]["det"]["images_without_boxes"] == 10
@@ -129,14 +124,12 @@ def test_both_protocols_on_real_images(real: Recipe) -> None:
         assert [metrics[f"{name}@{protocol}"] for name in NUMBERS] == expected
 
 
-def test_flip_test_is_what_the_recipe_says(drawn: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flip_test_is_what_the_recipe_says(drawn: Recipe) -> None:
     without = replace(drawn, evaluation=replace(drawn.evaluation, flip_test=False))
     found = {}
     for name, recipe in (("with", drawn), ("without", without)):
-        monkeypatch.setattr(evaluate, "load_recipe", lambda _, recipe=recipe: recipe)
         save_trained(name, recipe)
-        assert evaluate.main([name]) == 0
-        found[name] = json.loads((places.evaluated(name) / "metrics.json").read_text())
+        found[name] = json.loads((evaluate.evaluate(name, recipe) / "metrics.json").read_text())
     swapped = {k: v for k, v in found["without"].items() if k != "flip"}
     assert found["with"]["no_flip"] == swapped
     assert found["without"]["flip"] == {k: v for k, v in found["with"].items() if k != "no_flip"}
@@ -182,26 +175,26 @@ def test_a_checkpoint_that_does_not_fit_is_named(
 def test_test_dev_file_has_the_official_name(real: Recipe, tmp_path: Path) -> None:
     save_trained("some", real)
     root = places.raw("coco")
-    arguments = ["some", "--test-dev", "--images", str(root / "val2017")]
-    arguments += ["--image-info", str(root / "annotations/person_keypoints_val2017.json")]
+    info = root / "annotations/person_keypoints_val2017.json"
     boxes = DATASETS["coco"].detections_file(root, "val")
-    assert evaluate.main([*arguments, "--detections", str(boxes)]) == 0
+    assert boxes is not None
+    evaluate.evaluate_test_dev("some", boxes, root / "val2017", info, real)
     path = places.home() / "results/some/test_dev/person_keypoints_test-dev2017_some_results.json"
     rows = json.loads(path.read_text())
     assert {row["image_id"] for row in rows} <= {int(p.stem) for p in (root / "val2017").iterdir()}
     assert len(rows[0]["keypoints"]) == 51
-    arguments[3] = str(tmp_path)
-    assert evaluate.main([*arguments, "--detections", str(boxes)]) == 2
+    with pytest.raises(ValueError, match=r"lacks .* of the images that have boxes"):
+        evaluate.evaluate_test_dev("some", boxes, tmp_path, info, real)
+    assert evaluate.main(["some", "--test-dev", "--detections", str(boxes)]) == 2
 
 
 def test_the_champion_is_evaluated_on_another_data_set(
-    drawn: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    drawn: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = save_trained("champion", replace(drawn, dataset="coco"))
+    path = save_trained("champion", replace(drawn, dataset="coco"), data_hash="d" * 64)
     digest = data_hash("stick_figures")
-    identity = {"version": "4", "recipe": "some", "run_id": "r9"}
-    monkeypatch.setattr("pipelines.registry.champion_checkpoint", lambda slot: (path, identity))
-    assert evaluate.main(["--champion", "pose-coco", "--dataset", "stick_figures"]) == 0
+    identity = Identity("some", "r9", slot="pose-coco", version="4")
+    evaluate.evaluate_champion("pose-coco", "stick_figures", lambda slot: (path, identity))
     folder = places.home() / "results/champions/pose-coco" / f"stick_figures-{digest:.12}"
     about = json.loads((folder / "evaluation.json").read_text())
     assert about["slot"] == "pose-coco" and about["version"] == "4"
