@@ -1,4 +1,9 @@
-"""Wing 1: images and poses. The menu of data sets, codecs and evaluators."""
+"""Wing 1: images and poses; these are the menus. In: raw files of data sets; poses of networks.
+
+Out: `DATASETS[name]`, a data set; `CODECS[name](**options)`, a codec; `EVALUATORS[name](skeleton)`,
+an evaluator. May import: nothing of ours outside the wing. A change of a line re-runs what uses the
+plug that it names; a new line re-runs nothing.
+"""
 
 from data.codecs.associative_embedding import AssociativeEmbedding
 from data.codecs.heatmap import HeatmapCodec

@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = Arguments("fetch", __doc__)
     either = arguments.add_mutually_exclusive_group(required=True)
     either.add_argument("dataset", nargs="?", help="a data set of the menu and of params.yaml")
-    either.add_argument("--weights", metavar="RECIPE", help="its `pretrained`; its data set not")
+    either.add_argument("--weights", metavar="RECIPE", help="the weights that it starts from")
     return run_command(arguments, argv, act)
 
 

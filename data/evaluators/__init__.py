@@ -1,7 +1,8 @@
-"""Evaluators, and their matches read back from disk. In: predicted and true poses per image. Out:
-numbers, matches that a bootstrap resamples. May import ground and matching; no other evaluator's
-file but through what it builds on (crowdpose on oks). A change re-runs evaluate of the recipes that
-are scored so, and their training, whose best weights it chooses.
+"""Evaluators, and their matches read back from disk; the menu stands in data/__init__.py.
+
+In: predicted and true poses per image. Out: numbers, and matches that a bootstrap resamples.
+May import: ground, matching, an evaluator that they build on (crowdpose: oks). A change re-runs
+evaluation of the recipes that are scored so, and their training, whose best weights it chooses.
 """
 
 from __future__ import annotations

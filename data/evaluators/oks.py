@@ -45,7 +45,8 @@ class OksEvaluator(Evaluator):
     def add(self, image_id: int, predicted: Sequence[Pose], truth: Sequence[Pose]) -> None:
         """One image: truth is all its annotations, crowds and people without keypoints too."""
         if image_id in self._truth:
-            raise ValueError(f"image {image_id} is added twice; give all its poses at once")
+            do = "give all its poses at once"
+            raise refusal(f"image {image_id}", fault="added twice", do=do)
         self._truth[image_id], self._predicted[image_id] = list(truth), list(predicted)
         self._done = None
 

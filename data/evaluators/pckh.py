@@ -93,7 +93,8 @@ class PckhEvaluator(Evaluator):
     def add(self, image_id: int, predicted: Sequence[Pose], truth: Sequence[Pose]) -> None:
         """One image. Raises ValueError for predictions of nobody, or people without head size."""
         if image_id in self._images:
-            raise ValueError(f"image {image_id} is added twice; give all its poses at once")
+            do = "give all its poses at once"
+            raise refusal(f"image {image_id}", fault="added twice", do=do)
         by_id = {pose.id: pose for pose in predicted}
         if len(by_id) != len(predicted) or set(by_id) - {pose.id for pose in truth}:
             raise refusal(

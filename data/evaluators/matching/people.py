@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.ground.refusal import refusal
 from data.ground.sample import Pose
 
 ByImage = Sequence[Sequence[Pose]]  # poses of each image, images in the order of their ids
@@ -91,7 +92,6 @@ def _refuse_not_finite(
     good = np.isfinite(points).all(axis=(1, 2)) & np.isfinite(score)
     if not good.all():
         which = image_ids[int(image[np.argmin(good)])]
-        raise ValueError(
-            f"image {which}: a predicted pose has keypoints or a score that are not finite, "
-            "accepted: numbers; look for NaN in the network's output"
-        )
+        fault = "a predicted pose has keypoints or a score that are not finite"
+        do = "look for NaN in the network's output"
+        raise refusal(f"image {which}", fault=fault, accepted="numbers", do=do)

@@ -179,7 +179,7 @@ def test_without_truth_predictions_or_images() -> None:
 def test_an_image_is_added_once() -> None:
     evaluator = OksEvaluator(COCO)
     evaluator.add(3, [], [])
-    with pytest.raises(ValueError, match="image 3 is added twice"):
+    with pytest.raises(ValueError, match="image 3: added twice"):
         evaluator.add(3, [], [])
 
 
