@@ -1,4 +1,4 @@
-"""Digests of the code that decides each result, so that a change re-runs no more than it must.
+"""Writes digests of the code that decides each result, so that a change re-runs no more.
 
 Out, in data/store/code: RECIPE/{train,evaluate}.json, datasets/NAME/{fetch,prepare}.json,
 stages/{compare,promote}.json. Comments and docstrings change no digest.
@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipelines.digests.deciding import (
-    COMMANDS,
     Deciding,
+    compares,
     fetches,
     prepares,
-    runs,
+    promotes,
     scores,
     trains,
 )
@@ -57,7 +57,9 @@ def deciding_code(
         recipe = load_recipe(name)
         code[f"{name}/train"] = trains(recipe, sources)
         code[f"{name}/evaluate"] = scores(recipe, sources)
-    return code | {f"stages/{Path(each).stem}": runs(each, sources) for each in COMMANDS}
+    code["stages/compare"] = compares(datasets, sources)
+    code["stages/promote"] = promotes(sources)
+    return code
 
 
 def write_digests(path: Path, digests: Mapping[str, str]) -> None:

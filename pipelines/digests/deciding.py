@@ -14,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from data import CODECS
+from data import CODECS, DATASETS
+from data.ground.data_set import DataSet
+from data.ground.refusal import refusal
 from models import ARCHITECTURES
 from pipelines.digests.sources import Sources
 from pipelines.host.imports import reached
@@ -24,7 +26,8 @@ TRAINING = ("pipelines/training/loop.py", "pipelines/training/results.py")
 MEASURING = ("pipelines/evaluation/measure.py",)
 PREPARING = ("pipelines/intake/preparing.py",)
 FETCHING = ("pipelines/intake/sources.py",)
-COMMANDS = ("pipelines/compare.py", "pipelines/promote.py")
+COMPARING = ("pipelines/compare.py",)
+PROMOTING = ("pipelines/promote.py",)
 TELLS = {  # files and folders -> why they decide nothing
     "data/ground/refusal.py": "words of refusals",
     "pipelines/evaluation/pictures.py": "pictures",
@@ -69,13 +72,23 @@ def prepares(dataset: str, sources: Sources) -> Deciding:
 
 
 def fetches(dataset: str, sources: Sources) -> Deciding:
-    """What decides the raw files of a data set."""
-    return _decide(FETCHING, [("DATASETS", dataset)], sources)
+    """What decides the raw files of a data set: its code where it makes them, else its layout."""
+    if (layout := on_menu(dataset).LAYOUT) is None:
+        return _decide(FETCHING, [("DATASETS", dataset)], sources)
+    files, values = _decide(FETCHING, [], sources)
+    return Deciding(files, values | {f"DATASETS[{dataset}].LAYOUT": repr(layout)})
 
 
-def runs(command: str, sources: Sources) -> Deciding:
-    """What decides the result of a stage without recipes: theirs decide what it reads."""
-    return _decide([command], [], sources)
+def compares(datasets: Iterable[str], sources: Sources) -> Deciding:
+    """What decides the report; what it reads is decided by others, but for what papers count."""
+    files, values = _decide(COMPARING, [], sources)
+    published = {f"DATASETS[{name}].PUBLISHED": repr(on_menu(name).PUBLISHED) for name in datasets}
+    return Deciding(files, values | published)
+
+
+def promotes(sources: Sources) -> Deciding:
+    """What decides who is registered, as what, and who is champion."""
+    return _decide(PROMOTING, [], sources)
 
 
 def variant(recipe: Recipe) -> dict[str, str]:
@@ -83,6 +96,14 @@ def variant(recipe: Recipe) -> dict[str, str]:
     name, key = recipe.architecture.name, recipe.architecture.variant
     options = ARCHITECTURES[name].VARIANTS[key]
     return {f"ARCHITECTURES[{name}].VARIANTS[{key}]": json.dumps(options, sort_keys=True)}
+
+
+def on_menu(dataset: str) -> DataSet:
+    """Raises ValueError for a name that is on no menu."""
+    if dataset not in DATASETS:
+        where = "params.yaml: run: data set"
+        raise refusal(where, given=dataset, accepted=", ".join(DATASETS))
+    return DATASETS[dataset]
 
 
 def _plugs(recipe: Recipe) -> list[Plug]:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from data.ground.refusal import refusal
 from pipelines.host.imports import imported_files
 
 MENUS = {  # file -> its menus; a line on one of them decides for those alone who name it
@@ -47,7 +48,7 @@ def menu_line(text: str, menu: str, name: object, root: Path) -> Line:
     assert len(dicts) == 1 and isinstance(dicts[0], ast.Dict), f"{menu} is no plain dict"
     lines = {_key(k): v for k, v in zip(dicts[0].keys, dicts[0].values, strict=True)}
     if name not in lines:
-        raise ValueError(f"{menu}: given {name!r}, accepted: {', '.join(map(str, lines))}")
+        raise refusal(menu, given=name, accepted=", ".join(map(str, lines)))
     said, files = [ast.dump(lines[name])], []
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):

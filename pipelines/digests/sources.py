@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
+import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -17,7 +19,8 @@ from pipelines.host.places import REPOSITORY
 
 GROW = {  # lists of a class that grow without changing what was there -> why they do not count
     "VARIANTS": "of a network: a recipe's own one is digested by its value",
-    "skeletons": "of an evaluator: which recipes are refused, no number of theirs",
+    "EVALUATORS": "of a data set: which recipes are refused, no number of theirs",
+    "PUBLISHED": "of a data set: what reports say, digested for them by its value",
 }
 
 
@@ -52,7 +55,7 @@ class Sources:
         return menu_line(self.whole(place), menu, name, self.root)
 
     def digest(self, place: str) -> str:
-        return digest(self.text(place), python=place.endswith(".py"))
+        return digest(self.text(place), Path(place).suffix)
 
 
 @cache
@@ -62,9 +65,11 @@ def _named(place: str, root: Path, text: str) -> tuple[str, ...]:
 
 
 @cache
-def digest(text: str, *, python: bool = True) -> str:
-    """sha256 of what a file does; of a file that is no Python, of its text."""
-    if not python:
+def digest(text: str, suffix: str = ".py") -> str:
+    """sha256 of what a file does; of toml its values, of another file its text."""
+    if suffix == ".toml":
+        text = json.dumps(tomllib.loads(text), sort_keys=True, default=str)
+    if suffix != ".py":
         return hashlib.sha256(text.encode()).hexdigest()
     tree = ast.parse(text)
     for node in ast.walk(tree):

@@ -26,7 +26,7 @@ PLAIN = "def one(a):\n    return a\n\n\nclass Two:\n    N = 1\n"
         PLAIN.replace("\n\n\n", "\n\n"),
         PLAIN.replace("    N = 1", '    N = 1\n    VARIANTS = {"w32": {"width": 32}}'),
         PLAIN.replace("    N = 1", '    N = 1\n    VARIANTS: ClassVar = {"w32": {}}'),
-        PLAIN.replace("    N = 1", '    skeletons: ClassVar = ("coco",)\n    N = 1'),
+        PLAIN.replace("    N = 1", '    EVALUATORS: ClassVar = ("oks",)\n    N = 1'),
         f'{PLAIN}\nVARIANTS = {{"w32": {{"width": 32}}}}\n',
     ],
 )
@@ -40,7 +40,7 @@ def test_what_is_only_told_changes_no_digest(text: str) -> None:
         PLAIN.replace("N = 1", "N = 2"),
         PLAIN.replace("return a", "return -a"),
         PLAIN.replace("(a)", "(a, b=1)"),
-        PLAIN.replace("    return a", "    skeletons = 1\n    return a"),  # no list of a class
+        PLAIN.replace("    return a", "    EVALUATORS = 1\n    return a"),  # no list of a class
         PLAIN.replace("N = 1", 'N = "1"'),
         f"from data.ground import sample\n{PLAIN}",
     ],
@@ -49,9 +49,10 @@ def test_what_is_done_changes_the_digest(text: str) -> None:
     assert digest(text) != digest(PLAIN)
 
 
-def test_of_what_is_no_python_every_letter_counts() -> None:
-    digests = {digest(text, python=False) for text in ("a = 1", "a = 1  # one", "a = 2")}
-    assert len(digests) == 3
+def test_of_toml_values_count_and_of_other_files_every_letter() -> None:
+    texts = ("a = 1", "a = 1  # one", "a = 2")
+    assert len({digest(text, ".toml") for text in texts}) == 2
+    assert len({digest(text, ".csv") for text in texts}) == 3
 
 
 def test_a_function_of_a_docstring_alone_is_one_that_passes() -> None:
@@ -80,9 +81,11 @@ def readers(name: str) -> set[str]:
 
 def test_lists_that_grow_are_read_by_name_or_not_at_all() -> None:
     """Else what is left out of a digest would decide."""
-    assert set(GROW) == {"VARIANTS", "skeletons"}
-    assert readers("skeletons") == set(), "only a recipe's refusal reads them"
+    assert set(GROW) == {"VARIANTS", "EVALUATORS", "PUBLISHED"}
     assert readers("VARIANTS") == {"pipelines/recipe/build.py"}  # .VARIANTS[name], as digested
+    like_others = {"data/datasets/mixture.py", "data/datasets/stick_figures.py"}
+    assert readers("EVALUATORS") == like_others, "only a recipe's refusal reads them"
+    assert readers("PUBLISHED") == {"pipelines/report/results.py"}
 
 
 def test_packages_hold_menus_or_nothing() -> None:

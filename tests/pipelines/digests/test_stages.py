@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from data import DATASETS
 from pipelines.digests.deciding import scores, trains
 from pipelines.recipe.reader import read_as, read_yaml, recipe_path
 from pipelines.recipe.schema import Recipe
@@ -158,3 +159,18 @@ def test_a_data_set_is_decided_by_its_own_file(name: str, others: set[str]) -> N
     for stage in ("fetch", "prepare"):
         files = deciding_code()[f"{stage}@{name}"].files
         assert not {f"data/datasets/{other}.py" for other in others} & set(files), stage
+
+
+@pytest.mark.parametrize("name", ["coco", "mpii", "crowdpose"])
+def test_what_is_fetched_goes_by_its_layout_and_is_not_brought_again_for_its_code(
+    name: str,
+) -> None:
+    fetched = deciding_code()[f"fetch@{name}"]
+    assert not {place for place in fetched.files if place.startswith("data/datasets/")}
+    assert list(fetched.values) == [f"DATASETS[{name}].LAYOUT"]
+    assert fetched.values[f"DATASETS[{name}].LAYOUT"] == repr(DATASETS[name].LAYOUT)
+
+
+def test_what_a_data_set_makes_itself_goes_by_its_code() -> None:
+    assert "data/datasets/sources/stick_pictures.py" in deciding_code()["fetch@stick_figures"].files
+    assert "data/datasets/mixture.py" in deciding_code()["fetch@coco_mpii"].files
