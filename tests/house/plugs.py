@@ -7,24 +7,25 @@ import re
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
-from tests.house.tree import modules, parsed, place, rooms, sources
+from tests.house.tree import arrows, modules, parsed, place, room_of, rooms, sources
 
 MENUS = ("data/__init__.py", "models/__init__.py")
-PLUGS = ("data/datasets", "data/codecs", "data/evaluators", "models")
+PLUGS = ("data/datasets", "data/codecs", "data/evaluators", "models", "models/losses")
 GROUND = {  # files beside the plugs that are none
     "data/datasets/mixture.py": "a plug made of plugs: on the menu by its members",
     "models/contracts.py": "what a network and a loss promise",
     "models/cost.py": "counts what any network costs",
-    "models/heads.py": "parts of networks",
     "models/layers.py": "parts of networks",
     "models/refusal.py": "words of refusals",
     "models/weights.py": "reads weights into any network",
 }
-TABLES: dict[str, set[str]] = {}  # path -> data sets that it names because its content is theirs
+TABLES = {  # path -> data sets that it names because its content is theirs
+    "pipelines/report/benchmarks.py": {"coco", "mpii", "crowdpose"},  # papers' tables, one each
+}
 SAYS = {  # what the docstring of a room's __init__ tells, and how it is found there
     "what goes in (`In: `)": r"\bIn:",
     "what comes out (`Out: `)": r"\bOut:",
-    "what it may import (`May import `)": r"[Mm]ay import",
+    "what it may import (`May import `)": r"[Mm]ay\s+import|Imports:",
     "what a change re-runs": r"re-?(runs?|trains?|evaluates?|prepares?)|again|nothing",
 }
 
@@ -79,13 +80,36 @@ def files_that_are_no_commands(root: Path) -> list[str]:
 
 
 def silent_rooms(root: Path) -> list[str]:
-    """Rooms whose docstring leaves out one of the four things; or imports that it does not name."""
+    """Rooms, of the wings too, whose docstring leaves out one of the four things."""
+    files = [root / "pipelines" / room / "__init__.py" for room in rooms(root)]
+    files += sorted((root / "data").glob("*/__init__.py")) + sorted(
+        (root / "models").glob("*/__init__.py")
+    )
     return [
-        f"pipelines/{room}/__init__.py: does not say {what}"
-        for room in rooms(root)
+        f"{place(path, root)}: does not say {what}"
+        for path in files
         for what, pattern in SAYS.items()
-        if not re.search(pattern, _docstring(root / "pipelines" / room / "__init__.py"))
+        if not re.search(pattern, _docstring(path))
     ]
+
+
+def unsaid_imports(root: Path) -> list[str]:
+    """Rooms of pipelines/ that a room imports and does not name among what it may."""
+    broken = []
+    for room in rooms(root):
+        text = _docstring(root / "pipelines" / room / "__init__.py")
+        said = set(
+            re.findall(r"\w+", re.split(SAYS["what it may import (`May import `)"], text)[-1])
+        )
+        seen = {
+            room_of(other, root)
+            for module, others in arrows(root).items()
+            if room_of(module, root) == room
+            for other in others
+        } - {"", room}
+        if not said & {"below", "every"}:
+            broken += [f"pipelines/{room}: imports {each} unsaid" for each in sorted(seen - said)]
+    return broken
 
 
 def _docstring(path: Path) -> str:

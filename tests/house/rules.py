@@ -20,6 +20,7 @@ RULES: list[Callable[[Path], list[str]]] = [
     plugs.plugs_off_the_menu,
     plugs.files_that_are_no_commands,
     plugs.silent_rooms,
+    plugs.unsaid_imports,
     plugs.data_set_names,
     pages.long_pages,
     pages.vague_names,
