@@ -37,7 +37,8 @@ def main(argv: Sequence[str]) -> int:
 def compare(both: Sequence[str]) -> None:
     if len(both) not in (0, 2):
         raise refusal("compare", given=" ".join(both), accepted="none, or two recipes")
-    print(f"compared: {write_difference(*both) if both else compare_recipes()}")
+    report = write_difference(both[0], both[1]) if both else compare_recipes()
+    print(f"compared: {report}")
 
 
 def compare_recipes() -> Path:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from data import EVALUATORS
+from data.menus import EVALUATORS
 from pipelines.cluster.head import one_head
 from pipelines.evaluation.record import EvaluationRecord, has_evaluation
 from pipelines.host import places

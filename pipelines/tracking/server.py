@@ -39,7 +39,7 @@ def tracking_uri(uri: str | None = None) -> str:
     """
     uri = uri or tracking_settings().get("uri") or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
-        return f"sqlite:///{places.home() / 'mlflow.db'}"
+        return f"sqlite:///{places.tracking_database()}"
     if not re.match(r"(https?|sqlite|postgresql|mysql)(\+\w+)?://", uri):
         raise refusal(
             "params.yaml: tracking.uri (or $MLFLOW_TRACKING_URI)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from data import CODECS
 from data.ground.skeleton import load_skeleton
-from models import ARCHITECTURES, REFINEMENTS
+from data.menus import CODECS
+from models.menus import ARCHITECTURES, REFINEMENTS
 from pipelines import export, promote
 from pipelines.evaluate import evaluate
 from pipelines.host import places
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Pixels, Recipe
-from pipelines.registry.rules import RULES
+from pipelines.registry.rules import RULES, read_rules
 from pipelines.registry.versions import Registry
 from pipelines.serving.graph import CropGraph, ImageGraph
 from pipelines.serving.program import (
@@ -114,7 +115,7 @@ def test_the_command_leaves_files_that_others_can_use(trained: Recipe, tmp_path:
 
 
 def test_the_flip_test_can_be_inside(trained: Recipe) -> None:
-    loaded = export.load_trained(places.trained("demo_simple_baseline") / "best.pt", "x", None)
+    loaded = export.load_trained(places.best_weights("demo_simple_baseline"), "x", None)
     images = crops(2, size=(trained.input_size[0], trained.input_size[1]))
     plain, flipped = (build_graph(loaded, flip_test=flip)(images) for flip in (False, True))
     assert not torch.allclose(plain[2], flipped[2])
@@ -140,18 +141,12 @@ def test_a_graph_that_differs_is_refused() -> None:
         refuse_difference("model.onnx", {"scores": float("nan")})
 
 
-def test_a_champion_gets_its_exports(
-    trained: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_champion_gets_its_exports(trained: Recipe, tmp_path: Path) -> None:
     evaluate("demo_simple_baseline")
-    params = {"run": {"recipes": {"demo_simple_baseline": {}}}}
-    monkeypatch.setattr(promote, "load_params", lambda: params)
-    rules = promote.read_rules(RULES)
-    free = {"pose-coco": promote.Rule(**{**vars(rules["pose-coco"]), "floor": 0.0})}
-    monkeypatch.setattr(promote, "read_rules", lambda _: free)
-    assert promote.main([]) == 0
+    rule = replace(read_rules(RULES)["pose-coco"], floor=0.0)
+    promote.promote(["demo_simple_baseline"], {"pose-coco": rule})
     assert export.main(["pose-coco"]) == 0
-    folder = places.home() / "results/champions/pose-coco/export"
+    folder = places.champion_exported("pose-coco")
     registry = Registry()
     champion = registry.aliased("pose-coco", "champion")
     assert champion is not None

@@ -17,6 +17,7 @@ import torch
 from data.feeds.resized_images import ResizedDataset
 from data.feeds.whole_images import collate_whole
 from pipelines.host import places
+from pipelines.prediction.best_weights import BestWeights
 from pipelines.prediction.poses import people_by_image
 from pipelines.prediction.predictor import predict
 from pipelines.prediction.trained import load_trained
@@ -27,8 +28,8 @@ from pipelines.registry.gate import read_candidate, register
 from pipelines.registry.rules import RULES, read_rules, why_not
 from pipelines.registry.versions import Registry
 from tests.worlds.elsewhere import elsewhere
+from tests.worlds.results import COST, evaluation_record, hits, training_record, write_evaluation
 from tests.worlds.results import recipe as top_down
-from tests.worlds.results import write_evaluation
 
 pytestmark = pytest.mark.contract
 
@@ -72,13 +73,12 @@ def write_model(name: str) -> None:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.05)
-    state = {"recipe": made.as_dict(), "model": network.state_dict(), "epoch": 1,
-             "fingerprint": name, "data_hash": "d" * 64}  # fmt: skip
-    torch.save(state, folder / "best.pt")
-    about = {"recipe": name, "fingerprint": name, "recipe_digest": made.digest(), "run_id": None,
-             "dataset": "stick_figures", "data_hash": "d" * 64, "epoch": 1,
-             "cost": {"params": 1e6, "exact_g": 0.5}}  # fmt: skip
-    write_evaluation(places.evaluated(name), about, 0.5, ("image",))
+    training = training_record(name, made, "d" * 64)
+    fingerprint, data_hash = training.fingerprint, training.data_hash
+    best = BestWeights(made.as_dict(), network.state_dict(), 1, fingerprint, data_hash)
+    best.write(places.best_weights(name))
+    record = evaluation_record(training, made, {"image": 0.5})
+    write_evaluation(places.evaluated(name), record, {"image": hits(0.5)})
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def picture(width: int = 150, height: int = 110) -> np.ndarray:
 
 def expected(name: str, path: Path) -> list[np.ndarray]:
     """[K, 3] of everyone by the code that evaluates, best first."""
-    trained = load_trained(places.trained(name) / "best.pt", name, None)
+    trained = load_trained(places.best_weights(name), name, None)
     settings = trained.recipe.evaluation
     dataset = ResizedDataset([path], trained.codec.resize, 128, settings.scales)
     given = (trained.network.cpu(), trained.codec, trained.skeleton, [collate_whole([dataset[0]])])
@@ -163,15 +163,14 @@ def test_versions_elsewhere_answer_as_the_code_that_evaluates(home: Path, tmp_pa
 
 def test_a_slot_leaves_out_models_without_its_protocols(home: Path) -> None:
     rules = read_rules(RULES)
-    cost = {"params": 1e6, "exact_g": 0.5}
-    assert "no AP under det or gt" in why_not(rules["pose-coco"], "coco", cost, {"AP@image": 0.9})
-    assert why_not(rules[SLOT], "coco", cost, {"AP@image": 0.9}) == ""
-    assert "no AP under image" in why_not(rules[SLOT], "coco", cost, {"AP@gt": 0.9})
+    assert "no AP under det or gt" in why_not(rules["pose-coco"], "coco", COST, {"AP@image": 0.9})
+    assert why_not(rules[SLOT], "coco", COST, {"AP@image": 0.9}) == ""
+    assert "no AP under image" in why_not(rules[SLOT], "coco", COST, {"AP@gt": 0.9})
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_fields_that_are_not_numbers_are_nobody(name: str, home: Path) -> None:
-    trained = load_trained(places.trained(name) / "best.pt", name, None)
+    trained = load_trained(places.best_weights(name), name, None)
     broken = {k: torch.full_like(v, float("nan")) if v.is_floating_point() else v
               for k, v in trained.network.state_dict().items()}  # fmt: skip
     trained.network.load_state_dict(broken)

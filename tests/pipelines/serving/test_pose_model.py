@@ -23,9 +23,9 @@ import torch
 
 from data.ground.sample import Batch
 from data.views.geometry import box_to_view, crop, invert, view_matrix
-from pipelines import promote
 from pipelines.host import places
 from pipelines.prediction.predictor import predict
+from pipelines.prediction.trained import load_trained
 from pipelines.registry.gate import read_candidate, register
 from pipelines.registry.rules import RULES, read_rules
 from pipelines.registry.versions import CHAMPION, Registry
@@ -61,7 +61,7 @@ def picture() -> np.ndarray:
 
 def expected(name: str, image: np.ndarray, boxes: list[list[float]]) -> np.ndarray:
     """Keypoints and scores [N, K, 3] by the code that evaluates."""
-    trained = promote.load_trained(places.trained(name) / "best.pt", name, None)
+    trained = load_trained(places.best_weights(name), name, None)
     matrices = [
         view_matrix(box_to_view(box, SIZE, trained.codec.aligned), SIZE, trained.codec.aligned)
         for box in boxes
@@ -136,8 +136,8 @@ def test_a_version_carries_graph_weights_card_and_no_pickle(home: Path, tmp_path
     assert stored.artifact_location.startswith((home / "mlartifacts").as_uri())
     assert stored.source_run_id == version.run_id
     names = {path.name for path in files.rglob("*") if path.is_file()}
-    assert {"graph.pt2", "model.safetensors", "card.json", "readout.py", "geometry.py", "metrics.json",
-            "matches_gt.npz", "pose_model.py", "requirements.txt"} <= names  # fmt: skip
+    assert {"graph.pt2", "model.safetensors", "card.json", "readout.py", "geometry.py"} <= names
+    assert {"metrics.json", "matches_gt.npz", "pose_model.py", "requirements.txt"} <= names
     assert not [name for name in names if name.endswith((".pkl", ".pickle", ".pth"))]
     assert not (files / "code").exists(), "no code_paths"
     card = json.loads((files / "artifacts" / "card.json").read_text())
