@@ -18,7 +18,7 @@ from data.feeds.person_crops import collate
 from data.ground.sample import Fields
 from pipelines.training.job import Job, SilentListener, TrainingStopped
 from pipelines.training.loop import train_loop
-from pipelines.training.parts import TrainingFeed, Parts, build_feed, build_parts
+from pipelines.training.parts import Parts, TrainingFeed, build_feed, build_parts
 from pipelines.training.rank import Rank
 from pipelines.training.step import train_step
 from pipelines.training.validation import build_validation, validate
