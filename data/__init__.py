@@ -1,39 +1,6 @@
-"""Wing 1: images and poses; these are the menus. In: raw files of data sets; poses of networks.
+"""Wing 1: images and poses. In: raw files of data sets; poses of networks.
 
-Out: `DATASETS[name]`, a data set; `CODECS[name](**options)`, a codec; `EVALUATORS[name](skeleton)`,
-an evaluator. May import: nothing of ours outside the wing. A change of a line re-runs what uses the
-plug that it names; a new line re-runs nothing.
+Out, by the menus in menus.py: data sets, codecs, evaluators. May import: nothing of ours outside
+the wing; nothing is imported here, so that a room costs what it uses. A change re-runs what uses
+the changed file.
 """
-
-from data.codecs.associative_embedding import AssociativeEmbedding
-from data.codecs.heatmap import HeatmapCodec
-from data.codecs.part_affinity_fields import PartAffinityFields
-from data.datasets.coco import Coco
-from data.datasets.crowdpose import CrowdPose
-from data.datasets.mixture import Mixture
-from data.datasets.mpii import Mpii
-from data.datasets.stick_figures import StickFigures
-from data.evaluators.crowdpose import CrowdPoseEvaluator
-from data.evaluators.oks import OksEvaluator
-from data.evaluators.pckh import PckhEvaluator
-from data.ground.codec import Codec
-from data.ground.data_set import DataSet
-from data.ground.evaluator import Evaluator
-
-DATASETS: dict[str, DataSet] = {
-    "coco": Coco(),
-    "stick_figures": StickFigures(),
-    "mpii": Mpii(),
-    "crowdpose": CrowdPose(),
-    "coco_mpii": Mixture({"coco": Coco(), "mpii": Mpii()}),
-}
-CODECS: dict[str, type[Codec]] = {
-    "heatmap": HeatmapCodec,
-    "associative_embedding": AssociativeEmbedding,
-    "part_affinity_fields": PartAffinityFields,
-}
-EVALUATORS: dict[str, type[Evaluator]] = {
-    "oks": OksEvaluator,
-    "pckh": PckhEvaluator,
-    "crowdpose": CrowdPoseEvaluator,
-}

@@ -39,6 +39,7 @@ from models.contracts import Fields, Output
 from models.hrnet import VARIANTS as TRUNKS
 from models.hrnet import BasicBlock, HRNetTrunk
 from models.layers import check_channels, check_counts, initialise, split_fields
+from models.refusal import refusal
 
 
 class CoordinateAttention(nn.Module):
@@ -107,7 +108,7 @@ class CAHRNet(HRNetTrunk):
         check_channels(channels)
         check_counts("reduction", (reduction,), 1)
         if attentions not in (1, 2):
-            raise ValueError(f"attentions: given {attentions!r}, accepted: 1, 2")
+            raise refusal("attentions", given=attentions, accepted="1, 2")
 
         def block(width: int) -> nn.Module:
             return CABlock(width, reduction, attentions)

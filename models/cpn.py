@@ -44,6 +44,7 @@ from models.layers import (
     initialise,
     split_fields,
 )
+from models.refusal import refusal
 
 START_SPREAD = 0.1  # of what is painted first: heatmaps are almost empty, BN would start at 1
 LEVELS = 4  # strides 4, 8, 16, 32; index 0 is the finest throughout
@@ -153,7 +154,7 @@ class CPN(ResNetTrunk):
         check_counts("layers", layers, LEVELS)
         check_counts("width, pyramid_width", (width, pyramid_width), 2)
         if pyramid_width % 2:
-            raise ValueError(f"pyramid_width: given {pyramid_width}, accepted: an even number")
+            raise refusal("pyramid_width", given=pyramid_width, accepted="an even number")
         super().__init__(layers, width)
         stage = {name: Output(count, 4) for name, count in channels.items()}
         self.outputs = [dict(stage) for _ in range(LEVELS + 1)]

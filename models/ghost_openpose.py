@@ -36,6 +36,7 @@ from torch.nn import functional
 from models.contracts import Fields
 from models.layers import check_counts, check_fields, check_input, conv_bn_relu, initialise
 from models.lightweight_openpose import FIELDS, PafNetwork, check_refinements, separable
+from models.refusal import refusal
 
 
 class Row(NamedTuple):
@@ -196,9 +197,9 @@ class GhostOpenPose(PafNetwork):
         check_counts("divisor, width, hidden", (divisor, width, hidden), 3)
         check_refinements(refinements)
         if tail not in TAILS:
-            raise ValueError(f"tail: given {tail!r}, accepted: {', '.join(map(repr, TAILS))}")
+            raise refusal("tail", given=tail, accepted=", ".join(map(repr, TAILS)))
         if rows not in range(4, len(ROWS) + 1):  # the fourth brings stride 8
-            raise ValueError(f"rows: given {rows!r}, accepted: 4 to {len(ROWS)}")
+            raise refusal("rows", given=rows, accepted=f"4 to {len(ROWS)}")
         table = [row.thinner(divisor) for row in ROWS[:rows]]
         stem, last, wide = max(1, 16 // divisor), table[-1].outputs, max(1, 480 // divisor)
         self.conv_stem = nn.Conv2d(3, stem, 3, 2, 1, bias=False)

@@ -33,6 +33,7 @@ from torch.nn import functional
 
 from models.contracts import Fields, Network, Output
 from models.layers import check_channels, check_counts, check_input, initialise, split_fields
+from models.refusal import refusal
 
 
 class Residual(nn.Module):
@@ -108,7 +109,7 @@ class Hourglass(Network):
         check_channels(channels)
         check_counts("stacks, width, depth", (stacks, width, depth), 3)
         if width % 4:
-            raise ValueError(f"width: given {width}, accepted: a multiple of 4")
+            raise refusal("width", given=width, accepted="a multiple of 4")
         self.outputs = [{f: Output(c, 4) for f, c in channels.items()} for _ in range(stacks)]
         self.channels = dict(channels)
         self._build_stem(width)

@@ -44,6 +44,7 @@ from models.layers import (
     initialise,
     split_fields,
 )
+from models.refusal import refusal
 from models.simple_baseline import DECONV_PADDING, deconvolution
 
 
@@ -123,7 +124,7 @@ def deconvolutions(inputs: int, width: int, kernel: int) -> nn.Sequential:
     """[B, inputs, h, w] -> [B, width, 4h, 4w]."""
     check_counts("deconv_width", (width,), 1)
     if kernel not in DECONV_PADDING:
-        raise ValueError(f"deconv_kernel: given {kernel!r}, accepted: 2, 3, 4")
+        raise refusal("deconv_kernel", given=kernel, accepted="2, 3, 4")
     return nn.Sequential(
         *deconvolution(inputs, width, kernel), *deconvolution(width, width, kernel)
     )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.contracts import Fields, Network
+from models.refusal import refusal
 
 
 class Bottleneck(nn.Module):
@@ -96,16 +97,19 @@ def split_fields(painted: Tensor, channels: dict[str, int]) -> Fields:
 def check_channels(channels: dict[str, int]) -> None:
     """ValueError unless `channels` names at least one field of at least one channel."""
     if not channels or min(channels.values()) < 1:
-        raise ValueError(f"channels: given {channels!r}, accepted: {{field: channels >= 1}}")
+        raise refusal("channels", given=channels, accepted="{field: channels >= 1}")
 
 
 def check_fields(channels: dict[str, int], fields: Sequence[str]) -> None:
     """ValueError unless `channels` are of exactly these fields, each with at least one channel."""
     check_channels(channels)
     if set(channels) != set(fields):
-        raise ValueError(
-            f"channels: given {channels!r}, accepted: {{{', '.join(fields)}}}; this network paints "
-            f"{' and '.join(fields)} and nothing else: choose a codec that writes them"
+        only = f"this network paints {' and '.join(fields)} and nothing else"
+        raise refusal(
+            "channels",
+            given=channels,
+            accepted=f"{{{', '.join(fields)}}}",
+            do=f"{only}: choose a codec that writes them",
         )
 
 
@@ -113,16 +117,18 @@ def check_counts(name: str, given: Sequence[int], length: int) -> None:
     """ValueError unless the option `name` holds `length` whole numbers of at least 1."""
     whole = all(isinstance(value, int) and value >= 1 for value in given)
     if len(given) != length or not whole:
-        raise ValueError(f"{name}: given {list(given)}, accepted: {length} whole numbers >= 1")
+        raise refusal(name, given=list(given), accepted=f"{length} whole numbers >= 1")
 
 
 def check_input(images: Tensor, divisor: int) -> None:
     """ValueError unless images are [B, 3, H, W] with H and W multiples of `divisor`."""
     shape = tuple(images.shape)
     if len(shape) != 4 or shape[1] != 3 or shape[2] % divisor or shape[3] % divisor:
-        raise ValueError(
-            f"images: given shape {shape}, accepted: [B, 3, H, W] with H and W multiples of "
-            f"{divisor}; change the recipe's input_size"
+        raise refusal(
+            "images",
+            fault=f"given shape {shape}",
+            accepted=f"[B, 3, H, W] with H and W multiples of {divisor}",
+            do="change the recipe's input_size",
         )
 
 
@@ -135,7 +141,7 @@ def initialise(network: nn.Module, init: str, painters: Iterable[nn.Module] | No
     all those with a bias. "torch": as torch drew them when they were built.
     """
     if init not in ("small_normal", "kaiming", "torch"):
-        raise ValueError(f"init: given {init!r}, accepted: 'small_normal', 'kaiming', 'torch'")
+        raise refusal("init", given=init, accepted="'small_normal', 'kaiming', 'torch'")
     spared = None if painters is None else {m for part in painters for m in part.modules()}
     for module in network.modules():
         if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d) or module.weight.is_meta:

@@ -38,6 +38,7 @@ from torch import Tensor, nn
 
 from models.contracts import Fields, Network, Output
 from models.layers import check_counts, check_fields, check_input, conv_bn_relu, initialise
+from models.refusal import refusal
 
 # Shapes: everything from the first 256 channels on is [B, channels, H / 8, W / 8].
 FIELDS = ("heatmaps", "pafs")
@@ -233,4 +234,4 @@ class LightweightOpenPose(PafNetwork):
 
 def check_refinements(given: int) -> None:
     if not isinstance(given, int) or given < 0:
-        raise ValueError(f"refinements: given {given!r}, accepted: a whole number, 0 or more")
+        raise refusal("refinements", given=given, accepted="a whole number, 0 or more")

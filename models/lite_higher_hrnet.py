@@ -51,6 +51,7 @@ from models.contracts import Fields, Network
 from models.higher_hrnet import FIELDS, deconvolution, paint_two_scales, painters, two_scales
 from models.hrnet import BasicBlock, exchange, stage, transition, widen
 from models.layers import bottlenecks, check_counts, check_fields, check_input, initialise
+from models.refusal import refusal
 
 # What may be a ghost, and how far: nothing, what has stride 2, everything.
 STEMS = ("ordinary", "mixed", "ghost", "bottleneck")
@@ -291,4 +292,4 @@ def _check_choices(**given: str) -> None:
     accepted = {"stem": STEMS, "transitions": EXTENTS, "fusion": EXTENTS, "deconv": DECONVS}
     for name, value in given.items():
         if value not in accepted[name]:
-            raise ValueError(f"{name}: given {value!r}, accepted: {', '.join(accepted[name])}")
+            raise refusal(name, given=value, accepted=", ".join(accepted[name]))

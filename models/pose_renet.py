@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.contracts import Fields, Network, Output, Refinement
+from models.refusal import refusal
 
 START_BIAS = -4.0  # sigmoid 0.018: out2 starts as a heatmap with nothing on it
 BRANCHES = 3
@@ -109,9 +110,7 @@ class PoseReNet(Refinement):
         super().__init__()
         painted = check_base(base)
         if aggregation not in AGGREGATIONS:
-            raise ValueError(
-                f"aggregation: given {aggregation!r}, accepted: {', '.join(AGGREGATIONS)}"
-            )
+            raise refusal("aggregation", given=aggregation, accepted=", ".join(AGGREGATIONS))
         keypoints, stride = painted["heatmaps"]
         self.base = base
         self.stride_divisor = base.stride_divisor
@@ -140,16 +139,20 @@ def check_base(base: Network) -> dict[str, Output]:
     """What the last stage of `base` paints, or ValueError where it cannot be refined."""
     name = type(base).__name__
     if not isinstance(base, Network) or not base.outputs:
-        raise ValueError(f"base: given {name} without `outputs`, accepted: a built architecture")
+        fault = f"given {name} without `outputs`"
+        raise refusal("base", fault=fault, accepted="a built architecture")
     painted = base.outputs[-1]
     if "heatmaps" not in painted:
-        raise ValueError(
-            f"base: the last stage of {name} paints {', '.join(painted) or 'nothing'}, accepted: "
-            f"one that paints heatmaps; choose a codec that writes them, or leave `refine` out"
+        raise refusal(
+            "base",
+            fault=f"the last stage of {name} paints {', '.join(painted) or 'nothing'}",
+            accepted="one that paints heatmaps",
+            do="choose a codec that writes them, or leave `refine` out",
         )
     if painted["heatmaps"].stride % 2:
-        raise ValueError(
-            f"base: {name} paints heatmaps at stride {painted['heatmaps'].stride}, accepted: an "
-            f"even stride, since they are also painted at twice their resolution"
+        raise refusal(
+            "base",
+            fault=f"{name} paints heatmaps at stride {painted['heatmaps'].stride}",
+            accepted="an even stride, since they are also painted at twice their resolution",
         )
     return painted

@@ -39,6 +39,7 @@ from models.layers import (
     initialise,
     split_fields,
 )
+from models.refusal import refusal
 
 # Padding and output padding that make a transposed k x k, stride 2, exactly double its input.
 DECONV_PADDING = {4: (1, 0), 3: (1, 1), 2: (0, 0)}
@@ -86,7 +87,7 @@ class SimpleBaseline(ResNetTrunk):
         check_counts("layers", layers, 4)
         check_counts("width, deconv_width", (width, deconv_width), 2)
         if deconv_kernel not in DECONV_PADDING:
-            raise ValueError(f"deconv_kernel: given {deconv_kernel!r}, accepted: 2, 3, 4")
+            raise refusal("deconv_kernel", given=deconv_kernel, accepted="2, 3, 4")
         super().__init__(layers, width)
         self.outputs = [{name: Output(count, 4) for name, count in channels.items()}]
         self.channels = dict(channels)

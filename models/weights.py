@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.contracts import Network
+from models.refusal import refusal
 
 State = dict[str, Tensor]
 
@@ -68,16 +69,17 @@ def read_state_dict(path: Path) -> State:
     Runs no code from the file. Raises ValueError that names the file.
     """
     if not path.is_file():
-        raise ValueError(f"{path}: no such file; accepted: a torch or safetensors checkpoint")
+        raise refusal(path, fault="no such file", accepted="a torch or safetensors checkpoint")
     content = _read(path)
     for key in NESTED:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict) or not content or not all(map(_is_entry, content.items())):
-        found = sorted(map(str, content))[:8] if isinstance(content, dict) else type(content)
-        raise ValueError(
-            f"{path}: holds no state dict, found {found}; accepted: names with tensors, "
-            f"bare or under {' or '.join(NESTED)}"
+        keys = sorted(map(str, content))[:8] if isinstance(content, dict) else type(content)
+        raise refusal(
+            path,
+            fault=f"holds no state dict, found {keys}",
+            accepted=f"names with tensors, bare or under {' or '.join(NESTED)}",
         )
     return strip_wrappers(content)
 
@@ -89,12 +91,13 @@ def _read(path: Path) -> object:
         with torch.serialization.safe_globals(numpy_numbers()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path}: not a torch checkpoint, or one that holds more than tensors and plain "
-            f"values; save its state dict alone and give that file"
+        fault = "not a torch checkpoint, or one that holds more than tensors and plain values"
+        raise refusal(
+            path, fault=fault, do="save its state dict alone and give that file"
         ) from error
     except (RuntimeError, EOFError, OSError, KeyError, ValueError, SafetensorError) as error:
-        raise ValueError(f"{path}: damaged or no checkpoint ({error}); fetch it again") from error
+        fault = f"damaged or no checkpoint ({error})"
+        raise refusal(path, fault=fault, do="fetch it again") from error
 
 
 def numpy_numbers() -> list[Any]:
@@ -134,10 +137,13 @@ def load_trunk(
     if not report.loaded or report.due < least:
         fresh = ", ".join(network.FRESH)
         without = f" (without {fresh}, which it may lack)" if fresh else ""
-        raise ValueError(
-            f"{where}: not a {type(network).__name__} of this variant: fills {report.due:.1%} "
-            f"of its trunk, accepted: at least {least:.0%}{without}; give the file of "
-            f"this architecture and variant, or leave `pretrained` out to start without\n{report}"
+        other = f"not a {type(network).__name__} of this variant"
+        remedy = "give the file of this architecture and variant, or leave `pretrained` out"
+        raise refusal(
+            where,
+            fault=f"{other}: fills {report.due:.1%} of its trunk",
+            accepted=f"at least {least:.0%}{without}",
+            do=f"{remedy} to start without\n{report}",
         )
     _copy(network, state, report.loaded)
     return report
@@ -152,9 +158,11 @@ def load_whole(network: Network, state: State, where: str = "the checkpoint") ->
     report = compare(network, state)
     left_out = {key: why for key, why in report.left_out.items() if not key.endswith(COUNTER)}
     if left_out or report.missing:
-        raise ValueError(
-            f"{where}: does not fit {type(network).__name__}: saved by another architecture, "
-            f"variant or skeleton; build the network from the recipe it was trained with\n{report}"
+        other = "saved by another architecture, variant or skeleton"
+        raise refusal(
+            where,
+            fault=f"does not fit {type(network).__name__}: {other}",
+            do=f"build the network from the recipe it was trained with\n{report}",
         )
     _copy(network, state, report.loaded)
 

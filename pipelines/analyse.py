@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from data import DATASETS
 from data.evaluators.matching.matches import OksMatches
 from data.files.images import read_image
 from data.ground.refusal import refusal
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton
+from data.menus import DATASETS
 from pipelines.evaluation.errors import analyse_errors, setting_of
 from pipelines.evaluation.folder import EvaluationFolder, read_evaluation
 from pipelines.evaluation.scoring import PROTOCOLS

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from data import DATASETS
 from data.ground.refusal import refusal
+from data.menus import DATASETS
 from pipelines.evaluation.ceiling import told
 from pipelines.evaluation.measure import Reader, write_evaluation, write_json
 from pipelines.evaluation.record import Identity

@@ -13,13 +13,13 @@ from tests.house.rules import RULES
 ROOM = '"""Of rooms.\n\nIn: a. Out: b. May import nothing. A change re-runs nothing.\n"""\n'
 COMMAND = 'def main() -> None: ...\nif __name__ == "__main__":\n    main()\n'
 SOUND = {  # a house that breaks no rule
-    "data/__init__.py": "from data.datasets import photos\nDATASETS = {'photos': photos}\n",
+    "data/menus.py": "from data.datasets import photos\nDATASETS = {'photos': photos}\n",
     "data/ground/__init__.py": ROOM,
     "data/ground/sample.py": "N = 1\n",
     "data/datasets/__init__.py": ROOM,
     "data/datasets/photos.py": "from data.ground.sample import N\n",
     "data/store/raw/odd.py": "import ray, mlflow, yaml\n",
-    "models/__init__.py": "from models.net import Net\nARCHITECTURES = {'net': Net}\n",
+    "models/menus.py": "from models.net import Net\nARCHITECTURES = {'net': Net}\n",
     "models/net.py": "import torch\nclass Net: ...\n",
     "pipelines/__init__.py": "",
     "pipelines/host/__init__.py": ROOM,
@@ -75,7 +75,7 @@ BROKEN: list[tuple[Rule, str, str, str]] = [
     (arrows.tests_that_import_tests, "tests/test_two.py", "from tests.test_one import drawn\n",
      "tests/test_two.py imports tests.test_one"),
     (plugs.plugs_off_the_menu, "data/datasets/films.py", "", "data/datasets/films.py: on no menu"),
-    (plugs.plugs_off_the_menu, "models/__init__.py", "from models.net import Net\n",
+    (plugs.plugs_off_the_menu, "models/menus.py", "from models.net import Net\n",
      "models/net.py: on no menu"),
     (plugs.files_that_are_no_commands, "pipelines/tables.py", "def main() -> None: ...\n",
      "pipelines/tables.py: no `main`"),

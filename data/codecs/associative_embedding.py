@@ -24,6 +24,7 @@ from data.codecs.tags.grouping import Grouping, group
 from data.codecs.tags.peaks import find_peaks, grid
 from data.codecs.tags.refinement import complete
 from data.ground.codec import Codec
+from data.ground.refusal import refusal
 from data.ground.resize import Resize
 from data.ground.sample import Decoded, Fields, FieldSpec, Outputs, Targets, WholeBatch
 from data.ground.skeleton import Skeleton, load_skeleton
@@ -83,17 +84,20 @@ class AssociativeEmbedding(Codec):
     resize: ClassVar[Resize] = Resize("short", multiple=64)
 
     def __post_init__(self) -> None:
-        _check("sigma", self.sigma, 0 < self.sigma <= 64, "above 0, at most 64")
-        _check("max_people", self.max_people, 1 <= self.max_people <= 1000, "1 to 1000")
-        low = self.detection_threshold
-        _check("detection_threshold", low, 0 <= low < LARGEST, "from 0")
-        _check("tag_threshold", self.tag_threshold, 0 < self.tag_threshold <= 100,
-               "above 0, at most 100")  # fmt: skip
+        self._check("sigma", 0 < self.sigma <= 64, "above 0, at most 64")
+        self._check("max_people", 1 <= self.max_people <= 1000, "1 to 1000")
+        self._check("detection_threshold", 0 <= self.detection_threshold < LARGEST, "from 0")
+        self._check("tag_threshold", 0 < self.tag_threshold <= 100, "above 0, at most 100")
         odd = self.nms_kernel % 2 == 1 and 1 <= self.nms_kernel <= 99
-        _check("nms_kernel", self.nms_kernel, odd, "an odd number from 1 to 99")
+        self._check("nms_kernel", odd, "an odd number from 1 to 99")
         for name, kind in (("grouping", Grouping), ("resolution", Resolution)):
-            given = getattr(self, name)
-            _check(name, repr(given), given in get_args(kind), ", ".join(get_args(kind)))
+            names = get_args(kind)
+            self._check(name, getattr(self, name) in names, ", ".join(names))
+
+    def _check(self, option: str, right: bool, accepted: str) -> None:
+        if not right:
+            where = f"associative_embedding: {option}"
+            raise refusal(where, given=getattr(self, option), accepted=accepted)
 
     def channels(self, skeleton: Skeleton) -> dict[str, int]:
         return {"heatmaps": len(skeleton.keypoints), "tags": len(skeleton.keypoints)}
@@ -141,9 +145,10 @@ class AssociativeEmbedding(Codec):
         keypoints, (height, width) = heatmaps.shape[1], heatmaps.shape[2:]
         passes = tags.shape[1] // keypoints
         if not passes or tags.shape[1] != passes * keypoints:
-            raise ValueError(
-                f"associative_embedding: {tags.shape[1]} channels of tags for {keypoints} of "
-                "heatmaps; accepted: as many, or a whole number of times as many (merged passes)"
+            raise refusal(
+                "associative_embedding",
+                fault=f"{tags.shape[1]} channels of tags for {keypoints} of heatmaps",
+                accepted="as many, or a whole number of times as many (merged passes)",
             )
         size = (width, height) if self.resolution == "fast" else input_size
         apart = tags.unflatten(1, (passes, keypoints))
@@ -210,11 +215,6 @@ def grouping_order(keypoints: int) -> tuple[int, ...]:
     parts = [name.rpartition("_")[2] for name in named[0]]
     ranks = [OUTWARDS.index(part) + 1 if part in OUTWARDS else 0 for part in parts]
     return tuple(sorted(range(keypoints), key=lambda k: ranks[k]))
-
-
-def _check(name: str, given: object, accepted: bool, what: str) -> None:
-    if not accepted:
-        raise ValueError(f"associative_embedding: {name}: given {given}, accepted: {what}")
 
 
 def _finite(field: Tensor) -> Tensor:

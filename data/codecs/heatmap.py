@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from data.ground.codec import Codec
+from data.ground.refusal import refusal
 from data.ground.sample import Batch, Decoded, Fields, FieldSpec, Outputs, Targets
 from data.ground.skeleton import Skeleton
 
@@ -46,13 +47,13 @@ class HeatmapCodec(Codec):
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma < float("inf"):
-            raise ValueError(f"heatmap: sigma: given {self.sigma}, accepted: more than 0")
+            raise refusal("heatmap: sigma", given=self.sigma, accepted="more than 0")
         if self.decoding not in get_args(Decoding):
-            raise ValueError(f"heatmap: decoding: given {self.decoding!r}, accepted: "
-                             f"{', '.join(get_args(Decoding))}")  # fmt: skip
+            accepted = ", ".join(get_args(Decoding))
+            raise refusal("heatmap: decoding", given=self.decoding, accepted=accepted)
         if self.blur_kernel < 3 or self.blur_kernel % 2 == 0:
-            raise ValueError(f"heatmap: blur_kernel: given {self.blur_kernel}, accepted: an odd "
-                             "number from 3")  # fmt: skip
+            accepted = "an odd number from 3"
+            raise refusal("heatmap: blur_kernel", given=self.blur_kernel, accepted=accepted)
 
     @property
     def aligned(self) -> bool:

@@ -25,6 +25,7 @@ from data.codecs.limbs.drawing import draw_heatmaps, draw_limbs
 from data.codecs.limbs.grouping import People, Rules, group
 from data.codecs.limbs.peaks import Peaks, bordered, enlarged_peaks, refined_peaks
 from data.ground.codec import Codec
+from data.ground.refusal import refusal
 from data.ground.resize import Resize
 from data.ground.sample import Decoded, Fields, Outputs, Targets, WholeBatch
 from data.ground.skeleton import Skeleton, load_skeleton
@@ -93,24 +94,25 @@ class PartAffinityFields(Codec):
         positive = ("sigma", "thickness", "peak_threshold", "peak_distance", "max_peaks")
         least = dict.fromkeys(positive, 0.0) | {"limb_samples": 1, "limb_threshold": -1e-9}
         for name, low in least.items():
-            if not low < getattr(self, name) < math.inf:
-                raise ValueError(f"part_affinity_fields: {name}: given {getattr(self, name)}, "
-                                 f"accepted: above {max(low, 0):g}")  # fmt: skip
-        if not 0 <= self.min_share < 1:
-            raise ValueError(f"part_affinity_fields: min_share: given {self.min_share}, accepted: "
-                             "from 0, below 1")  # fmt: skip
+            self._check(name, low < getattr(self, name) < math.inf, f"above {max(low, 0):g}")
+        self._check("min_share", 0 <= self.min_share < 1, "from 0, below 1")
         for name, kind in (("matching", Matching), ("resolution", Resolution)):
-            if getattr(self, name) not in get_args(kind):
-                raise ValueError(f"part_affinity_fields: {name}: given {getattr(self, name)!r}, "
-                                 f"accepted: {', '.join(get_args(kind))}")  # fmt: skip
+            names = get_args(kind)
+            self._check(name, getattr(self, name) in names, ", ".join(names))
+
+    def _check(self, option: str, right: bool, accepted: str) -> None:
+        if not right:
+            where = f"part_affinity_fields: {option}"
+            raise refusal(where, given=getattr(self, option), accepted=accepted)
 
     def channels(self, skeleton: Skeleton) -> dict[str, int]:
         """Raises ValueError for other keypoints than COCO's, from which its own 18 are made."""
         if skeleton.keypoints != COCO.keypoints:
-            raise ValueError(
-                f"part_affinity_fields: skeleton: given {skeleton.name} "
-                f"({len(skeleton.keypoints)} keypoints), accepted: the 17 keypoints of coco, from "
-                "which the 18 of openpose18 are made; take a COCO data set or another codec"
+            raise refusal(
+                "part_affinity_fields: skeleton",
+                fault=f"given {skeleton.name} ({len(skeleton.keypoints)} keypoints)",
+                accepted="the 17 keypoints of coco, from which the 18 of openpose18 are made",
+                do="take a COCO data set or another codec",
             )
         return {"heatmaps": KEYPOINTS + 1, "pafs": 2 * LIMBS}
 
@@ -119,7 +121,7 @@ class PartAffinityFields(Codec):
     ) -> list[Targets]:
         """Per stage heatmaps [B, 19, h, w] and pafs [B, 38, h, w], each with keep [B, 1, h, w].
 
-        Bounds: see limb_drawing; stages of one stride share their targets.
+        Bounds: see `draw_heatmaps` and `draw_limbs`; stages of one stride share their targets.
         """
         points, labelled = with_neck(batch.keypoints_input, batch.visibility)
         of_stride = {output.stride: output for stage in outputs for output in stage.values()}
@@ -158,10 +160,12 @@ class PartAffinityFields(Codec):
         scale = input_size[0] / pafs.shape[3], input_size[1] / pafs.shape[2]
         if self.resolution == "exact":
             if scale[0] != scale[1] or scale[0] != int(scale[0]):
-                raise ValueError(
-                    f"part_affinity_fields: fields of {pafs.shape[3]} x {pafs.shape[2]} cells for "
-                    f"an input of {input_size[0]} x {input_size[1]}: accepted for resolution "
-                    "exact: the same whole number of pixels per cell along both; or take fast"
+                cells_of = f"fields of {pafs.shape[3]} x {pafs.shape[2]} cells"
+                raise refusal(
+                    "part_affinity_fields: resolution exact",
+                    fault=f"{cells_of} for an input of {input_size[0]} x {input_size[1]}",
+                    accepted="the same whole number of pixels per cell along both",
+                    do="or take fast",
                 )
             return Prepared(bordered(pafs), scale, heatmaps=bordered(heatmaps))
         cells, heights = refined_peaks(heatmaps, self.peak_threshold, self.max_peaks)
@@ -248,8 +252,8 @@ def with_neck(points: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor]:
     The neck lies in the middle of the shoulders and is labelled where both are.
     """
     if points.shape[2] != len(COCO.keypoints):
-        raise ValueError(f"part_affinity_fields: encode: given {points.shape[2]} keypoints of a "
-                         "person, accepted: the 17 of coco")  # fmt: skip
+        fault = f"given {points.shape[2]} keypoints of a person"
+        raise refusal("part_affinity_fields: encode", fault=fault, accepted="the 17 of coco")
     labelled = (visibility > 0) & torch.isfinite(points).all(-1)
     points = torch.cat([points, points[:, :, SHOULDERS].mean(2, keepdim=True)], 2)
     labelled = torch.cat([labelled, labelled[:, :, SHOULDERS].all(2, keepdim=True)], 2)

@@ -1,4 +1,4 @@
-"""Evaluators, and their matches read back from disk; the menu stands in data/__init__.py.
+"""Evaluators, and their matches read back from disk; the menu stands in data/menus.py.
 
 In: predicted and true poses per image. Out: numbers, and matches that a bootstrap resamples.
 May import: ground, matching, an evaluator that they build on (crowdpose: oks). A change re-runs

@@ -1,4 +1,4 @@
-"""The people of each image of a prepared split."""
+"""Prepared tables in; of each image its people's keypoints and what no loss counts out."""
 
 from __future__ import annotations
 

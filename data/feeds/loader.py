@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from data.feeds.person_crops import collate
+from data.ground.refusal import refusal
 
 
 class EpochSampler(DistributedSampler[Any]):
@@ -35,13 +36,15 @@ class EpochSampler(DistributedSampler[Any]):
         steps: int | None = None,
     ) -> None:
         if size < 1:
-            raise ValueError("a split without samples: zero training steps; check its summary.json")
+            fault = "without samples: zero training steps"
+            raise refusal("a split", fault=fault, do="check its summary.json")
         if global_batch < 1 or global_batch % world_size:
-            raise ValueError(f"global batch: given {global_batch}, accepted: a multiple of the "
-                             f"{world_size} workers")  # fmt: skip
+            accepted = f"a multiple of the {world_size} workers"
+            raise refusal("global batch", given=global_batch, accepted=accepted)
         if size < global_batch and small_split == "refuse":
-            raise ValueError(f"a split of {size} samples does not fill one global batch of "
-                             f"{global_batch}; lower it or accept small_split: repeat")  # fmt: skip
+            fault = f"does not fill one global batch of {global_batch}"
+            remedy = "lower it or accept small_split: repeat"
+            raise refusal(f"a split of {size} samples", fault=fault, do=remedy)
         super().__init__(range(size), world_size, rank, shuffle, seed, drop_last=True)  # type: ignore[arg-type]
         self.size, self.global_batch, self.world_size = size, global_batch, world_size
         self.steps_per_epoch = steps or max(size // global_batch, 1)

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from data.files.images import RowReader, read_image
 from data.files.table import Table
+from data.ground.refusal import refusal
 from data.ground.sample import Batch
 from data.ground.skeleton import Skeleton
 from data.views.crop_views import draw_view
@@ -155,7 +156,8 @@ class BoxDataset(Dataset[Item]):
         aligned: bool,
     ) -> None:
         if len(image_paths) != len(boxes_image):
-            raise ValueError(f"{len(image_paths)} image paths for {len(boxes_image)} boxes")
+            fault = f"{len(image_paths)} image paths for {len(boxes_image)} boxes"
+            raise refusal("boxes", fault=fault, accepted="one path for each")
         self.image_paths = [str(path) for path in image_paths]
         self.boxes_image = np.asarray(boxes_image, dtype=np.float64).reshape(-1, 4)
         self.input_size, self.aligned = (int(input_size[0]), int(input_size[1])), aligned

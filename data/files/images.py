@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import simplejpeg
 
+from data.ground.refusal import refusal
+
 READ = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 START = b"\xff\xd8"
 ROW_BY_ROW = (0xC0, 0xC1)  # sequential frames: rows from top to bottom, one after another
@@ -75,4 +77,5 @@ def _height_place(content: memoryview) -> int | None:
 
 
 def _unreadable(path: Path | str) -> ValueError:
-    return ValueError(f"{path}: no readable image there; `dvc repro prepare` checks every file")
+    remedy = "`dvc repro prepare` checks every file"
+    return refusal(path, fault="no readable image there", do=remedy)

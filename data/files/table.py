@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from data.files.whole_file import whole_file
+from data.ground.refusal import refusal
 
 Column = np.ndarray | Sequence[str]
 
@@ -24,7 +25,7 @@ def write_table(path: Path, columns: Mapping[str, Column]) -> None:
     """
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
-        raise ValueError(f"{path}: columns of one length are accepted, given {lengths}")
+        raise refusal(path, given=lengths, accepted="columns of one length")
     arrays = {name: _to_arrow(f"{path}: {name}", column) for name, column in columns.items()}
     batch = pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
     with whole_file(path) as file, pa.ipc.new_file(file, batch.schema) as writer:
@@ -35,10 +36,9 @@ def _to_arrow(where: str, column: Column) -> pa.Array:
     if not isinstance(column, np.ndarray):
         return pa.array(column, type=pa.large_string())
     if column.ndim not in (1, 2) or column.dtype.kind not in "iuf":
-        raise ValueError(
-            f"{where}: given {column.dtype} {list(column.shape)}; accepted: 1-D or 2-D arrays of "
-            "numbers, or a list of strings"
-        )
+        fault = f"given {column.dtype} {list(column.shape)}"
+        accepted = "1-D or 2-D arrays of numbers, or a list of strings"
+        raise refusal(where, fault=fault, accepted=accepted)
     flat = pa.array(np.ascontiguousarray(column).reshape(-1))
     return flat if column.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, column.shape[1])
 
@@ -88,7 +88,8 @@ class Table:
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.names:
-            raise ValueError(f"{self.path}: no column {name!r}; it has {', '.join(self.names)}")
+            remedy = f"it has {', '.join(self.names)}"
+            raise refusal(self.path, fault=f"no column {name!r}", do=remedy)
         column = self._batch.column(name)
         if pa.types.is_large_string(column.type):
             return Strings(column)
@@ -106,11 +107,11 @@ class Table:
 
 def _open(path: Path) -> pa.RecordBatch:
     if not path.is_file():
-        raise ValueError(f"{path}: no such table; `dvc repro prepare` or `make demo` writes it")
+        remedy = "`dvc repro prepare` or `make demo` writes it"
+        raise refusal(path, fault="no such table", do=remedy)
     try:
         return pa.ipc.open_file(pa.memory_map(str(path), "r")).get_batch(0)
     except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(
-            f"{path}: not a table in Arrow's IPC file format ({error}); remove the folder and run "
-            "`python -m pipelines.prepare` again"
-        ) from error
+        fault = f"not a table in Arrow's IPC file format ({error})"
+        remedy = "remove the folder and run `python -m pipelines.prepare` again"
+        raise refusal(path, fault=fault, do=remedy) from error

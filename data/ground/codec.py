@@ -1,7 +1,7 @@
 """What a codec is: poses in, fields out, and back.
 
 A new one is a frozen dataclass, which is its own configuration, and one line of the menu in
-`data/__init__.py`. Members with a default here are those that a codec may leave out.
+`data/menus.py`. Members with a default here are those that a codec may leave out.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a data set is: images with their people for training, and the official truth, untouched.
 
-A new one is a class in `data/datasets/NAME.py`, one line of the menu in `data/__init__.py` and its
+A new one is a class in `data/datasets/NAME.py`, one line of the menu in `data/menus.py` and its
 entry in `params.yaml`. Members with a default here are those that a data set may leave out.
 """
 

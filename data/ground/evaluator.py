@@ -1,6 +1,6 @@
 """What an evaluator is: poses of images in, numbers out, and what a bootstrap resamples.
 
-A new one is a class in `data/evaluators/NAME.py`, one line of the menu in `data/__init__.py`, and
+A new one is a class in `data/evaluators/NAME.py`, one line of the menu in `data/menus.py`, and
 its name in `EVALUATORS` of the data sets that it scores.
 """
 

@@ -1,4 +1,4 @@
-"""Random views of persons, for crops (top-down)."""
+"""Random views of persons, for crops (top-down): a person's plain view in, a changed one out."""
 
 from __future__ import annotations
 

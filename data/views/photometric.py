@@ -1,4 +1,4 @@
-"""Photometric changes by albumentations."""
+"""Photometric changes by albumentations: pixels in, as many and at the same places out."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from data.ground.plug import Plug
+from data.ground.refusal import refusal
 
 # they leave the image's geometry alone, although albumentations has them among its dual ones
 OCCLUSIONS = ("CoarseDropout", "Erasing", "GridDropout", "PixelDropout", "XYMasking")
@@ -38,9 +39,11 @@ class Photometric:
             transform.set_random_seed(seed + place)
             changed = transform(image=image, force_apply=always)["image"]
             if changed.shape != image.shape or changed.dtype != image.dtype:
-                raise ValueError(
-                    f"{self.plugs[place].name}: gives {changed.dtype} {list(changed.shape)} for "
-                    f"{image.dtype} {list(image.shape)}; accepted: transforms that keep both"
+                gives = f"gives {changed.dtype} {list(changed.shape)}"
+                raise refusal(
+                    self.plugs[place].name,
+                    fault=f"{gives} for {image.dtype} {list(image.shape)}",
+                    accepted="transforms that keep both",
                 )
             image = changed
         return image
@@ -54,7 +57,8 @@ def check_photometric(plugs: Sequence[Plug]) -> None:
         try:
             run(image, seed=0, always=True)
         except (ValueError, TypeError, KeyError, cv2.error) as error:
-            raise ValueError(f"{plug.name}: does not run on a crop by itself: {error}") from error
+            fault = f"does not run on a crop by itself: {error}"
+            raise refusal(plug.name, fault=fault) from error
 
 
 def _build(plug: Plug) -> Any:
@@ -63,17 +67,18 @@ def _build(plug: Plug) -> Any:
     for key in plug.options:
         if key not in accepted:
             close = difflib.get_close_matches(key, accepted, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ValueError(
-                f"{plug.name}: unknown argument {key!r}, accepted: "
-                f"{', '.join(sorted(accepted))}{hint}"
+            raise refusal(
+                plug.name,
+                fault=f"unknown argument {key!r}",
+                accepted=", ".join(sorted(accepted)),
+                do=f"did you mean {close[0]!r}?" if close else "",
             )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             return kind(**plug.options)
     except (ValueError, TypeError, UserWarning) as error:
-        raise ValueError(f"{plug.name}: given {plug.options}: {error}") from error
+        raise refusal(plug.name, fault=f"given {plug.options}: {error}") from error
 
 
 def _find(name: str) -> Any:
@@ -89,10 +94,8 @@ def _find(name: str) -> Any:
     if name in accepted:
         return getattr(albumentations, name)
     if hasattr(albumentations, name):
-        raise ValueError(
-            f"{name}: moves pixels or is no transform; accepted: albumentations' image-only "
-            f"transforms and {', '.join(OCCLUSIONS)}"
-        )
+        accepted_kinds = f"albumentations' image-only transforms and {', '.join(OCCLUSIONS)}"
+        raise refusal(name, fault="moves pixels or is no transform", accepted=accepted_kinds)
     close = difflib.get_close_matches(name, accepted, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"{name}: no transform of albumentations {albumentations.__version__}{hint}")
+    fault = f"no transform of albumentations {albumentations.__version__}"
+    raise refusal(name, fault=fault, do=f"did you mean {close[0]!r}?" if close else "")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from data.ground.plug import Plug
+from data.ground.refusal import refusal
 
 Reference = Literal["short", "long", "tested"]
 
@@ -35,14 +36,10 @@ class Augmentation:
 def check_draws(scale: Sequence[float], rotation: float, shift: float, flip: float) -> None:
     """ValueError where views of whole images cannot be drawn from these ranges."""
     if len(scale) != 2 or not 0 < scale[0] <= scale[1]:
-        raise ValueError(
-            f"augmentation.scale: given {scale}, accepted: [least, most], both above 0"
-        )
+        raise refusal("augmentation.scale", given=scale, accepted="[least, most], both above 0")
     if rotation < 0 or shift < 0 or not 0 <= flip <= 1:
-        raise ValueError(
-            f"augmentation: given rotation {rotation}, shift {shift}, flip_probability {flip}; "
-            "accepted: from 0, from 0, 0 to 1"
-        )
+        ranges = f"given rotation {rotation}, shift {shift}, flip_probability {flip}"
+        raise refusal("augmentation", fault=ranges, accepted="from 0, from 0, 0 to 1")
 
 
 @dataclass(frozen=True)

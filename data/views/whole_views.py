@@ -1,4 +1,4 @@
-"""Random views of whole images (bottom-up)."""
+"""Views of whole images (bottom-up): sizes and settings in, a plain or a random view out."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from models.contracts import Loss
+from models.refusal import refusal
 
 
 @dataclass(frozen=True)
@@ -27,21 +28,20 @@ class KeypointMSE(Loss):
 
     def __post_init__(self) -> None:
         if self.top_k is not None and (not isinstance(self.top_k, int) or self.top_k < 1):
-            raise ValueError(f"keypoint_mse: top_k: given {self.top_k!r}, accepted: a whole "
-                             "number from 1, or null")  # fmt: skip
+            accepted = "a whole number from 1, or null"
+            raise refusal("keypoint_mse: top_k", given=self.top_k, accepted=accepted)
 
     def __call__(self, predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         if predicted.shape != target.shape:
-            raise ValueError(
-                f"keypoint_mse: predicted {tuple(predicted.shape)} and target "
-                f"{tuple(target.shape)} must have one shape"
-            )
+            both = f"predicted {tuple(predicted.shape)} and target {tuple(target.shape)}"
+            raise refusal("keypoint_mse", fault=both, accepted="one shape of both")
         difference = predicted.float() - target.float()
         squares = weight.float() * difference * difference
         if self.top_k is None:
             return 0.5 * squares.mean()
         of_keypoints = squares.mean(dim=(2, 3))  # [B, K]
-        if self.top_k > of_keypoints.shape[1]:
-            raise ValueError(f"keypoint_mse: top_k: given {self.top_k}, accepted: 1 to "
-                             f"{of_keypoints.shape[1]}, the number of keypoints")  # fmt: skip
+        keypoints = of_keypoints.shape[1]
+        if self.top_k > keypoints:
+            accepted = f"1 to {keypoints}, the number of keypoints"
+            raise refusal("keypoint_mse: top_k", given=self.top_k, accepted=accepted)
         return 0.5 * of_keypoints.topk(self.top_k, dim=1).values.mean()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from models.contracts import Loss
+from models.refusal import refusal
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,8 @@ class MaskedSSE(Loss):
 
     def __call__(self, predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         if predicted.shape != target.shape:
-            raise ValueError(
-                f"masked_sse: predicted {tuple(predicted.shape)} and target "
-                f"{tuple(target.shape)} must have one shape"
-            )
+            both = f"predicted {tuple(predicted.shape)} and target {tuple(target.shape)}"
+            raise refusal("masked_sse", fault=both, accepted="one shape of both")
         error = (predicted.float() - target.float()) * weight.float()
         return 0.5 * (error * error).sum() / predicted.shape[0]
 
@@ -39,9 +38,7 @@ class MaskedMSE(Loss):
 
     def __call__(self, predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         if predicted.shape != target.shape:
-            raise ValueError(
-                f"masked_mse: predicted {tuple(predicted.shape)} and target "
-                f"{tuple(target.shape)} must have one shape"
-            )
+            both = f"predicted {tuple(predicted.shape)} and target {tuple(target.shape)}"
+            raise refusal("masked_mse", fault=both, accepted="one shape of both")
         error = predicted.float() - target.float()
         return (weight.float() * error * error).mean()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from models.contracts import Loss
+from models.refusal import refusal
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,16 @@ class PullPush(Loss):
 
     def __post_init__(self) -> None:
         for name in ("pull_weight", "push_weight"):
-            given = getattr(self, name)
-            if not 0 <= given < float("inf"):
-                raise ValueError(f"pull_push: {name}: given {given}, accepted: from 0")
+            weight = getattr(self, name)
+            if not 0 <= weight < float("inf"):
+                raise refusal(f"pull_push: {name}", given=weight, accepted="from 0")
 
     def __call__(self, predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         batch, keypoints = predicted.shape[:2]
         if target.ndim != 3 or (target.shape[0], target.shape[2]) != (batch, keypoints):
-            raise ValueError(
-                f"pull_push: predicted {tuple(predicted.shape)} wants a target of cells "
-                f"[{batch}, N, {keypoints}], given {tuple(target.shape)}"
-            )
+            wants = f"predicted {tuple(predicted.shape)}, target {tuple(target.shape)}"
+            cells = f"a target of cells [{batch}, N, {keypoints}]"
+            raise refusal("pull_push", fault=wants, accepted=cells)
         share = (target >= 0) * weight.float()  # [B, N, K]
         total = share.sum(2)
         share = share / torch.where(total > 0, total, 1)[:, :, None]

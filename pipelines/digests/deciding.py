@@ -14,10 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from data import CODECS, DATASETS
 from data.ground.data_set import DataSet
 from data.ground.refusal import refusal
-from models import ARCHITECTURES
+from data.menus import CODECS, DATASETS
+from models.menus import ARCHITECTURES
 from pipelines.digests.sources import Sources
 from pipelines.host.imports import reached
 from pipelines.recipe.schema import Recipe
@@ -30,6 +30,7 @@ COMPARING = ("pipelines/compare.py",)
 PROMOTING = ("pipelines/promote.py",)
 TELLS = {  # files and folders -> why they decide nothing
     "data/ground/refusal.py": "words of refusals",
+    "models/refusal.py": "words of refusals",
     "pipelines/evaluation/pictures.py": "pictures",
     "pipelines/host/places.py": "where things lie",
     "pipelines/host/processes.py": "who works, not what comes out",

@@ -12,9 +12,9 @@ from data.ground.refusal import refusal
 from pipelines.host.imports import imported_files
 
 MENUS = {  # file -> its menus; a line on one of them decides for those alone who name it
-    "data/__init__.py": ("DATASETS", "CODECS", "EVALUATORS"),
+    "data/menus.py": ("DATASETS", "CODECS", "EVALUATORS"),
     "data/evaluators/__init__.py": ("MATCHES",),
-    "models/__init__.py": ("ARCHITECTURES", "REFINEMENTS", "LOSSES"),
+    "models/menus.py": ("ARCHITECTURES", "REFINEMENTS", "LOSSES"),
     "pipelines/prediction/feeds.py": ("FEEDS",),
 }
 

@@ -10,8 +10,8 @@ import json
 
 import torch
 
-from data import DATASETS, EVALUATORS
 from data.ground.codec import Codec
+from data.menus import DATASETS, EVALUATORS
 from pipelines.evaluation.scoring import name_protocol, score_poses
 from pipelines.host import places
 from pipelines.prediction.boxes import truth_boxes

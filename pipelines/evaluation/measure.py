@@ -9,8 +9,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from data import DATASETS
 from data.ground.sample import Pose
+from data.menus import DATASETS
 from models.cost import count
 from pipelines.evaluation.pictures import write_fields, write_overlays
 from pipelines.evaluation.record import (

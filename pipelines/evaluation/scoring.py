@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from data import EVALUATORS
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton
+from data.menus import EVALUATORS
 
 PROTOCOLS = {
     "gt": "ground-truth boxes",

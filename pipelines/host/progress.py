@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 EVERY_S = 5.0  # between lines where the output is no terminal
 EVERY_TTY_S = 0.5
@@ -132,3 +133,17 @@ class Tally:
         )
         end = "" if self._tty else "\n"
         print(f"\r{text}\x1b[K" if self._tty else text, end=end, file=sys.stderr, flush=True)
+
+
+def watched(batches: Iterable[Any], total: int, every: float = 10.0) -> Iterator[Any]:
+    """The batches, with a line of progress every so many seconds; `total` of their samples."""
+    started = last = time.monotonic()
+    done = 0
+    for batch in batches:
+        yield batch
+        done += len(batch.sample_id)
+        now = time.monotonic()
+        if now - last > every:
+            last, rate = now, done / (now - started)
+            left = (total - done) / rate
+            print(f"  {done}/{total}, {rate:.0f}/s, {left:.0f} s left", file=sys.stderr)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from data import DATASETS
 from data.ground.refusal import refusal
+from data.menus import DATASETS
 from pipelines.host import places
 from pipelines.host.folders import whole_folder
 from pipelines.intake.preview import write_preview

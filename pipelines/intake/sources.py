@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from data import DATASETS
 from data.ground.data_set import Archive, DataSet, Layout, Making
 from data.ground.refusal import refusal
+from data.menus import DATASETS
 from pipelines.host import places
 from pipelines.host.progress import Tally
 from pipelines.host.s3 import list_s3

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data import DATASETS
 from data.ground.skeleton import Skeleton
+from data.menus import DATASETS
 from pipelines.host import places
 from pipelines.host.folders import file_digest
 from pipelines.intake.splits import Split, bad_row_share

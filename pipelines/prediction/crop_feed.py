@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from data import DATASETS
 from data.feeds.loader import build_loader
 from data.feeds.person_crops import BoxDataset, TopDownDataset, collate
 from data.ground.codec import Codec
 from data.ground.data_set import DataSet
 from data.ground.refusal import refusal
 from data.ground.sample import Batch, WholeBatch
+from data.menus import DATASETS
 from data.views.settings import Augmentation
 from pipelines.prediction.boxes import Boxes, read_detections, truth_boxes
 from pipelines.prediction.feed import Feed, Samples, SplitPlace

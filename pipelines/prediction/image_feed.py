@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from data import DATASETS
 from data.feeds.image_people import ImagePeople
 from data.feeds.loader import build_loader
 from data.feeds.person_views import PersonViewDataset
@@ -17,6 +16,7 @@ from data.feeds.whole_images import WholeImageDataset, WholeItem, collate_whole
 from data.ground.codec import Codec
 from data.ground.data_set import DataSet
 from data.ground.sample import Batch, WholeBatch
+from data.menus import DATASETS
 from data.views.geometry import invert, move
 from data.views.settings import Augmentation, PersonCropAugmentation
 from pipelines.prediction.boxes import Boxes

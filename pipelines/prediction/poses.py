@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from data import EVALUATORS
 from data.ground.sample import Pose
+from data.menus import EVALUATORS
 from data.views.geometry import box_to_view
 from pipelines.prediction.boxes import Boxes
 from pipelines.prediction.nms import oks_nms, oks_nms_of_images

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from data import DATASETS
 from data.ground.codec import Codec
 from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton
+from data.menus import DATASETS
 from models.contracts import Network
 from models.weights import load_whole
 from pipelines.prediction.best_weights import BestWeights, Origin

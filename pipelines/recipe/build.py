@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from data import CODECS, DATASETS
 from data.ground.codec import Codec
 from data.ground.sample import Outputs
-from models import ARCHITECTURES, LOSSES, REFINEMENTS
+from data.menus import CODECS, DATASETS
 from models.contracts import Loss, Network, Refinement
+from models.menus import ARCHITECTURES, LOSSES, REFINEMENTS
 from pipelines.recipe.schema import Recipe
 
 

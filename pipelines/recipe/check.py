@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from data import CODECS, DATASETS, EVALUATORS
 from data.ground.refusal import refusal
+from data.menus import CODECS, DATASETS, EVALUATORS
 from data.views.photometric import check_photometric
 from data.views.settings import Augmentation
-from models import ARCHITECTURES, LOSSES, REFINEMENTS
+from models.menus import ARCHITECTURES, LOSSES, REFINEMENTS
 from pipelines.recipe.build import build_architecture, build_codec
 from pipelines.recipe.schema import FieldLoss, Recipe
 from pipelines.recipe.strict import hint

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from data import DATASETS
 from data.ground.refusal import refusal
+from data.menus import DATASETS
 from pipelines.host.places import REPOSITORY
 from pipelines.recipe.reader import read_yaml
 from pipelines.recipe.schema import Recipe

@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from data import DATASETS
 from data.ground.refusal import refusal
-from models import ARCHITECTURES, REFINEMENTS
+from data.menus import DATASETS
 from models.contracts import Network
 from models.cost import Cost, count, count_parts, saved_bytes
+from models.menus import ARCHITECTURES, REFINEMENTS
 from pipelines.host import places
 from pipelines.recipe.build import build_architecture, build_codec
 from pipelines.recipe.reader import read_as, read_yaml, recipe_names, recipe_path

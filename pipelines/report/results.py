@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data import DATASETS
+from data.menus import DATASETS
 from pipelines.evaluation.record import EvaluationRecord, NetworkCost, has_evaluation
 from pipelines.host import places
 from pipelines.recipe.schema import Recipe

@@ -43,12 +43,9 @@ class PoseModel(PythonModel):  # type: ignore[misc]
         self._code = _Code(files["code"], self._card["code"]["package"])
         self._geometry = self._code.module("data.views.geometry")
         self._readout = self._code.module("pipelines.prediction.readout")
-        self._codec: Any = None
-        if codec := self._card["code"]["codec"]:
-            kind = getattr(self._code.module(codec["module"]), codec["class"])
-            self._codec = kind(**codec["options"])
-            skeletons = self._code.module("data.ground.skeleton")
-            self._skeleton = skeletons.load_skeleton(self._card["skeleton"]["name"])
+        self._codec = self._code.codec(self._card["code"]["codec"])  # None: it is in the graph
+        skeletons = self._code.module("data.ground.skeleton")
+        self._skeleton = skeletons.load_skeleton(self._card["skeleton"]["name"])
 
     def predict(
         self,
@@ -135,6 +132,12 @@ class _Code:
 
     def module(self, name: str) -> ModuleType:
         return importlib.import_module(f"{self._package}.{name}")
+
+    def codec(self, place: dict[str, Any] | None) -> Any:
+        """The codec that the card names, or None."""
+        if place is None:
+            return None
+        return getattr(self.module(place["module"]), place["class"])(**place["options"])
 
 
 def _rows(given: Any) -> list[dict[str, Any]]:

@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from data import DATASETS
 from data.ground.refusal import refusal
 from data.ground.sample import Batch
+from data.menus import DATASETS
 from pipelines.evaluation.pictures import draw_fields
 from pipelines.host.progress import Clock, Pace, ProgressLine
 from pipelines.recipe.schema import Recipe

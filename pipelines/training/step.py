@@ -47,15 +47,20 @@ def train_step(
         for buffer, before in zip(parts.network.buffers(), kept, strict=False):
             buffer.copy_(before)
         return sums, True
-    if settings.optimizer.clip_norm is not None:
+    _update(parts, settings.optimizer.clip_norm)
+    return sums, False
+
+
+def _update(parts: Parts, clip_norm: float | None) -> None:
+    """The weights by their gradients, and the average by the weights."""
+    if clip_norm is not None:
         parts.scaler.unscale_(parts.optimizer)
-        torch.nn.utils.clip_grad_norm_(parts.network.parameters(), settings.optimizer.clip_norm)
+        torch.nn.utils.clip_grad_norm_(parts.network.parameters(), clip_norm)
     parts.scaler.step(parts.optimizer)
     parts.scaler.update()
     parts.optimizer.zero_grad(set_to_none=True)
     if parts.average:
         parts.average.update(parts.network)
-    return sums, False
 
 
 def _no_sync(parts: Parts) -> AbstractContextManager[None]:

@@ -12,12 +12,12 @@ from dataclasses import dataclass, fields
 import numpy as np
 from torch import nn
 
-from data import DATASETS
 from data.feeds.loader import shard
 from data.ground.codec import Codec
 from data.ground.refusal import refusal
 from data.ground.sample import Batch, Pose, WholeBatch
 from data.ground.skeleton import Skeleton
+from data.menus import DATASETS
 from pipelines.evaluation.scoring import name_protocol, score_poses
 from pipelines.prediction.boxes import truth_boxes
 from pipelines.prediction.feed import Feed, SplitPlace

@@ -33,6 +33,7 @@ WING = {  # folders of data/ -> what of data/ each may import beside itself
     "codecs": ("data.ground",),  # travels with registered models
     "datasets": ("data.ground",),
     "evaluators": ("data.ground",),
+    "menus": ("data.ground", "data.codecs", "data.datasets", "data.evaluators"),
 }
 TOOLS = {  # package -> where alone in pipelines/ it is imported
     "ray": ("pipelines/cluster/",),

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from tests.house.tree import arrows, modules, parsed, place, room_of, rooms, sources
 
-MENUS = ("data/__init__.py", "models/__init__.py")
+MENUS = ("data/menus.py", "models/menus.py")
 PLUGS = ("data/datasets", "data/codecs", "data/evaluators", "models", "models/losses")
 GROUND = {  # files beside the plugs that are none
     "data/datasets/mixture.py": "a plug made of plugs: on the menu by its members",
     "models/contracts.py": "what a network and a loss promise",
     "models/cost.py": "counts what any network costs",
     "models/layers.py": "parts of networks",
+    "models/menus.py": "the menus themselves",
     "models/refusal.py": "words of refusals",
     "models/weights.py": "reads weights into any network",
 }
@@ -118,7 +119,7 @@ def _docstring(path: Path) -> str:
 
 def data_set_names(root: Path, allowed: Mapping[str, Set[str]] = TABLES) -> list[str]:
     """Strings in pipelines/ that are a data set's name; docstrings may tell of any."""
-    names = set(_menu_keys(root / "data" / "__init__.py", "DATASETS"))
+    names = set(_menu_keys(root / "data" / "menus.py", "DATASETS"))
     return [
         f"{place(path, root)}:{node.lineno}: the data set {word!r}"
         for path in sources(root, "pipelines")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models import ARCHITECTURES, LOSSES
+from models.menus import ARCHITECTURES, LOSSES
 from tests.worlds import families
 
 NAMES = sorted(ARCHITECTURES)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from models import ARCHITECTURES
 from models.cost import Cost, count
+from models.menus import ARCHITECTURES
 from tests.worlds import families
 
 # variant, (width, height), exact MACs, HR MACs, exact G, exact Gi, HR G, HR Gi

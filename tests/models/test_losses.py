@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models import LOSSES
+from models.menus import LOSSES
 
 
 def plain_keypoint_mse(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:

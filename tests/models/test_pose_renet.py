@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models import ARCHITECTURES, LOSSES, REFINEMENTS
 from models.contracts import Network, Output
 from models.cost import count
 from models.hrnet import HRNet
+from models.menus import ARCHITECTURES, LOSSES, REFINEMENTS
 from models.pose_renet import PoseReNet
 from models.simple_baseline import SimpleBaseline
 from tests.worlds import families

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models import ARCHITECTURES
 from models.hrnet import HRNet
+from models.menus import ARCHITECTURES
 from models.simple_baseline import SimpleBaseline
 from models.weights import load_trunk, load_whole, read_state_dict
 from tests.worlds import families

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from data import DATASETS
 from data.evaluators.matching.errors import KINDS
 from data.evaluators.oks import OksEvaluator
 from data.ground.sample import Pose
+from data.menus import DATASETS
 from pipelines import analyse
 from pipelines.evaluation import errors as analysis
 from pipelines.evaluation.record import EvaluationRecord

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from data import EVALUATORS
 from data.ground.plug import Plug
+from data.menus import EVALUATORS
 from data.views.settings import Augmentation
 from pipelines import compare
 from pipelines.evaluation.record import Counts, EvaluationRecord, NetworkCost

@@ -15,9 +15,9 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from data import DATASETS
 from data.evaluators import load_matches
 from data.ground.sample import Pose
+from data.menus import DATASETS
 from pipelines import evaluate
 from pipelines.evaluation.record import Identity
 from pipelines.host import places

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from data import DATASETS
+from data.menus import DATASETS
 from pipelines import fetch
 from pipelines.host import places
 from pipelines.intake.preparing import prepare

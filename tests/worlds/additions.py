@@ -13,7 +13,7 @@ import yaml
 from tests.worlds.checkouts import edit, write_params
 
 LIKE = "demo_simple_baseline"  # the recipe that those of the additions are, but for one thing
-DATA, MODELS = "data/__init__.py", "models/__init__.py"
+DATA, MODELS = "data/menus.py", "models/menus.py"
 
 
 @dataclass(frozen=True)

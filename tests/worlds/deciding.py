@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from data import DATASETS
+from data.menus import DATASETS
 from pipelines.digests.deciding import (
     Deciding,
     compares,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models import ARCHITECTURES
+from models.menus import ARCHITECTURES
 
 
 def channels(name: str, keypoints: int = 17) -> dict[str, int]:

@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 import torch
 
-from data import CODECS
 from data.ground.codec import Codec
 from data.ground.sample import Batch, Fields, Output, WholeBatch
 from data.ground.skeleton import load_skeleton
+from data.menus import CODECS
 
 NAMES = sorted(CODECS)
 COCO = load_skeleton("coco")

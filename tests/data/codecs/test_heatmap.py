@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from data import CODECS
 from data.codecs.heatmap import HeatmapCodec
 from data.ground.sample import Batch, Output
 from data.ground.skeleton import Skeleton, load_skeleton, skeleton_names
+from data.menus import CODECS
 
 COCO = load_skeleton("coco")
 SKELETONS = {name: load_skeleton(name) for name in skeleton_names()}

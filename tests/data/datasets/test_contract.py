@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from data import DATASETS, EVALUATORS
 from data.ground.data_set import DataSet, Making, accept
 from data.ground.sample import Pose, Reject, Sample
 from data.ground.skeleton import Skeleton, load_skeleton
+from data.menus import DATASETS, EVALUATORS
 
 NAMES = sorted(DATASETS)
 

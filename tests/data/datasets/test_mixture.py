@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data import DATASETS
 from data.datasets.coco import Coco
 from data.datasets.mixture import APART, Mixture, drawn_rows, keypoint_places
 from data.datasets.mpii import Mpii
 from data.datasets.stick_figures import draw_split
 from data.ground.sample import Sample
 from data.ground.skeleton import load_skeleton
+from data.menus import DATASETS
 from tests.worlds.mpii_files import row, write_json
 
 COCO = load_skeleton("coco")

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data import DATASETS, EVALUATORS
 from data.evaluators import load_matches
 from data.ground.evaluator import Evaluator
 from data.ground.sample import Pose
+from data.menus import DATASETS, EVALUATORS
 
 NAMES = sorted(EVALUATORS)
 

@@ -90,8 +90,8 @@ def test_a_changed_file_changes_the_digests_of_those_whom_it_decides(place: str)
 
 def test_recipes_of_every_kind_are_among_them() -> None:
     """What this file says it says of every plug that a recipe names."""
-    from data import CODECS, DATASETS, EVALUATORS
-    from models import ARCHITECTURES
+    from data.menus import CODECS, DATASETS, EVALUATORS
+    from models.menus import ARCHITECTURES
 
     kinds = {plug for recipe in recipes().values() for plug in plugs_of(recipe)}
     for kind, menu in {

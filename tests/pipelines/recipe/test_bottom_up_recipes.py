@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from data import CODECS, DATASETS
 from data.ground.sample import WholeBatch
+from data.menus import CODECS, DATASETS
 from data.views.settings import PersonCropAugmentation, WholeImageAugmentation
 from models.weights import LEAST_SHARE, compare
 from pipelines.recipe.build import build_architecture, build_codec, build_losses

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from models import ARCHITECTURES
 from models.cost import saved_bytes
+from models.menus import ARCHITECTURES
 from pipelines import cost
 from pipelines.report.cost import Measured, _agree, all_rows, measure, unexplained, write_cost
 from pipelines.report.cost_rows import REMARKS, Row
