@@ -27,18 +27,18 @@ from data.ground.codec import Codec
 from data.ground.refusal import refusal
 from data.ground.resize import Resize
 from data.ground.sample import Decoded, Fields, FieldSpec, Outputs, Targets, WholeBatch
-from data.ground.skeleton import Skeleton, load_skeleton
+from data.ground.skeleton import Skeleton
 
-# whose keypoints have an order of grouping; another skeleton's are taken as they come
-ORDERED = (
-    load_skeleton("coco"),
-    load_skeleton("mpii"),
-    load_skeleton("crowdpose"),
-    load_skeleton("openpose18"),
-)
+# By the number of keypoints: head and shoulders first, then hips, elbows, wrists, knees, ankles,
+# of COCO (17), MPII (16), CrowdPose (14) and OpenPose (18). Fields do not tell whose they are.
+ORDERS = {
+    17: (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16),
+    16: (6, 7, 8, 9, 12, 13, 2, 3, 11, 14, 10, 15, 1, 4, 0, 5),
+    14: (0, 1, 12, 13, 6, 7, 2, 3, 4, 5, 8, 9, 10, 11),
+    18: (0, 1, 2, 5, 14, 15, 16, 17, 8, 11, 3, 6, 4, 7, 9, 12, 10, 13),
+}
 
 Resolution = Literal["exact", "fast"]
-OUTWARDS = ("hip", "elbow", "wrist", "knee", "ankle")  # grouped after head and shoulders, so
 LARGEST = 1e4  # of what a network may paint
 
 
@@ -205,16 +205,9 @@ class AssociativeEmbedding(Codec):
         ]
 
 
-@cache
 def grouping_order(keypoints: int) -> tuple[int, ...]:
-    """Head and shoulders first, then hips, elbows, wrists, knees, ankles, by the names of the
-    skeleton with so many keypoints; as they come where there is none."""
-    named = [s.keypoints for s in ORDERED if len(s.keypoints) == keypoints]
-    if not named:
-        return tuple(range(keypoints))
-    parts = [name.rpartition("_")[2] for name in named[0]]
-    ranks = [OUTWARDS.index(part) + 1 if part in OUTWARDS else 0 for part in parts]
-    return tuple(sorted(range(keypoints), key=lambda k: ranks[k]))
+    """Rows of keypoints in the order in which they are grouped; as they come where none is known."""
+    return ORDERS.get(keypoints, tuple(range(keypoints)))
 
 
 def _finite(field: Tensor) -> Tensor:

@@ -182,6 +182,16 @@ def test_keypoints_are_grouped_from_the_head_outwards() -> None:
     assert list(grouping_order(5)) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("name", ["coco", "mpii", "crowdpose", "openpose18"])
+def test_the_order_is_that_of_the_skeletons_names(name: str) -> None:
+    keypoints = load_skeleton(name).keypoints
+    outwards = ("hip", "elbow", "wrist", "knee", "ankle")
+    parts = [each.rpartition("_")[2] for each in keypoints]
+    ranks = [outwards.index(part) + 1 if part in outwards else 0 for part in parts]
+    rising = sorted(range(len(keypoints)), key=lambda k: ranks[k])
+    assert grouping_order(len(keypoints)) == tuple(rising)
+
+
 def test_many_images_are_decoded_as_each_alone() -> None:
     stages = noisy(painted(batch_of(*(crowd(n, seed=n) for n in range(6)))), 0)
     together = GATED.decode(stages, SIZE)
