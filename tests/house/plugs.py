@@ -96,7 +96,7 @@ def silent_rooms(root: Path) -> list[str]:
 
 def unsaid_imports(root: Path) -> list[str]:
     """Rooms of pipelines/ that a room imports and does not name among what it may."""
-    broken = []
+    broken, graph = [], arrows(root)
     for room in rooms(root):
         text = _docstring(root / "pipelines" / room / "__init__.py")
         said = set(
@@ -104,7 +104,7 @@ def unsaid_imports(root: Path) -> list[str]:
         )
         seen = {
             room_of(other, root)
-            for module, others in arrows(root).items()
+            for module, others in graph.items()
             if room_of(module, root) == room
             for other in others
         } - {"", room}

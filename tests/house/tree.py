@@ -93,8 +93,12 @@ def rooms(root: Path) -> list[str]:
 def room_of(module: str, root: Path) -> str:
     """Name of a module's room of pipelines/; "" of what is a command or lies elsewhere."""
     parts = module.split(".")
-    inside = parts[0] == "pipelines" and len(parts) > 1 and parts[1] in rooms(root)
+    inside = parts[0] == "pipelines" and len(parts) > 1 and _is_room(parts[1], root)
     return parts[1] if inside and parts[-1] != "__main__" else ""
+
+
+def _is_room(name: str, root: Path) -> bool:
+    return any((root / "pipelines" / name).glob("*.py"))
 
 
 def is_command(module: str, root: Path) -> bool:
@@ -102,7 +106,7 @@ def is_command(module: str, root: Path) -> bool:
     parts = module.split(".")
     if parts[0] != "pipelines" or len(parts) == 1:
         return False
-    return parts[-1] == "__main__" or (len(parts) == 2 and parts[1] not in rooms(root))
+    return parts[-1] == "__main__" or (len(parts) == 2 and not _is_room(parts[1], root))
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -51,9 +51,7 @@ def prepared(tmp_path: Path, home: Path, one_thread: None) -> dict[str, Any]:
     return dict(json.loads((places.prepared("crowdpose") / "summary.json").read_text()))
 
 
-def test_from_fetch_to_ap_by_crowding(
-    prepared: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_from_fetch_to_ap_by_crowding(prepared: dict[str, Any]) -> None:
     assert {s: c["training_persons"] for s, c in prepared["splits"].items()} == {
         "train": 4, "val": 4, "trainval": 8, "test": 4}  # fmt: skip
     content = load_recipe("demo_hrnet").as_dict() | {"dataset": "crowdpose", "input_size": [64, 64]}
@@ -61,8 +59,7 @@ def test_from_fetch_to_ap_by_crowding(
     content["evaluation"] |= {"evaluator": "crowdpose", "train_split": "trainval", "split": "test"}
     made = read_recipe(content, "a test's recipe")
     train_in_place("some", made, batch=4)
-    monkeypatch.setattr(evaluate, "load_recipe", lambda _: made)
-    assert evaluate.main(["some"]) == 0
+    evaluate.evaluate("some", made)
     metrics = json.loads((places.evaluated("some") / "metrics.json").read_text())
     assert {f"{name}@gt" for name in CrowdPoseEvaluator.names} <= set(metrics)
     assert metrics["AP_medium@gt"] == -1 and 0 <= metrics["AP_easy@gt"] <= 1

@@ -56,21 +56,20 @@ def summary() -> dict[str, Any]:
     return dict(json.loads((places.prepared("mpii") / "summary.json").read_text()))
 
 
-def run(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+def run(recipe: Recipe) -> dict[str, float]:
     """Trains one epoch and evaluates; metrics.json."""
     train_in_place("some", recipe, batch=2)
-    monkeypatch.setattr(evaluate, "load_recipe", lambda _: recipe)
-    assert evaluate.main(["some"]) == 0
+    evaluate.evaluate("some", recipe)
     return dict(json.loads((places.evaluated("some") / "metrics.json").read_text()))
 
 
-def test_real_mpii_from_fetch_to_pckh(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_mpii_from_fetch_to_pckh(real_data: Path) -> None:
     bring(real_data / "mpii_mini")
     splits = summary()["splits"]
     assert [splits[s]["training_persons"] for s in Mpii.SPLITS] == [3, 2]
     images = Table(places.prepared("mpii") / "train" / "images.arrow")
     assert min(images["width"]) > 400 and min(images["height"]) > 300  # from the files themselves
-    metrics = run(demo(), monkeypatch)
+    metrics = run(demo())
     assert {f"{name}@gt" for name in PckhEvaluator.names} <= set(metrics)
     assert 0 <= metrics["PCKh@0.5@gt"] <= 1
     matches = load_matches(places.evaluated("some") / "matches_gt.npz")
@@ -88,10 +87,10 @@ def people(root: Path) -> None:
     write_json(root, train, [row("3.jpg"), row("3.jpg"), row("4.jpg", 60.0)])
 
 
-def test_nobody_is_suppressed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_is_suppressed(tmp_path: Path) -> None:
     people(tmp_path / "source")
     bring(tmp_path / "source")
-    run(demo(), monkeypatch)
+    run(demo())
     rows = json.loads((places.evaluated("some") / "predictions_gt.json").read_text())
     assert sorted(r["image_id"] for r in rows) == [3, 3, 4]
     about = json.loads((places.evaluated("some") / "evaluation.json").read_text())
@@ -143,9 +142,7 @@ def test_another_gt_valid_is_other_data(tmp_path: Path) -> None:
     assert summary()["data_hash"] != first
 
 
-def test_the_official_release_goes_down_the_same_road(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_official_release_goes_down_the_same_road(tmp_path: Path) -> None:
     source = tmp_path / "source"
     names = [f"{n:09d}.jpg" for n in (1, 2, 3)]
     write_release(source, [(name, [rectangle()], 1) for name in names], [[1]] * 3)
@@ -154,7 +151,7 @@ def test_the_official_release_goes_down_the_same_road(
     (source / "annot" / "valid_images.txt").write_text(names[2])
     (source / "annot" / "train_images.txt").write_text("\n".join(names[:2]))
     bring(source)
-    assert 0 <= run(demo(), monkeypatch)["PCKh@0.5@gt"] <= 1
+    assert 0 <= run(demo())["PCKh@0.5@gt"] <= 1
 
 
 def test_a_coco_folder_is_no_mpii(tmp_path: Path) -> None:
