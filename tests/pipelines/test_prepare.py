@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,10 @@ from pycocotools import mask
 from data.datasets.coco import Coco
 from data.datasets.stick_figures import draw_split
 from data.files.table import Table
-from data.ground.sample import Pose
 from pipelines import fetch
 from pipelines import prepare as stage
 from pipelines.host import places
-from pipelines.intake import image_check
-from pipelines.intake.image_check import Told, check_image, check_images
 from pipelines.intake.preparing import prepare
-from pipelines.intake.splits import clip_box
-from pipelines.intake.tables import run_lengths
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -146,23 +140,6 @@ def test_a_split_without_people_is_an_error(raw: Path) -> None:
     assert not places.prepared("coco").exists()
 
 
-@pytest.mark.parametrize(
-    ("box", "area", "clipped"),
-    [
-        ((10, 20, 30, 40), 1.0, (10, 20, 29, 39)),  # x2 = x + w - 1, as in the official loaders
-        ((-5, -5, 30, 40), 1.0, (0, 0, 29, 39)),
-        ((90, 70, 30, 40), 1.0, (90, 70, 9, 9)),
-        ((10.5, 20.25, 8.5, 4), 1.0, (10.5, 20.25, 7.5, 3)),
-        ((10, 20, 30, 40), 0.0, None),
-        ((10, 20, 0, 40), 1.0, None),
-        ((100, 20, 30, 40), 1.0, None),
-    ],
-)
-def test_boxes_are_clipped_as_the_official_loaders_do(box: Any, area: float, clipped: Any) -> None:
-    pose = Pose(np.zeros((17, 2)), np.ones(17, int), box, area)
-    assert clip_box(pose, 100, 80) == clipped
-
-
 def test_keypoints_outside_the_image_are_kept(raw: Path) -> None:
     change(raw, "train", "annotations", 0, keypoints=[-20.5, 900, 1, *[5, 5, 2] * 16])
     prepare("coco", 0.0)
@@ -189,26 +166,6 @@ def test_crowds_and_people_without_keypoints_become_masks(raw: Path) -> None:
     counted = summary()["splits"]["train"]
     assert counted["crowds"] == 1
     assert counted["persons"] == counted["persons_with_keypoints"] + 2
-
-
-@pytest.mark.parametrize("region", [[], None, [[1, 2]], {"counts": None}])
-def test_a_region_that_is_none_falls_back_to_the_box(region: object) -> None:
-    pose = Pose(np.zeros((17, 2)), np.zeros(17, int), (2, 3, 4, 5))
-    counts = run_lengths(region, pose, 20, 30)
-    assert mask.decode({"counts": counts, "size": (20, 30)}).sum() == 20
-
-
-@pytest.mark.contract
-def test_many_images_are_checked_by_processes_in_order(
-    raw: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(image_check, "_FEW", 2)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    told = [Told(str(s.image_path), s.width, s.height) for s in Coco().samples(raw, "train")]
-    told.insert(3, Told("nowhere.jpg", 1, 1))
-    answers = check_images(told, "check")
-    assert answers == [check_image(one) for one in told]
-    assert [a.fault for a in answers].index("image missing") == 3
 
 
 def test_missing_raw_data_say_what_to_run(capsys: pytest.CaptureFixture[str]) -> None:

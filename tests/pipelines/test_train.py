@@ -22,8 +22,6 @@ from pipelines import train
 from pipelines.host import places
 from pipelines.host.processes import SIGNALS, Interrupted
 from pipelines.intake.prepared import data_hash
-from pipelines.recipe.params import load_params
-from pipelines.recipe.profile import check_machine, read_cluster
 from pipelines.recipe.schema import Recipe
 from pipelines.training import checkpoint
 from pipelines.training.attempt import run_rank, train_in_this_process
@@ -195,33 +193,6 @@ def test_what_is_wrong_is_said_before_ray_starts(
     assert train.main(arguments) == 2
     assert message in capsys.readouterr().err
     assert not home.exists()
-
-
-def test_profiles_are_chosen_and_checked() -> None:
-    params = load_params()
-    assert read_cluster(params, gpus=0).profile == "cpu"
-    assert read_cluster(params, gpus=2).profile == "dual_3090"
-    assert read_cluster(params, gpus=0, workers=5).machine.workers == 5
-    cluster = read_cluster(params, gpus=0)
-    check_machine(cluster, cpus=2, gpus=0)
-    with pytest.raises(ValueError, match=r"profiles\.cpu: asks for 2 CPUs, this machine has 1"):
-        check_machine(cluster, cpus=1, gpus=0)
-    with pytest.raises(ValueError, match="dual_3090: asks for 2 GPUs"):
-        check_machine(read_cluster(params, gpus=1), cpus=64, gpus=1)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"profile": "laptop"}, r"cluster\.profile: given 'laptop', accepted: auto, cpu"),
-        ({"adress": "x"}, r"cluster\.adress: unknown key; did you mean 'address'"),
-        ({"profiles": {"cpu": {"workers": 2}}}, r"profiles\.cpu: .* accepted: a mapping with"),
-    ],
-)
-def test_a_wrong_cluster_is_refused(change: dict[str, Any], message: str) -> None:
-    params = load_params()
-    with pytest.raises(ValueError, match=message):
-        read_cluster({**params, "cluster": {**params["cluster"], **change}}, gpus=0)
 
 
 @pytest.mark.contract

@@ -1,0 +1,59 @@
+"""Folders are whole or not there; a place that cannot be written is named."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from pipelines.host.folders import file_digest, whole_folder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "below" / "tables"
+    for content in ("old", "new"):
+        with whole_folder(target) as part:
+            assert list(part.iterdir()) == []
+            (part / content).write_text(content)
+            assert not (target / content).exists(), "nothing of it is seen before the end"
+        assert names(target) == [content]
+    assert names(target.parent) == ["tables"]
+
+
+def test_an_error_leaves_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "tables"
+    target.mkdir()
+    (target / "old").touch()
+    with pytest.raises(KeyError), whole_folder(target) as part:
+        (part / "new").touch()
+        raise KeyError
+    assert names(target) == ["old"] and names(tmp_path) == ["tables"]
+
+
+def test_a_link_is_replaced_and_what_it_led_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "kept").touch()
+    (tmp_path / "raw").symlink_to(tmp_path / "source")
+    with whole_folder(tmp_path / "raw") as part:
+        (part / "new").touch()
+    assert names(tmp_path / "raw") == ["new"] and names(tmp_path / "source") == ["kept"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(ValueError, match=r"cannot be written .*write access"),
+        whole_folder(tmp_path / "file" / "tables"),
+    ):
+        pass
+
+
+def test_a_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert file_digest(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
+    assert file_digest(tmp_path / "a", "md5") == hashlib.md5(b"abc").hexdigest()
