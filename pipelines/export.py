@@ -25,7 +25,7 @@ from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.folders import file_digest, whole_folder
 from pipelines.prediction.boxes import truth_boxes
-from pipelines.prediction.reading import split_feed, split_place
+from pipelines.prediction.split import split_feed, split_place
 from pipelines.prediction.trained import Trained, load_trained
 from pipelines.recipe.reader import load_recipe, recipe_names
 from pipelines.registry.rules import RULES, read_rules

@@ -17,7 +17,7 @@ from pipelines.host import places
 from pipelines.prediction.boxes import truth_boxes
 from pipelines.prediction.feed import Feed
 from pipelines.prediction.predictor import read_truth
-from pipelines.prediction.reading import split_feed, split_place
+from pipelines.prediction.split import split_feed, split_place
 from pipelines.recipe.build import build_architecture, build_codec
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe

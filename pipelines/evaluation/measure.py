@@ -27,7 +27,8 @@ from pipelines.prediction.boxes import Boxes
 from pipelines.prediction.coco_results import results_rows
 from pipelines.prediction.feeds import feed_kind
 from pipelines.prediction.poses import ByImage
-from pipelines.prediction.reading import read_poses, split_place
+from pipelines.prediction.reading import read_poses
+from pipelines.prediction.split import split_place
 from pipelines.prediction.trained import Trained
 
 Reader = Callable[..., list[ByImage]]

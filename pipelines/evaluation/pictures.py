@@ -18,7 +18,7 @@ from pipelines.pictures.fields import fields_page
 from pipelines.pictures.people import draw_poses, write_picture
 from pipelines.prediction.pixels import normalise
 from pipelines.prediction.poses import ByImage, sure_people
-from pipelines.prediction.reading import split_place
+from pipelines.prediction.split import split_place
 from pipelines.prediction.trained import Trained
 from pipelines.recipe.schema import Pixels
 

@@ -37,11 +37,16 @@ class Seen(NamedTuple):
     height: int = 0
 
 
-def check_images(images: Sequence[Told], name: str) -> list[Seen]:
-    """One answer per image, in order; over all cores where there are many. Keeps no picture."""
+def check_images(images: Sequence[Told], name: str, workers: int | None = None) -> list[Seen]:
+    """One answer per image, in order. Keeps no picture.
+
+    workers: processes that look; None: one per core where there are many images, else none.
+    """
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if len(images) >= _FEW else 1
     tally = Tally(name, len(images), "images")
     answers = []
-    for seen in _answers(images):
+    for seen in _answers(images, workers):
         answers.append(seen)
         tally.add()
     tally.close()
@@ -72,9 +77,8 @@ def check_image(told: Told) -> Seen:
     return Seen(None, crc32, *size)
 
 
-def _answers(images: Sequence[Told]) -> Iterator[Seen]:
-    workers = len(os.sched_getaffinity(0))
-    if len(images) < _FEW or workers == 1:
+def _answers(images: Sequence[Told], workers: int) -> Iterator[Seen]:
+    if workers == 1:
         yield from map(check_image, images)
         return
     context = multiprocessing.get_context("forkserver")

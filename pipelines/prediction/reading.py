@@ -7,37 +7,14 @@ from pathlib import Path
 
 import torch
 
-from data.ground.codec import Codec
-from pipelines.host import places
 from pipelines.host.processes import usable_cores
 from pipelines.host.progress import watched
-from pipelines.intake.prepared import image_files, image_sizes
 from pipelines.prediction.boxes import Boxes
-from pipelines.prediction.feed import Feed, SplitPlace
-from pipelines.prediction.feeds import feed_kind
+from pipelines.prediction.feed import Feed
 from pipelines.prediction.poses import ByImage
 from pipelines.prediction.predictor import predict, predict_both
+from pipelines.prediction.split import split_feed, split_place
 from pipelines.prediction.trained import Trained
-from pipelines.recipe.schema import Recipe
-
-
-def split_place(recipe: Recipe) -> SplitPlace:
-    """Where the split lies that a recipe is evaluated on."""
-    dataset = recipe.dataset
-    return SplitPlace(places.prepared(dataset), places.raw(dataset), recipe.evaluation.split)
-
-
-def split_feed(
-    recipe: Recipe,
-    codec: Codec,
-    place: SplitPlace,
-    boxes: Boxes | None,
-    files: Mapping[int, Path] | None = None,
-) -> Feed:
-    """All images of the split (or those of `files` alone), and people's boxes where wanted."""
-    images = image_files(place.prepared, place.raw, place.split) if files is None else files
-    sizes = image_sizes(place.prepared, place.split)
-    return feed_kind(codec)(recipe, codec, images, boxes, sizes)
 
 
 def trained_feed(trained: Trained, boxes: Boxes | None, files: Mapping[int, Path]) -> Feed:

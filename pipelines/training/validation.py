@@ -23,8 +23,8 @@ from pipelines.prediction.boxes import truth_boxes
 from pipelines.prediction.feed import Feed, SplitPlace
 from pipelines.prediction.feeds import feed_kind
 from pipelines.prediction.predictor import predict
-from pipelines.prediction.reading import split_feed
 from pipelines.prediction.readout import Predictions, join
+from pipelines.prediction.split import split_feed
 from pipelines.recipe.build import build_codec
 from pipelines.training.job import Job
 from pipelines.training.rank import Rank
