@@ -16,7 +16,6 @@ from data.evaluators.oks import OksEvaluator
 from data.ground.sample import Pose
 from data.menus import DATASETS
 from pipelines import analyse
-from pipelines.evaluation import errors as analysis
 from pipelines.evaluation.record import EvaluationRecord
 from pipelines.host import places
 from pipelines.intake.prepared import data_hash
@@ -29,10 +28,8 @@ NAME = "some"
 
 
 @pytest.fixture
-def attached(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+def attached() -> list[tuple[Any, ...]]:
     """What would go to MLflow."""
-    monkeypatch.setattr(analysis, "RESAMPLES", 20)
-    monkeypatch.setattr(analysis, "GROUP_RESAMPLES", 20)
     return []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,20 +9,15 @@ import pytest
 from data.datasets.coco import Coco
 from data.datasets.stick_figures import draw_split
 from pipelines.host import places
-from pipelines.intake import image_check
 from pipelines.intake.image_check import Told, check_image, check_images
 
 
 @pytest.mark.contract
-def test_many_images_are_checked_by_processes_in_order(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_images_are_checked_by_processes_in_order(home: Path) -> None:
     raw = places.raw("coco")
     draw_split(raw, "train", 6, seed=1)
-    monkeypatch.setattr(image_check, "_FEW", 2)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     told = [Told(str(s.image_path), s.width, s.height) for s in Coco().samples(raw, "train")]
     told.insert(3, Told("nowhere.jpg", 1, 1))
-    answers = check_images(told, "check")
+    answers = check_images(told, "check", workers=2)
     assert answers == [check_image(one) for one in told]
     assert [a.fault for a in answers].index("image missing") == 3

@@ -18,9 +18,8 @@ RUN = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
-def home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(home: Path) -> Path:
     """A home with two evaluations."""
-    monkeypatch.setattr(difference, "RESAMPLES", 100)
     write_results("good", quality=0.9, protocols=("gt", "det"))
     write_results("bad", quality=0.5, protocols=("gt",))
     return home
