@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house import arrows, pages, plugs
+from tests.house import arrows, pages, plugs, tests
 from tests.house.rules import RULES
 
 ROOM = '"""Of rooms.\n\nIn: a. Out: b. May import nothing. A change re-runs nothing.\n"""\n'
@@ -35,6 +35,8 @@ SOUND = {  # a house that breaks no rule
     "pipelines/prepare.py": "from pipelines.intake import tables\n" + COMMAND,
     "pipelines/train.py": COMMAND,
     "tests/test_one.py": "from tests.worlds import drawn\n",
+    "tests/models/test_net.py": "from models.net import Net\n",
+    "tests/pipelines/intake/test_tables.py": "from data.ground.sample import N\n",
 }
 TYPED = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
 INSIDE = "def f() -> None:\n    "
@@ -72,8 +74,12 @@ BROKEN: list[tuple[Rule, str, str, str]] = [
     (arrows.strange_tools, "models/net.py", "import cv2\n", "models/net.py imports cv2"),
     (arrows.data_sets_by_module, "pipelines/prepare.py", "from data.datasets import photos\n",
      "pipelines.prepare imports data.datasets.photos"),
-    (arrows.tests_that_import_tests, "tests/test_two.py", "from tests.test_one import drawn\n",
+    (tests.tests_that_import_tests, "tests/test_two.py", "from tests.test_one import drawn\n",
      "tests/test_two.py imports tests.test_one"),
+    (tests.tests_out_of_place, "tests/pipelines/attic/test_old.py", "",
+     "tests/pipelines/attic/test_old.py: there is no pipelines/attic"),
+    (tests.tests_out_of_place, "tests/models/test_net.py", "import data.ground.sample\n",
+     "tests/models/test_net.py imports data"),
     (plugs.plugs_off_the_menu, "data/datasets/films.py", "", "data/datasets/films.py: on no menu"),
     (plugs.plugs_off_the_menu, "models/menus.py", "from models.net import Net\n",
      "models/net.py: on no menu"),
@@ -102,9 +108,9 @@ BROKEN: list[tuple[Rule, str, str, str]] = [
      "pipelines/train.py:1: getattr of 'pixels'"),
     (pages.loaders_through_ray, "pipelines/train.py", "prepare_data_loader(1)\n",
      "pipelines/train.py"),
-    (pages.clocks_in_tests, "tests/test_two.py", "assert time.monotonic() - began < 1\n",
+    (tests.clocks_in_tests, "tests/test_two.py", "assert time.monotonic() - began < 1\n",
      "tests/test_two.py:1: an assertion reads a clock"),
-    (pages.paths_patched_in, "tests/test_two.py", "sys.path" + ".insert(0, '.')\n",
+    (tests.paths_patched_in, "tests/test_two.py", "sys.path" + ".insert(0, '.')\n",
      "tests/test_two.py"),
 ]  # fmt: skip
 

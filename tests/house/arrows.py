@@ -149,13 +149,3 @@ def data_sets_by_module(root: Path) -> list[str]:
         for name in sorted(imported(path, root))
         if name.startswith("data.datasets")
     ]
-
-
-def tests_that_import_tests(root: Path) -> list[str]:
-    """Test files that import a test file: what is shared lies in tests/worlds or conftest.py."""
-    return [
-        f"{place(path, root)} imports {name}"
-        for path in sorted((root / "tests").rglob("*.py"))
-        for name in sorted(imported(path, root))
-        if name.startswith("tests.") and any(part.startswith("test_") for part in name.split("."))
-    ]

@@ -100,23 +100,3 @@ def loaders_through_ray(root: Path) -> list[str]:
         for path in sources(root, "pipelines")
         if "prepare_data_loader(" in path.read_text()
     ]
-
-
-def clocks_in_tests(root: Path) -> list[str]:
-    """Assertions that measure time."""
-    return [
-        f"{place(path, root)}:{node.lineno}: an assertion reads a clock"
-        for path in sorted((root / "tests").rglob("*.py"))
-        for node in ast.walk(parsed(path))
-        if isinstance(node, ast.Assert)
-        if any(
-            word in ast.unparse(node) for word in ("time.monotonic", "time.time", "perf_counter")
-        )
-    ]
-
-
-def paths_patched_in(root: Path) -> list[str]:
-    """Tests that write to sys.path; written in two parts here, so that this file is none."""
-    word = "sys.path" + ".insert"
-    files = sorted((root / "tests").rglob("*.py"))
-    return [f"{place(path, root)}: {word}" for path in files if word in path.read_text()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.house import arrows, pages, plugs
+from tests.house import arrows, pages, plugs, tests
 
 RULES: list[Callable[[Path], list[str]]] = [
     arrows.circles,
@@ -16,7 +16,6 @@ RULES: list[Callable[[Path], list[str]]] = [
     arrows.data_arrows,
     arrows.strange_tools,
     arrows.data_sets_by_module,
-    arrows.tests_that_import_tests,
     plugs.plugs_off_the_menu,
     plugs.files_that_are_no_commands,
     plugs.silent_rooms,
@@ -28,6 +27,8 @@ RULES: list[Callable[[Path], list[str]]] = [
     pages.contracts_that_are_any,
     pages.silent_defaults,
     pages.loaders_through_ray,
-    pages.clocks_in_tests,
-    pages.paths_patched_in,
+    tests.tests_that_import_tests,
+    tests.tests_out_of_place,
+    tests.clocks_in_tests,
+    tests.paths_patched_in,
 ]
