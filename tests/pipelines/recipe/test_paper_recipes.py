@@ -55,6 +55,7 @@ def test_the_weights_that_it_starts_from_fill_its_trunk(name: str) -> None:
     assert compare(network, manifest(start)).due >= LEAST_SHARE
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("name", top_down())
 def test_every_stage_is_supervised_and_every_parameter_learns(name: str) -> None:
     recipe = recipe_of(name)

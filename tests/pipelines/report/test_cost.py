@@ -93,6 +93,7 @@ def measured() -> list[Measured]:
     return measure(every_row(), memory=False)
 
 
+@pytest.mark.contract
 def test_the_exact_integers() -> None:
     found = {(each.row.network, each.row.input): each.cost for each in measured()}
     assert set(EXACT) <= set(found)
