@@ -219,7 +219,7 @@ def sides_of(case: Case, rows: Sequence[Row], rounds: int) -> dict[str, Callable
             lambda batch: case.codec.encode(batch, case.outputs, case.size)
         ),
         f"device (here: CPU), batch {BATCH}: normalise": each_batch(
-            lambda batch: normalise(batch.images)
+            lambda batch: normalise(batch.images, "imagenet_rgb")
         ),
     }
 

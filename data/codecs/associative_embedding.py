@@ -206,7 +206,7 @@ class AssociativeEmbedding(Codec):
 
 
 def grouping_order(keypoints: int) -> tuple[int, ...]:
-    """Rows of keypoints in the order in which they are grouped; as they come where none is known."""
+    """Keypoints in the order in which they are grouped; as they come where none is known."""
     return ORDERS.get(keypoints, tuple(range(keypoints)))
 
 

@@ -36,15 +36,14 @@ class EpochSampler(DistributedSampler[Any]):
         steps: int | None = None,
     ) -> None:
         if size < 1:
-            fault = "without samples: zero training steps"
+            fault = "no samples, so zero training steps"
             raise refusal("a split", fault=fault, do="check its summary.json")
         if global_batch < 1 or global_batch % world_size:
             accepted = f"a multiple of the {world_size} workers"
             raise refusal("global batch", given=global_batch, accepted=accepted)
         if size < global_batch and small_split == "refuse":
-            fault = f"does not fill one global batch of {global_batch}"
-            remedy = "lower it or accept small_split: repeat"
-            raise refusal(f"a split of {size} samples", fault=fault, do=remedy)
+            fault = f"{size} samples do not fill one global batch of {global_batch}"
+            raise refusal("a split", fault=fault, do="lower it or accept small_split: repeat")
         super().__init__(range(size), world_size, rank, shuffle, seed, drop_last=True)  # type: ignore[arg-type]
         self.size, self.global_batch, self.world_size = size, global_batch, world_size
         self.steps_per_epoch = steps or max(size // global_batch, 1)

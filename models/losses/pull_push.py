@@ -39,9 +39,9 @@ class PullPush(Loss):
     def __call__(self, predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         batch, keypoints = predicted.shape[:2]
         if target.ndim != 3 or (target.shape[0], target.shape[2]) != (batch, keypoints):
-            wants = f"predicted {tuple(predicted.shape)}, target {tuple(target.shape)}"
+            both = f"given predicted {tuple(predicted.shape)} and target {tuple(target.shape)}"
             cells = f"a target of cells [{batch}, N, {keypoints}]"
-            raise refusal("pull_push", fault=wants, accepted=cells)
+            raise refusal("pull_push", fault=both, accepted=cells)
         share = (target >= 0) * weight.float()  # [B, N, K]
         total = share.sum(2)
         share = share / torch.where(total > 0, total, 1)[:, :, None]

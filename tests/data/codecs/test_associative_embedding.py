@@ -216,7 +216,7 @@ def test_noise_makes_at_most_so_many_people() -> None:
 
 def test_tags_must_fit_the_heatmaps() -> None:
     stage = {"heatmaps": torch.zeros(1, 17, 4, 4), "tags": torch.zeros(1, 14, 4, 4)}
-    with pytest.raises(ValueError, match="14 channels of tags for 17 of heatmaps; accepted: as"):
+    with pytest.raises(ValueError, match="14 channels of tags for 17 of heatmaps, accepted: as"):
         GATED.decode([stage], (16, 16))
 
 
