@@ -20,7 +20,7 @@ from pipelines.host.command import Arguments, run_command
 from pipelines.recipe.params import load_params
 from pipelines.recipe.reader import load_recipe, recipe_names
 from pipelines.recipe.schema import Published
-from pipelines.report.benchmarks import COCO, benchmark_of
+from pipelines.report.benchmarks import benchmark_of
 from pipelines.report.comparison import comparison_report
 from pipelines.report.difference import write_difference
 from pipelines.report.pictures import write_curves, write_pictures
@@ -80,7 +80,7 @@ def numbers_of(result: Result) -> dict[str, Any]:
         for key in NUMBERS
         if f"{key}@{protocol}" in row.metrics
     }
-    if benchmark_of(result.numbers) != COCO:
+    if benchmark_of(result.numbers) is not None:
         sure = (row for row in result.recipe.published if not row.protocol_doubtful)
         published = {key: value for row in sure for key, value in row.metrics.items()}
     names = ("samples_per_second", "hours", "best_epoch")

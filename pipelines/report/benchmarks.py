@@ -11,8 +11,6 @@ from pipelines.report.markdown import NONE, markdown_table, percent
 from pipelines.report.published import COUNTS
 from pipelines.report.results import Result
 
-COCO = "coco"
-
 
 @dataclass(frozen=True)
 class Benchmark:
@@ -24,8 +22,8 @@ class Benchmark:
     remark: str
 
 
-BENCHMARKS = {
-    "mpii": Benchmark(
+BENCHMARKS = (
+    Benchmark(
         "MPII",
         "PCKh@0.5",
         {
@@ -37,7 +35,7 @@ BENCHMARKS = {
         "PCKh@0.5 x 100 from MPII's own centres and scales, with flip test. HRNet's code prints "
         'the threshold 0.11 as "Mean@0.1": such numbers stand under @0.11.',
     ),
-    "crowdpose": Benchmark(
+    Benchmark(
         "CrowdPose",
         "AP_easy",
         {name: name for name in ("AP", "AP50", "AP75", "AR", "AR50", "AR75")}
@@ -45,22 +43,24 @@ BENCHMARKS = {
         "AP as crowdposetools counts it, x 100, with flip test; easy, medium and hard by the "
         "image's crowd index (below 0.2, below 0.8, above).",
     ),
-}
+)
 
 
-def benchmark_of(numbers: Iterable[str]) -> str:
-    """Which benchmark numbers (`AP@gt`...) are of: a key of BENCHMARKS, or coco."""
+def benchmark_of(numbers: Iterable[str]) -> Benchmark | None:
+    """Which benchmark numbers (`AP@gt`...) are of; None: they are COCO's ten."""
     names = {number.rpartition("@")[0] for number in numbers}
-    return next((key for key, b in BENCHMARKS.items() if b.main in names), COCO)
+    return next((benchmark for benchmark in BENCHMARKS if benchmark.main in names), None)
 
 
 def of_benchmark(
-    key: str, results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]
+    benchmark: Benchmark | None,
+    results: Sequence[Result],
+    quoted: Mapping[str, Sequence[Published]],
 ) -> tuple[list[Result], dict[str, list[Published]]]:
-    """What is measured and what is quoted of one benchmark."""
-    ours = [result for result in results if benchmark_of(result.numbers) == key]
+    """What is measured and what is quoted of one benchmark; None: in COCO's ten numbers."""
+    ours = [result for result in results if benchmark_of(result.numbers) is benchmark]
     theirs = {
-        name: [row for row in rows if benchmark_of(row.metrics) == key]
+        name: [row for row in rows if benchmark_of(row.metrics) is benchmark]
         for name, rows in quoted.items()
     }
     return ours, {name: rows for name, rows in theirs.items() if rows}
@@ -71,8 +71,8 @@ def benchmark_sections(
 ) -> list[str]:
     """A heading, a remark and a table of every benchmark that there is something of."""
     made = []
-    for key, benchmark in BENCHMARKS.items():
-        ours, theirs = of_benchmark(key, results, quoted)
+    for benchmark in BENCHMARKS:
+        ours, theirs = of_benchmark(benchmark, results, quoted)
         rows = [row for result in ours for row in measured_rows(result, benchmark)]
         rows += [row for name, each in theirs.items() for row in quoted_rows(name, each, benchmark)]
         if rows:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pipelines.evaluation.scoring import FROM_BOXES, FROM_IMAGES, NUMBERS, PROTOCOLS
 from pipelines.recipe.schema import Published
-from pipelines.report.benchmarks import COCO, benchmark_sections, of_benchmark
+from pipelines.report.benchmarks import benchmark_sections, of_benchmark
 from pipelines.report.markdown import NONE, fixed, markdown_table, percent
 from pipelines.report.published import COUNTS, in_doubt, printed_cost, published_under
 from pipelines.report.results import Result
@@ -30,7 +30,7 @@ def comparison_report(
     results: Sequence[Result], quoted: Mapping[str, Sequence[Published]], absent: Sequence[str]
 ) -> str:
     """The whole text; `quoted` recipes are not evaluated here, `absent` ones should have been."""
-    coco = of_benchmark(COCO, results, quoted)
+    coco = of_benchmark(None, results, quoted)
     parts = [INTRODUCTION, *main_tables(*coco)]
     if notes := remarks(results, absent):
         parts.append("\n".join(notes))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipelines.evaluation.scoring import PROTOCOLS
 from pipelines.report import plots
-from pipelines.report.benchmarks import COCO, of_benchmark
+from pipelines.report.benchmarks import of_benchmark
 from pipelines.report.published import published_under
 from pipelines.report.results import Result
 
@@ -36,7 +36,7 @@ def first_images(overlays: dict[str, dict[str, Path]]) -> dict[str, dict[str, Pa
 
 def cost_points(results: Sequence[Result]) -> list[plots.Point]:
     points = []
-    for result in of_benchmark(COCO, results, {})[0]:
+    for result in of_benchmark(None, results, {})[0]:
         gflops = result.cost.exact_g
         for protocol in PROTOCOLS:
             if (measured := result.numbers.get(f"AP@{protocol}", -1)) >= 0:

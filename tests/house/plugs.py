@@ -21,7 +21,6 @@ GROUND = {  # files beside the plugs that are none
     "models/weights.py": "reads weights into any network",
 }
 TABLES = {  # path -> data sets that it names because its content is theirs
-    "pipelines/report/benchmarks.py": {"coco", "mpii", "crowdpose"},  # papers' tables, one each
 }
 SAYS = {  # what the docstring of a room's __init__ tells, and how it is found there
     "what goes in (`In: `)": r"\bIn:",
