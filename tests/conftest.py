@@ -18,6 +18,12 @@ from tests.worlds.here import REAL_DATA, ROOT
 TIERS = ("unit", "contract", "road")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers of pytest-xdist share the machine: one thread of torch each."""
+    if hasattr(config, "workerinput"):
+        torch.set_num_threads(1)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Each test is of one tier: the one that it names, else road below tests/road, else unit."""
     for item in items:

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from models.menus import ARCHITECTURES, LOSSES
 from tests.worlds import families
 
+pytestmark = pytest.mark.contract
+
 NAMES = sorted(ARCHITECTURES)
 ONE_FAMILY = [name for name in NAMES if len(ARCHITECTURES[name].FIELDS) > 1]
 VARIANTS = [(name, variant) for name in NAMES for variant in ARCHITECTURES[name].VARIANTS]
@@ -33,7 +35,6 @@ def shapes_only(name: str, variant: str) -> nn.Module:
         return ARCHITECTURES[name](families.channels(name), **ARCHITECTURES[name].VARIANTS[variant])
 
 
-@pytest.mark.contract
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)
 @pytest.mark.parametrize("size", [(192, 256), (96, 64)])
 def test_stages_match_outputs(name: str, variant: str, size: tuple[int, int]) -> None:
@@ -62,7 +63,6 @@ def test_any_size_that_the_stride_allows(name: str, strides: tuple[int, int]) ->
             assert tuple(stage[field].shape) == (1, *output.shape((width, height)))
 
 
-@pytest.mark.contract
 @pytest.mark.parametrize(("name", "variant"), [pair for pair in VARIANTS if pair[1] != "demo"])
 def test_full_sizes_run(name: str, variant: str) -> None:
     """With weights that only have to be numbers: drawing them is what takes the time."""
@@ -94,7 +94,6 @@ def test_channels_of_another_family_are_refused(name: str) -> None:
                 ARCHITECTURES[name](channels)
 
 
-@pytest.mark.contract
 @pytest.mark.parametrize("name", NAMES)
 def test_demo_overfits_one_batch(name: str) -> None:
     network = build(name, channels=families.channels(name, keypoints=8))

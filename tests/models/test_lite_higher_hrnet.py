@@ -72,6 +72,7 @@ def build(device: str = "meta", variant: str = "a", **options: object) -> LiteHi
         return LiteHigherHRNet({"heatmaps": 17, "tags": 17}, **options)
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize(("options", "params", "hr_gi"), TABLE)
 def test_costs_what_was_decided(options: dict[str, object], params: int, hr_gi: float) -> None:
     network = build(**options)
@@ -122,6 +123,7 @@ def add(
     macs[part] += module.weight.numel() * output.shape[-2] * output.shape[-1]
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("options", [options for options, *_ in TABLE[3:]])
 def test_every_option_runs_where_it_is_small(options: dict[str, object]) -> None:
     small = options | ({"layer1_mid": 16} if options.get("layer1_mid", 384) else {})

@@ -143,6 +143,7 @@ def test_wrong_options_are_refused() -> None:
         PoseReNet(painter(), aggregation="sum")
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize(("refinement", "name"), REFINED)
 @pytest.mark.parametrize("size", [(64, 64), (96, 64)])
 def test_stages_match_outputs(refinement: str, name: str, size: tuple[int, int]) -> None:
@@ -170,6 +171,7 @@ def test_heads_and_trunk_are_those_of_the_base(refinement: str, name: str) -> No
     assert trunk == [f"base.{key}" for key in base]
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize(("refinement", "name"), REFINED)
 def test_every_parameter_gets_a_finite_gradient_in_bf16(refinement: str, name: str) -> None:
     network = build(name, refinement).to(memory_format=torch.channels_last)
@@ -182,6 +184,7 @@ def test_every_parameter_gets_a_finite_gradient_in_bf16(refinement: str, name: s
         assert parameter.grad.isfinite().all(), key
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("variant", OPTIONS)
 def test_compiles_and_exports(variant: str) -> None:
     network, images = build("simple_baseline", variant=variant).eval(), torch.randn(2, 3, 64, 64)
@@ -194,6 +197,7 @@ def test_compiles_and_exports(variant: str) -> None:
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.contract
 def test_refines_one_batch() -> None:
     """After some steps the refined heatmaps, at both sizes, are near what they are to be."""
     torch.manual_seed(0)
