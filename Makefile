@@ -34,7 +34,7 @@ test-full: $(READY)  ## the rest: a step of every recipe, every network exported
 	@python -m pytest -n 2 -m full
 
 check: $(READY)  ## style, types, and the rules of the house
-	ruff check . && ruff format --check . && mypy && python -m pytest -q tests/test_house.py
+	ruff check . && ruff format --check . && mypy && python -m pytest -q tests/test_house.py tests/test_house_rules.py
 
 cost: $(READY)  ## params, GFLOPs in four counts and memory of every network beside the papers' figures
 	@python -m pipelines.cost
