@@ -11,6 +11,8 @@ import torch
 from benchmarks import gpu_training, training_step
 from data.datasets.stick_figures import draw_split
 
+pytestmark = pytest.mark.contract
+
 
 def test_the_plain_build_is_the_same_graph_with_the_same_gradients() -> None:
     ours, plain = training_step.both("demo")

@@ -12,6 +12,8 @@ from benchmarks.plain_targets import plain_limb_targets, plain_tag_targets
 from benchmarks.whole_image_speed import LIMBS, TAGS, Case, check, rows_of, sides_of
 from data.datasets.stick_figures import draw_split
 
+pytestmark = pytest.mark.contract
+
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:

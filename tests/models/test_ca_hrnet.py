@@ -30,6 +30,7 @@ TABLE = [
 ]
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize(("options", "size", "params", "exact_gi"), TABLE)
 def test_costs_what_the_design_measured(
     options: dict, size: tuple[int, int], params: int, exact_gi: float

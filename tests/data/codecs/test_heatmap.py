@@ -216,6 +216,7 @@ def test_heatmaps_that_are_not_finite_do_no_harm(decoding: Any) -> None:
     assert torch.equal(decoded.keypoints_input[3:], untouched.keypoints_input[3:])
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("codec", [STANDARD, HeatmapCodec(decoding="argmax"), DARK], ids=str)
 def test_decoding_exports_with_any_batch_size(codec: HeatmapCodec) -> None:
     class Network(torch.nn.Module):

@@ -113,4 +113,4 @@ def test_dvc_hears_of_every_file_that_a_network_is_built_from() -> None:
     for name, files in expected.items():
         places = map(Path, trains(recipe_of(name), Sources()).files)
         networks = {path.stem for path in places if path.parent == Path("models")}
-        assert networks - {"__init__", "contracts", "layers", "weights"} == files
+        assert networks - {"__init__", "contracts", "layers", "menus", "weights"} == files

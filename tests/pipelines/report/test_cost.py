@@ -104,6 +104,7 @@ def test_the_exact_integers() -> None:
         assert [g if c is not None else None for g, c in zip(given, counts, strict=True)] == counts
 
 
+@pytest.mark.contract
 def test_every_printed_number_is_ours_or_explained() -> None:
     assert [line for each in measured() for line in unexplained(each)] == []
     assert sum(each.row.gflops is not None for each in measured()) >= 30
