@@ -24,6 +24,7 @@ STARTS = {"hrnet_w32": "hrnet_w32_coco17", "hrnet_w48": "hrnet_w48_coco17"}
 SMALL = (64, 64)
 
 
+@cache
 def bottom_up(codec: str = "") -> list[str]:
     """The recipes of papers whose codec reads whole images (of that codec)."""
     contents = {n: read_yaml(recipe_path(n)) for n in recipe_names() if "cite" in _text(n)}
