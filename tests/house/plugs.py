@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.house.tree import arrows, modules, parsed, place, room_of, rooms, sources
@@ -116,7 +116,7 @@ def _docstring(path: Path) -> str:
     return (ast.get_docstring(parsed(path)) or "") if path.is_file() else ""
 
 
-def data_set_names(root: Path, allowed: Mapping[str, Set[str]] = TABLES) -> list[str]:
+def data_set_names(root: Path) -> list[str]:
     """Strings in pipelines/ that are a data set's name; docstrings may tell of any."""
     names = set(_menu_keys(root / "data" / "menus.py", "DATASETS"))
     return [
@@ -124,7 +124,6 @@ def data_set_names(root: Path, allowed: Mapping[str, Set[str]] = TABLES) -> list
         for path in sources(root, "pipelines")
         for node in _strings(path)
         for word in sorted(names & set(re.split(r"\W+", str(node.value))))
-        if word not in allowed.get(place(path, root), set())
     ]
 
 
