@@ -20,8 +20,6 @@ GROUND = {  # files beside the plugs that are none
     "models/refusal.py": "words of refusals",
     "models/weights.py": "reads weights into any network",
 }
-TABLES = {  # path -> data sets that it names because its content is theirs
-}
 SAYS = {  # what the docstring of a room's __init__ tells, and how it is found there
     "what goes in (`In: `)": r"\bIn:",
     "what comes out (`Out: `)": r"\bOut:",
