@@ -58,10 +58,10 @@ def read_truth(
     def written(batch: Batch | WholeBatch) -> list[Stages]:
         return [codec.paint(codec.encode(batch, outputs, _size(batch)))]
 
-    return read(batches, written, codec, skeleton, modes=1)[0]
+    return read_batches(batches, written, codec, skeleton, modes=1)[0]
 
 
-def read(
+def read_batches(
     batches: Iterable[Batch | WholeBatch],
     paint: Callable[[Batch | WholeBatch], Sequence[Stages]],
     codec: Codec,
@@ -107,7 +107,7 @@ class Painter:
         """Poses in each mode; the network is left in the mode (train, eval) that it was in."""
         was_training = self.network.training
         self.network.eval()
-        predictions = read(batches, self.paint, self.codec, self.skeleton, len(self.modes))
+        predictions = read_batches(batches, self.paint, self.codec, self.skeleton, len(self.modes))
         self.network.train(was_training)
         return predictions
 
