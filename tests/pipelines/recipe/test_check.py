@@ -1,0 +1,178 @@
+"""Values of a recipe against the menus: place, what was given, what is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from pipelines.recipe.check import check_recipe
+from pipelines.recipe.reader import read_as, read_yaml, recipe_path
+from pipelines.recipe.schema import Recipe
+
+CROPS, WHOLE, LIMBS = "demo_hrnet", "demo_higher_hrnet", "demo_openpose"
+
+
+def check(name: str, changes: Mapping[str, Any]) -> None:
+    """The recipe of that name, changed at places, of right types whatever its values."""
+    content = read_yaml(recipe_path(name))
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        inner = content
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[last] = value
+    check_recipe(read_as(Recipe, content, "r.yaml"), "r.yaml")
+
+
+def refused(name: str, changes: Mapping[str, Any]) -> str:
+    with pytest.raises(ValueError, match=r"^r\.yaml: ") as caught:
+        check(name, changes)
+    return str(caught.value)
+
+
+MENUS = [
+    ("evaluation.evaluator", "okss", "given 'okss'", "did you mean 'oks'"),
+    ("codec.name", "heatmapp", "given 'heatmapp'", "did you mean 'heatmap'"),
+    ("losses.heatmaps.name", "keypoint_msee", "given 'keypoint_msee'", "'keypoint_mse'"),
+    ("evaluation.evaluator", "pckh", "given 'pckh', which scores mpii", "stick_figures"),
+    ("evaluation.monitor", "APP@gt", "given 'APP@gt'", "did you mean 'AP@gt'"),
+    ("evaluation.monitor", "AP", "given 'AP'", "then @ and the protocol, as @gt"),
+    ("evaluation.monitor", "PCKh@0.5@gt", "given 'PCKh@0.5@gt'", "one of AP, "),
+    ("evaluation.monitor", "AP@image", "given 'AP@image'", "'heatmap': AP@gt"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "given", "accepted"), MENUS)
+def test_what_is_on_no_menu(path: str, value: object, given: str, accepted: str) -> None:
+    said = refused(CROPS, {path: value})
+    assert said.startswith(f"r.yaml: {path}: {given}")
+    assert accepted in said.partition("accepted")[2]
+
+
+POSITIVE = (
+    "training.global_batch",
+    "training.validate_every",
+    "training.keep_best",
+    "training.checkpoint_every_steps",
+    "training.steps_per_epoch",
+)
+FRACTIONS = (
+    "augmentation.rotation_probability",
+    "augmentation.half_body_probability",
+    "evaluation.nms_threshold",
+    "training.ema_decay",
+)
+NUMBERS = [
+    *((path, value, "more than 0") for path in POSITIVE for value in (0, -1)),
+    ("optimizer.learning_rate", 0.0, "more than 0"),
+    *((path, value, "0 to 1") for path in FRACTIONS for value in (-0.01, 1.01)),
+    ("augmentation.scale", 1.0, "0 up to, not including, 1"),
+    ("augmentation.scale", -0.1, "0 up to, not including, 1"),
+    ("schedule.milestones", [3, 2], "rising epochs"),
+    ("schedule.milestones", [2, 2], "rising epochs"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "accepted"), NUMBERS)
+def test_numbers_out_of_range(path: str, value: object, accepted: str) -> None:
+    said = refused(CROPS, {path: value})
+    assert said == f"r.yaml: {path}: given {value!r}, accepted: {accepted}"
+
+
+@pytest.mark.parametrize("path", ["training.skip_non_finite", "schedule.warmup_steps"])
+def test_counts_below_nothing(path: str) -> None:
+    said = refused(CROPS, {path: -1})
+    assert path.split(".")[1] in said and "0 or more" in said
+
+
+@pytest.mark.parametrize("path", [*POSITIVE, *FRACTIONS])
+def test_the_ends_of_a_range_are_in_it(path: str) -> None:
+    for value in (1,) if path in POSITIVE else (0.0, 1.0):
+        check(CROPS, {path: value})
+
+
+@pytest.mark.parametrize(
+    "scales", [[], [0.5], [1.0, 1.0], [1.0, 0.4], [1.0, 5.0], [1.0, 0.0], [1.0, -1.0]]
+)
+def test_scales_that_do_not_lie_one_over_the_other(scales: list[float]) -> None:
+    said = refused(WHOLE, {"evaluation.scales": scales})
+    assert said.startswith(f"r.yaml: evaluation.scales: given {scales}, accepted: 1.0, others")
+
+
+def test_scales_of_whole_images_and_of_crops() -> None:
+    for scales in ([1.0], [0.5, 1.0, 2.0], [2.0, 1.0], [0.25, 1.0, 4.0]):
+        check(WHOLE, {"evaluation.scales": scales})
+    said = refused(CROPS, {"evaluation.scales": [1.0, 2.0]})
+    assert said == "r.yaml: evaluation.scales: given [1.0, 2.0], accepted with crops: [1.0]"
+
+
+@pytest.mark.parametrize(
+    ("name", "augmentation", "given", "accepted"),
+    [
+        (CROPS, {"view": "whole_image"}, "whole images", "'heatmap': one without `view`"),
+        (CROPS, {"view": "person_crop"}, "whole images", "'heatmap': one without `view`"),
+        (WHOLE, {}, "crops", "'associative_embedding': one with a `view`"),
+    ],
+)
+def test_changes_of_the_other_kind_of_view(
+    name: str, augmentation: dict[str, Any], given: str, accepted: str
+) -> None:
+    said = refused(name, {"augmentation": augmentation})
+    assert f"augmentation: given one of {given}, accepted with codec {accepted}" in said
+
+
+MPII = {"dataset": "mpii", "evaluation": {"evaluator": "pckh", "monitor": "PCKh@0.5@image"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "said"),
+    [
+        ({"evaluation.monitor": "AP@gt"}, "evaluation.monitor", "AP@image"),
+        ({"dataset": "coco_mpii"}, "codec", "accepted: a top-down codec"),
+        (MPII, "evaluation.evaluator", "pckh scores each person from its own box"),
+    ],
+)
+def test_what_whole_images_do_not_have(changes: dict[str, Any], place: str, said: str) -> None:
+    told = refused(WHOLE, changes)
+    assert told.startswith(f"r.yaml: {place}: ") and said in told
+
+
+@pytest.mark.parametrize(
+    ("name", "losses", "given"),
+    [
+        (CROPS, {}, "[]"),
+        (WHOLE, {"heatmaps": {"name": "masked_mse"}}, "['heatmaps']"),
+    ],
+)
+def test_every_field_that_is_painted_wants_its_loss(
+    name: str, losses: dict[str, Any], given: str
+) -> None:
+    said = refused(name, {"losses": losses})
+    assert said.startswith(f"r.yaml: losses: given {given}, accepted: one for each field")
+    assert "'heatmaps'" in said.partition("accepted")[2]
+
+
+def test_weights_are_as_many_as_stages_that_paint_the_field() -> None:
+    check(WHOLE, {"losses.heatmaps.weight": [1.0, 0.5]})
+    said = refused(WHOLE, {"losses.heatmaps.weight": [1.0, 0.5, 0.2]})
+    assert "losses.heatmaps.weight: given 3 numbers, accepted: one, or 2" in said
+    said = refused(WHOLE, {"losses.tags.stage_options": {"1": {}}})
+    assert "losses.tags.stage_options: given '1', accepted: one of -1, 0" in said
+
+
+def test_what_a_plug_refuses_is_told_with_its_place() -> None:
+    said = refused(CROPS, {"codec.options": {"decoding": "best"}})
+    assert said.startswith("r.yaml: codec.options: heatmap: decoding: given 'best', accepted: ")
+
+
+@pytest.mark.parametrize("size", [[0, 64], [-64, 64], [64, 64, 64], []])
+def test_sizes_that_are_none(size: list[int]) -> None:
+    said = refused(CROPS, {"input_size": size})
+    assert said.startswith(f"r.yaml: input_size: given {size}, accepted: [width, height], both")
+
+
+@pytest.mark.parametrize("name", [CROPS, WHOLE, LIMBS])
+def test_a_recipe_as_it_is_passes(name: str) -> None:
+    check(name, {})
