@@ -1,0 +1,144 @@
+"""Tables of the comparison: those of boxes and of whole images apart, dashes, remarks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from pipelines.evaluation.record import Counts
+from pipelines.evaluation.scoring import NUMBERS
+from pipelines.recipe.schema import Published
+from pipelines.report.comparison import (
+    comparison_report,
+    doubt_table,
+    field_picture_links,
+    main_tables,
+    number_tables,
+    printed_gflops,
+    remarks,
+)
+from pipelines.report.results import Result
+from tests.worlds.results import evaluation_record, recipe, training_record
+
+DETECTED = Published("det's", {"AP@det": 0.744}, 28.5, 7.1, "hr_gi")
+WHOLE = Published("whole", {"AP@image": 0.65})
+DOUBTFUL = Published("who knows", {"AP@gt": 0.9}, protocol_doubtful=True, note="which boxes?")
+
+
+def result(name: str, *published: Published, flip_test: bool = True, **values: float) -> Result:
+    """values: AP by protocol."""
+    made = recipe()
+    made = replace(
+        made,
+        published=list(published),
+        evaluation=replace(made.evaluation, flip_test=flip_test),
+    )
+    training = training_record(name, made, "d" * 64)
+    return Result(name, made, evaluation_record(training, made, values), training, {}, {})
+
+
+def rows(table: str) -> list[list[str]]:
+    """Head and rows of a table, all of one length."""
+    lines = [line.strip("|").split(" | ") for line in table.splitlines()]
+    assert len({len(line) for line in lines}) == 1
+    return [[cell.strip() for cell in line] for line in (lines[0], *lines[2:])]
+
+
+def test_networks_that_read_whole_images_have_a_table_of_their_own() -> None:
+    boxes, images = main_tables(
+        [result("top", DETECTED, gt=0.5, det=0.4), result("bottom", WHOLE, image=0.3)],
+        {"quoted": [WHOLE, DETECTED]},
+    )
+    head, *ours = rows(boxes)
+    assert head[2:4] == ["AP@gt", "AP@det"]
+    assert [row[:1] + row[2:4] for row in ours] == [
+        ["top †", "50.0 / –", "40.0 / 74.4"],
+        ["*quoted* (quoted)", "– / –", "– / 74.4"],
+    ]
+    head, *ours = rows(images)
+    assert head[2] == "AP@image" and "AP@gt" not in head
+    assert [row[:1] + row[2:3] for row in ours] == [
+        ["bottom †", "30.0 / 65.0"],
+        ["*quoted* (quoted)", "– / 65.0"],
+    ]
+
+
+def test_a_table_of_nothing_is_none() -> None:
+    (table,) = main_tables([result("bottom", image=0.3)], {"quoted": []})
+    assert "AP@image" in table
+    assert main_tables([], {"quoted": [DOUBTFUL]}) != [], "a row in doubt shows what is quoted"
+    assert main_tables([], {}) == [] and doubt_table([result("some", DETECTED, gt=0.5)], {}) == ""
+
+
+def test_a_row_in_doubt_is_beside_no_number_of_ours() -> None:
+    ours = result("some", DOUBTFUL, gt=0.5, det=0.4)
+    (main,) = main_tables([ours], {"quoted": [DOUBTFUL]})
+    assert [row[2:4] for row in rows(main)[1:]] == [["50.0 / –", "40.0 / –"], ["– / –", "– / –"]]
+    assert rows(doubt_table([ours], {"quoted": [DOUBTFUL]}))[1:] == [
+        ["some", "50.0", "40.0", "–", "AP@gt 90.0", "who knows", "which boxes?"],
+        ["quoted", "–", "–", "–", "AP@gt 90.0", "who knows", "which boxes?"],
+    ]
+
+
+def test_numbers_of_nobody_are_dashes() -> None:
+    ours = result("some", gt=math.nan)
+    numbers = {"AP@gt": math.nan, "APM@gt": -1.0, "APL@gt": 0.25, "AR@det": 0.5}
+    evaluation = replace(ours.evaluation, numbers=numbers, others={})
+    ours = replace(ours, evaluation=evaluation)
+    (main,) = main_tables([ours], {})
+    assert rows(main)[1][2:4] == ["– / –", "– / –"]
+    (table,) = number_tables([ours], {})
+    head, measured, other = rows(table)
+    assert head[2:] == [f"{name}@gt" for name in NUMBERS]
+    assert measured[2:] == ["25.0" if name == "APL" else "–" for name in NUMBERS]
+    assert other[:2] == ["some", "measured, no flip test"] and set(other[2:]) == {"–"}
+
+
+def test_each_protocol_has_its_table_of_ten_numbers() -> None:
+    server = Published("server", {"AP@test-dev": 0.7, "AR@test-dev": 0.8})
+    ours = [result("some", server, DETECTED, gt=0.5, image=0.3)]
+    made = [rows(table) for table in number_tables(ours, {"quoted": [DOUBTFUL]})]
+    assert [table[0][2] for table in made] == ["AP@gt", "AP@det", "AP@image", "AP@test-dev"]
+    assert [[row[0] + ": " + row[1] for row in table[1:]] for table in made] == [
+        [
+            "some: measured",
+            "some: measured, no flip test",
+            "quoted: quoted, protocol in doubt: who knows",
+        ],
+        ["some: quoted: det's"],
+        ["some: measured", "some: measured, no flip test"],
+        ["some: quoted: server"],
+    ]
+
+
+def test_printed_cost_says_how_it_was_counted() -> None:
+    assert printed_gflops(DETECTED) == "7.1 (HR Gi)"
+    assert printed_gflops(replace(DETECTED, gflops_count=None)) == "7.1"
+    assert printed_gflops(WHOLE) == "–" and printed_gflops(None) == "–"
+
+
+def test_what_a_reader_would_miss_is_remarked() -> None:
+    assert remarks([result("plain", gt=0.5)], []) == [], "nothing is published, nothing lacks"
+    ours = result("some", DETECTED, flip_test=False, gt=0.5, det=0.4)
+    counts = {"gt": Counts(18, 0, 0), "det": Counts(18, 0, 2)}
+    ours = replace(ours, evaluation=replace(ours.evaluation, counts=counts))
+    no_flip, other_images, no_boxes, absent = remarks([ours], ["late", "later"])
+    assert no_flip.startswith("- some: without flip test")
+    assert other_images.startswith("- † some: measured on 18 images of stick_figures val")
+    assert no_boxes.startswith("- some: 2 of 18 images have no boxes (a detector's boxes)")
+    assert absent.endswith("params.yaml runs them: late, later.")
+
+
+def test_fields_are_shown_of_those_that_have_pictures_of_them() -> None:
+    ours = [replace(result("bottom", image=0.3), fields=["7", "8"]), result("top", gt=0.5)]
+    heading, links = field_picture_links(ours)
+    assert heading.startswith("### Fields of bottom:")
+    place = "../results/bottom/evaluation/fields"
+    assert links.splitlines() == [f"![{n}]({place}/{n}.jpg)" for n in ("7", "8")]
+
+
+def test_the_report_has_no_part_without_content() -> None:
+    report = comparison_report([result("some", gt=0.5)], {}, [])
+    headings = [line for line in report.splitlines() if line.startswith("#")]
+    assert headings == ["# Comparison", "## Pictures", "## All numbers"]
+    assert report.endswith("|\n") and "\n\n\n" not in report
