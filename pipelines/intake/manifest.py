@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ LABELS = (".json", ".mat")
 
 def manifest_of(folder: Path) -> dict[str, Any]:
     """Sorted {file: bytes}, links followed, and the sha256 of all labels."""
-    files = sorted(p for top in folder.iterdir() for p in (_below(top) if top.is_dir() else [top]))
+    files = sorted(_below(folder))
     sizes = {str(path.relative_to(folder)): path.stat().st_size for path in files}
     labels = {name: file_digest(folder / name) for name in sizes if name.endswith(LABELS)}
     return {"files": sizes, "sha256": labels}
@@ -25,5 +25,13 @@ def manifest_of_members(members: Mapping[str, Path]) -> dict[str, Any]:
     return {"members": {name: file_digest(root / NAME) for name, root in members.items()}}
 
 
-def _below(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("**/*") if path.is_file()]
+def _below(folder: Path, above: Sequence[Path] = ()) -> Iterator[Path]:
+    """Files at any depth, in linked folders too; a link back to a folder above is let go."""
+    here = folder.resolve()
+    if here in above:
+        return
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from _below(path, (*above, here))
+        elif path.is_file():
+            yield path

@@ -48,6 +48,18 @@ def test_links_count_as_what_they_lead_to(tmp_path: Path) -> None:
     assert manifest_of(raw)["sha256"] != told["sha256"], "the labels changed behind the link"
 
 
+def test_links_below_links_are_followed_and_circles_are_not(tmp_path: Path) -> None:
+    source, disk, raw = tmp_path / "source", tmp_path / "disk", tmp_path / "raw"
+    write(disk / "train" / "deep" / "a.jpg", "picture")
+    (source / "images").mkdir(parents=True)
+    (source / "images" / "train").symlink_to(disk / "train")
+    (disk / "train" / "back").symlink_to(source / "images")
+    (disk / "train" / "lost.jpg").symlink_to(disk / "nowhere.jpg")
+    raw.mkdir()
+    (raw / "images").symlink_to(source / "images")
+    assert manifest_of(raw)["files"] == {"images/train/deep/a.jpg": 7}
+
+
 def test_raw_data_made_of_others_tell_the_manifests_of_those(tmp_path: Path) -> None:
     members = {name: write(tmp_path / name / NAME, name).parent for name in ("mpii", "coco")}
     told = manifest_of_members(members)
