@@ -38,7 +38,7 @@ def bring_raw(name: str, settings: Mapping[str, Any], folder: Path) -> dict[str,
         downloads = places.raw(name).with_name(".downloads") / name
         bring_source(dataset.LAYOUT, settings.get("source"), f"{where}.source", folder, downloads)
         check_truth(dataset, folder)
-    bring_detections(settings.get("detections"), folder)
+    bring_detections(dataset, settings.get("detections"), f"{where}.detections", folder)
     return manifest.manifest_of_members(members) if members else manifest.manifest_of(folder)
 
 
@@ -160,10 +160,18 @@ def _belongs(key: str, layout: Layout) -> bool:
     return (in_folder or named) and ".." not in path.parts
 
 
-def bring_detections(source: object, folder: Path) -> None:
-    """An optional `detections:` in params.yaml: the detector's boxes, from anywhere."""
-    if isinstance(source, str) and source:
-        bring(from_home(source), folder / DETECTIONS / PurePosixPath(source).name)
+def bring_detections(dataset: DataSet, source: object, where: str, folder: Path) -> None:
+    """An optional `detections:` in params.yaml: the detector's boxes, from anywhere.
+
+    Raises ValueError where the data set takes no file of that name for any of its splits.
+    """
+    if not isinstance(source, str) or not source:
+        return
+    target = folder / DETECTIONS / PurePosixPath(source).name
+    bring(from_home(source), target)
+    if target not in [dataset.detections_file(folder, split) for split in dataset.SPLITS]:
+        accepted = "a file of the name that the data set looks for (`detections_file` in its class)"
+        raise refusal(where, given=source, accepted=accepted, do="rename it, or leave it out")
 
 
 def _check_layout(layout: Layout, folder: Path, where: str) -> None:

@@ -162,6 +162,19 @@ def test_official_zips_come_over_http(source: Path, mirror: str) -> None:
     assert not bytes_below(places.raw("coco").with_name(".downloads"))  # the zips are not kept
 
 
+def test_detections_that_no_split_would_take_are_refused(source: Path, tmp_path: Path) -> None:
+    boxes = source / DETECTIONS / "COCO_val2017_detections_AP_H_56_person.json"
+    other = tmp_path / "my_detector.json"
+    other.write_bytes(boxes.read_bytes())
+    with pytest.raises(
+        ValueError, match=r"coco\.detections: given '.*my_detector\.json', accepted"
+    ):
+        fetch.fetch("coco", {"source": str(source), "detections": str(other)})
+    named = other.rename(tmp_path / boxes.name)
+    fetch.fetch("coco", {"source": str(source), "detections": str(named)})
+    assert Coco().detections_file(places.raw("coco"), "val") is not None
+
+
 @pytest.mark.contract
 def test_a_zip_that_the_site_lacks_is_named_and_nothing_is_left(
     mirror: str, tmp_path: Path
