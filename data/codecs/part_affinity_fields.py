@@ -38,7 +38,6 @@ Resolution = Literal["exact", "fast"]
 KEYPOINTS, LIMBS = len(OPENPOSE18.keypoints), len(OPENPOSE18.limbs)
 TO_COCO = [OPENPOSE18.keypoints.index(name) for name in COCO.keypoints]
 SHOULDERS = [COCO.keypoints.index(f"{side}_shoulder") for side in ("left", "right")]
-NECK = OPENPOSE18.keypoints.index("neck")
 # from the neck outwards; shoulder to ear closes loops
 ASSEMBLY = (6, 10, 7, 8, 11, 12, 0, 1, 2, 3, 4, 5, 14, 15, 17, 16, 18, 9, 13)
 LOOPS = 2

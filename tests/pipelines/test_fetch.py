@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from data.datasets.coco import Coco
 from data.datasets.stick_figures import draw_split
@@ -187,25 +185,13 @@ def test_a_zip_that_the_site_lacks_is_named_and_nothing_is_left(
 
 @pytest.mark.contract
 @pytest.mark.parametrize("zipped", [False, True])
-def test_s3_brings_the_layout_or_the_zips(
-    source: Path, zipped: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = ThreadedMotoServer(port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="bucket")
+def test_s3_brings_the_layout_or_the_zips(source: Path, zipped: bool, s3: Any) -> None:
     for name, content in (official_zips(source) if zipped else bytes_below(source)).items():
-        client.put_object(Bucket="bucket", Key=f"sets/coco/{name}", Body=content)
+        s3.put_object(Bucket="bucket", Key=f"sets/coco/{name}", Body=content)
     fetch.fetch("coco", {"source": "s3://bucket/sets/coco/"})
     assert images_and_jsons(places.raw("coco")) == images_and_jsons(source)
     with pytest.raises(ValueError, match="s3://bucket/none: neither"):
         fetch.fetch("coco", {"source": "s3://bucket/none"})
-    server.stop()
 
 
 def test_stick_figures_are_drawn_and_checked() -> None:

@@ -9,9 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from pipelines.host.s3 import list_s3
 from pipelines.intake import download
@@ -175,21 +173,6 @@ def test_links_and_cut_zips_are_refused(tmp_path: Path) -> None:
 def test_a_zip_is_unpacked(tmp_path: Path) -> None:
     extract(_zip(tmp_path / "x.zip", ["train2017/1.jpg"]), tmp_path / "out")
     assert (tmp_path / "out" / "train2017" / "1.jpg").read_text() == "content"
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    server = ThreadedMotoServer(port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="bucket")
-    yield client
-    server.stop()
 
 
 def test_s3_lists_brings_and_goes_on(tmp_path: Path, s3: Any) -> None:
