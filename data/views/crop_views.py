@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from data.ground.skeleton import Skeleton
@@ -31,10 +33,8 @@ def draw_view(
     if chance[0] < augmentation.half_body_probability:
         upper = chance[1] < augmentation.half_body_upper
         view = _half_body(keypoints_image, visibility, skeleton, input_size, aligned, upper) or view
-    bound = augmentation.scale
-    factor = min(max(1 + scale_noise * bound, 1 - bound), 1 + bound)
-    bound = 2 * augmentation.rotation
-    angle = min(max(rotation_noise * augmentation.rotation, -bound), bound)
+    factor = _factor(scale_noise, augmentation.scale)
+    angle = _angle(rotation_noise, augmentation.rotation)
     turned = chance[2] <= augmentation.rotation_probability
     reach = augmentation.shift / PADDING
     return View(
@@ -46,6 +46,25 @@ def draw_view(
         rotation=angle if turned else 0.0,
         flip=chance[3] < augmentation.flip_probability,
     )
+
+
+def _factor(noise: float, scale: float | list[float]) -> float:
+    if isinstance(scale, list):
+        return _evenly(noise, scale)
+    return min(max(1 + noise * scale, 1 - scale), 1 + scale)
+
+
+def _angle(noise: float, rotation: float | list[float]) -> float:
+    if isinstance(rotation, list):
+        return _evenly(noise, rotation)
+    bound = 2 * rotation
+    return min(max(noise * rotation, -bound), bound)
+
+
+def _evenly(noise: float, ends: list[float]) -> float:
+    """Normal noise as a number between two ends: its distribution function is even on 0 to 1."""
+    least, most = ends
+    return least + (most - least) * (1 + math.erf(noise / math.sqrt(2))) / 2
 
 
 def _half_body(

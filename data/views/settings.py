@@ -16,21 +16,38 @@ Reference = Literal["short", "long", "tested"]
 class Augmentation:
     """Random changes of a training sample (defaults: none but the flip).
 
-    scale: std and bound of the factor N(1, scale); rotation: std in degrees, bounded at twice it,
-    done with `rotation_probability`; shift: largest move in fractions of the box; half_body: with
-    its probability only one half of a person with more than 8 keypoints, the upper one with
-    `half_body_upper` (0.7: what HRNet's code does). photometric: albumentations image-only
-    transforms, applied in order.
+    scale and rotation have two readings. A number is what HRNet's code makes of it: scale is the
+    std of a factor around 1 and its bound, rotation the std of an angle in degrees, bounded at
+    twice it. A list [least, most] is what a printed range says without code: factors (1: as large
+    as without), degrees, each drawn evenly. Turned with `rotation_probability`; shift: largest
+    move in fractions of the box; half_body: with its probability only one half of a person with
+    more than 8 keypoints, the upper one with `half_body_upper` (0.7: what HRNet's code does).
+    photometric: albumentations image-only transforms, applied in order.
     """
 
-    scale: float = 0.0
-    rotation: float = 0.0
+    scale: float | list[float] = 0.0
+    rotation: float | list[float] = 0.0
     rotation_probability: float = 0.6
     flip_probability: float = 0.5
     shift: float = 0.0
     half_body_probability: float = 0.0
     half_body_upper: float = 0.7
     photometric: list[Plug] = field(default_factory=list)
+
+
+def check_crop_draws(augmentation: Augmentation, where: str) -> None:
+    """ValueError where views of persons cannot be drawn; `where`: the place of the section."""
+    scale, rotation = augmentation.scale, augmentation.rotation
+    if not (_is_range(scale) and scale[0] > 0 if isinstance(scale, list) else 0 <= scale < 1):
+        accepted = "0 up to, not including, 1, or [least, most], both above 0"
+        raise refusal(f"{where}.scale", given=scale, accepted=accepted)
+    if not (_is_range(rotation) if isinstance(rotation, list) else rotation >= 0):
+        accepted = "degrees from 0, or [least, most]"
+        raise refusal(f"{where}.rotation", given=rotation, accepted=accepted)
+
+
+def _is_range(ends: Sequence[float]) -> bool:
+    return len(ends) == 2 and ends[0] <= ends[1]
 
 
 def check_draws(scale: Sequence[float], rotation: float, shift: float, flip: float) -> None:

@@ -12,7 +12,7 @@ import torch
 from data.ground.refusal import refusal
 from data.menus import CODECS, DATASETS, EVALUATORS
 from data.views.photometric import check_photometric
-from data.views.settings import Augmentation
+from data.views.settings import Augmentation, check_crop_draws
 from models.menus import ARCHITECTURES, LOSSES, REFINEMENTS
 from pipelines.recipe.build import build_architecture, build_codec
 from pipelines.recipe.schema import FieldLoss, Recipe
@@ -124,9 +124,8 @@ def _check_numbers(recipe: Recipe, where: str) -> None:
     for path, value in fractions.items():
         if not 0 <= value <= 1:
             raise refusal(f"{where}: {path}", given=value, accepted="0 to 1")
-    if isinstance(augmentation, Augmentation) and not 0 <= augmentation.scale < 1:
-        given, accepted = augmentation.scale, "0 up to, not including, 1"
-        raise refusal(f"{where}: augmentation.scale", given=given, accepted=accepted)
+    if isinstance(augmentation, Augmentation):
+        check_crop_draws(augmentation, f"{where}: augmentation")
     milestones = recipe.schedule.milestones
     if milestones != sorted(set(milestones)):
         where = f"{where}: schedule.milestones"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -121,6 +122,34 @@ def test_draws_follow_the_official_distributions() -> None:
     assert np.abs(angles).max() == pytest.approx(90)
     assert np.mean([view.flip for view in views]) == pytest.approx(0.5, abs=0.03)
     assert {view.center for view in views} == {plain.center}
+
+
+def test_a_range_is_drawn_evenly_between_its_ends() -> None:
+    plain = box_to_view((50, 50, 200, 200), SIZE, False)
+    even = Augmentation(scale=[0.7, 1.35], rotation=[-45.0, 30.0], rotation_probability=1.0)
+    views = drawn(even, 4000)
+    factors = np.array([view.size[0] / plain.size[0] for view in views])
+    angles = np.array([view.rotation for view in views])
+    for values, least, most in ((factors, 0.7, 1.35), (angles, -45.0, 30.0)):
+        assert least <= values.min() and values.max() <= most
+        share, _ = np.histogram(values, bins=5, range=(least, most))
+        np.testing.assert_allclose(share / 4000, 0.2, atol=0.025)
+    assert abs(np.corrcoef(factors, angles)[0, 1]) < 0.05
+
+
+DRAWN_ANGLES = [-79.5321, 0.0, 19.4498]  # as trainings drew that are done
+DRAWN_WIDTHS = [155.9580, 176.4023, 241.6866]
+
+
+def test_numbers_draw_as_ever_and_no_reading_shifts_other_draws() -> None:
+    numbers = Augmentation(scale=0.35, rotation=45.0, shift=0.1, half_body_probability=0.3)
+    ranges = replace(numbers, scale=[0.7, 1.35], rotation=[-45.0, 45.0])
+    first = drawn(numbers, 3)
+    np.testing.assert_allclose([view.rotation for view in first], DRAWN_ANGLES, atol=1e-3)
+    np.testing.assert_allclose([view.size[0] for view in first], DRAWN_WIDTHS, atol=1e-3)
+    for one, other in zip(first, drawn(ranges, 3), strict=True):
+        assert (one.center, one.flip) == (other.center, other.flip)
+        assert (one.rotation == 0) == (other.rotation == 0)
 
 
 def test_without_augmentation_a_draw_changes_nothing() -> None:

@@ -64,12 +64,15 @@ FRACTIONS = (
     "evaluation.nms_threshold",
     "training.ema_decay",
 )
+SCALES = "0 up to, not including, 1, or [least, most], both above 0"
+BAD_SCALES = (1.0, -0.1, [1.35, 0.7], [0.0, 1.0], [0.7], [0.7, 1.0, 1.35], [])
+TURNS = "degrees from 0, or [least, most]"
 NUMBERS = [
     *((path, value, "more than 0") for path in POSITIVE for value in (0, -1)),
     ("optimizer.learning_rate", 0.0, "more than 0"),
     *((path, value, "0 to 1") for path in FRACTIONS for value in (-0.01, 1.01)),
-    ("augmentation.scale", 1.0, "0 up to, not including, 1"),
-    ("augmentation.scale", -0.1, "0 up to, not including, 1"),
+    *(("augmentation.scale", value, SCALES) for value in BAD_SCALES),
+    *(("augmentation.rotation", value, TURNS) for value in (-1.0, [30.0, -30.0], [30.0], [])),
     ("schedule.milestones", [3, 2], "rising epochs"),
     ("schedule.milestones", [2, 2], "rising epochs"),
 ]
