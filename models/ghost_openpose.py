@@ -16,12 +16,16 @@ trunk after Han et al.: GhostNet, CVPR 2020, arXiv:1911.11907, with the keys of 
 
   variant  tail  refinement stages  params     exact G at 368  COCO val AP (one scale, no flip)
   decided  yes   1                  3,822,030  7.375           34.0 (its AP and AP75 may be swapped)
+  decided_no_se  as decided         3,468,794  7.374           0.2 less, as the text says
   literal  no    1                  3,010,286  5.671           as table 2 reads
   demo     yes   1                  five thin rows, for tests and drawn people ("kaiming" init)
 
 Decided: the paper's table 2 gives 3.01M parameters, its text 3.82M and 7 G; the tail stands for
-what the table leaves out. The hidden width of SE is rounded to multiples of 4, as in GhostNet, so
-that its ImageNet weights load; all but the depthwise of blocks.5.0, which has lost its stride.
+what the table leaves out: 764,640 of its own, and 47,104 more in `cpm`, which then reads 480
+channels. The hidden width of SE is rounded to multiples of 4, as in GhostNet, so that its ImageNet
+weights load; all but the depthwise of blocks.5.0, which has lost its stride. The second half of a
+ghost is a 3x3 depthwise one, as there; the paper's prose calls it a 1x1. Kernels are GhostNet's
+(table 2 prints none).
 """
 
 from __future__ import annotations
@@ -29,11 +33,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.contracts import Fields
+from models.ghost_blocks import Ghost, SqueezeExcitation
 from models.layers import check_counts, check_fields, check_input, conv_bn_relu, initialise
 from models.lightweight_openpose import FIELDS, PafNetwork, check_refinements, separable
 from models.refusal import refusal
@@ -49,9 +53,10 @@ class Row(NamedTuple):
     gated: bool
     stride: int
 
-    def thinner(self, divisor: int) -> Row:
+    def thinner(self, divisor: int, gated: bool) -> Row:
+        """Of all channels one in `divisor`; without SE where not `gated`."""
         expanded, outputs = max(1, self.expanded // divisor), max(1, self.outputs // divisor)
-        return self._replace(expanded=expanded, outputs=outputs)
+        return self._replace(expanded=expanded, outputs=outputs, gated=self.gated and gated)
 
 
 ROWS = (
@@ -69,41 +74,6 @@ ROWS = (
 )
 
 
-class Ghost(nn.Module):
-    """[B, inputs, h, w] -> [B, outputs, h, w]: 1x1 to half of `outputs`, the rest from these."""
-
-    def __init__(self, inputs: int, outputs: int, relu: bool) -> None:
-        super().__init__()
-        half = (outputs + 1) // 2
-        self.outputs = outputs
-        self.primary_conv = nn.Sequential(
-            nn.Conv2d(inputs, half, 1, bias=False), *_after(half, relu)
-        )
-        cheap = nn.Conv2d(half, half, 3, padding=1, groups=half, bias=False)
-        self.cheap_operation = nn.Sequential(cheap, *_after(half, relu))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.primary_conv(x)
-        return torch.cat([x, self.cheap_operation(x)], dim=1)[:, : self.outputs]
-
-
-def _after(width: int, relu: bool) -> list[nn.Module]:
-    return [nn.BatchNorm2d(width), nn.ReLU(inplace=True) if relu else nn.Identity()]
-
-
-class SqueezeExcitation(nn.Module):
-    """x [B, C, h, w] times a gate of C: hard sigmoid of what the means of all channels say."""
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        self.conv_reduce = nn.Conv2d(width, hidden, 1)
-        self.conv_expand = nn.Conv2d(hidden, width, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        means = x.mean((2, 3), keepdim=True)
-        return x * functional.hardsigmoid(self.conv_expand(self.conv_reduce(means).relu()))
-
-
 def squeezed(width: int, rounded: bool) -> int:
     """A quarter, as GhostNet rounds it: to the nearest multiple of 4, at most a tenth below."""
     if not rounded:
@@ -117,15 +87,17 @@ class GhostBottleneck(nn.Module):
 
     def __init__(self, inputs: int, row: Row, rounded: bool) -> None:
         super().__init__()
-        self.ghost1 = Ghost(inputs, row.expanded, relu=True)
+        self.ghost1 = Ghost(inputs, row.expanded, 1)
         self.conv_dw: nn.Module = nn.Identity()
         self.bn_dw: nn.Module = nn.Identity()
         if row.stride > 1:
             self.conv_dw = _depthwise(row.expanded, row)
             self.bn_dw = nn.BatchNorm2d(row.expanded)
-        gate = SqueezeExcitation(row.expanded, squeezed(row.expanded, rounded))
-        self.se = gate if row.gated else nn.Identity()
-        self.ghost2 = Ghost(row.expanded, row.outputs, relu=False)
+        self.se: nn.Module = nn.Identity()
+        if row.gated:
+            hidden = squeezed(row.expanded, rounded)
+            self.se = SqueezeExcitation(row.expanded, hidden, functional.hardsigmoid)
+        self.ghost2 = Ghost(row.expanded, row.outputs, 1, relu=False)
         self.shortcut = nn.Sequential()
         if inputs != row.outputs or row.stride > 1:
             self.shortcut = nn.Sequential(
@@ -162,6 +134,7 @@ def context_tail(inputs: int, width: int) -> nn.Sequential:
 TAILS = ("context", "none")
 VARIANTS: dict[str, dict[str, Any]] = {
     "decided": {},
+    "decided_no_se": {"gated": False},
     "literal": {"tail": "none"},
     "demo": {"rows": 5, "divisor": 2, "width": 48, "hidden": 64, "init": "kaiming"},
 }
@@ -170,11 +143,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
 class GhostOpenPose(PafNetwork):
     """Images [B, 3, H, W], normalised, H and W multiples of 8 -> fields at stride 8, per stage.
 
-    `tail`: "context" (decided) or "none" (the paper's table alone); `se_rounding`: hidden widths
-    of SE as GhostNet has them, else a quarter; `refinements`: refinement stages, 0 or more;
-    `rows`: how many of `ROWS`, from the first on, 4 at least; `divisor`: of all channels of trunk
-    and tail; `width`: of the context and the stages; `hidden`: before the 1x1 that paint, in the
-    initial stage; `init`: "torch", "kaiming" or "small_normal".
+    `tail`: "context" (decided) or "none" (the paper's table alone); `gated`: with SE in the rows
+    that have it; `se_rounding`: its hidden widths as GhostNet has them, else a quarter;
+    `refinements`: refinement stages, 0 or more; `rows`: how many of `ROWS`, from the first on, 4
+    at least; `divisor`: of all channels of trunk and tail; `width`: of the context and the stages;
+    `hidden`: before the 1x1 that paint, in the initial stage; `init`: "torch", "kaiming" or
+    "small_normal".
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
@@ -184,6 +158,7 @@ class GhostOpenPose(PafNetwork):
         self,
         channels: dict[str, int],
         tail: str = "context",
+        gated: bool = True,
         se_rounding: bool = True,
         refinements: int = 1,
         rows: int = len(ROWS),
@@ -200,7 +175,7 @@ class GhostOpenPose(PafNetwork):
             raise refusal("tail", given=tail, accepted=", ".join(map(repr, TAILS)))
         if rows not in range(4, len(ROWS) + 1):  # the fourth brings stride 8
             raise refusal("rows", given=rows, accepted=f"4 to {len(ROWS)}")
-        table = [row.thinner(divisor) for row in ROWS[:rows]]
+        table = [row.thinner(divisor, gated) for row in ROWS[:rows]]
         stem, last, wide = max(1, 16 // divisor), table[-1].outputs, max(1, 480 // divisor)
         self.conv_stem = nn.Conv2d(3, stem, 3, 2, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(stem)

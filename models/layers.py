@@ -120,6 +120,12 @@ def check_counts(name: str, given: Sequence[int], length: int) -> None:
         raise refusal(name, given=list(given), accepted=f"{length} whole numbers >= 1")
 
 
+def check_reduction(given: int) -> None:
+    """ValueError unless `se_reduction` is 0, which is without SE, or channels per hidden one."""
+    if not isinstance(given, int) or given < 0:
+        raise refusal("se_reduction", given=given, accepted="a whole number >= 0 (0: without SE)")
+
+
 def check_input(images: Tensor, divisor: int) -> None:
     """ValueError unless images are [B, 3, H, W] with H and W multiples of `divisor`."""
     shape = tuple(images.shape)

@@ -1,8 +1,7 @@
 """Lite-HigherHRNet: HigherHRNet whose convolutions make half their channels from the other half.
 
 Du, Ma, Fan: High-resolution Human Pose Estimation Method Based on Efficient Convolution, 2022;
-ghost modules after Han et al.: GhostNet, CVPR 2020, arXiv:1911.11907; where a layer is HRNet's it
-has HRNet's key.
+its blocks in `ghost_blocks.py`; where a layer is HRNet's it has HRNet's key.
 
   images  conv1   conv2   layer1  stages 2 to 4, transitions   final_layers, deconv_layers
           3x3 s2  S2 s2   S2 x 4  as in HRNet, but ghost 3x3   as in HigherHRNet
@@ -20,11 +19,16 @@ has HRNet's key.
   a        decided: as drawn          16,366,539  30.748        65.3
   a_se4    se_reduction: 4 (not 8)    16,868,691  30.749
   a_se16   se_reduction: 16           16,115,463  30.748
+  a_no_se  se_reduction: 0            15,853,059  30.748
+  fusion   transitions: ordinary, fusion: halving, se_reduction: 4
+                                      16,183,971  30.810        (SE 3, 8: 16,509,084, 15,681,819)
   b        stem_mid: 128, layer1_mid: 512, transitions and fusion: halving, deconv: ghost,
            se_reduction: 4, depthwise: true
                                       16,372,051  30.700
   demo     few, thin blocks for tests and drawn people
   a with   layer1_mid: 256, 512 (not 384)         16,156,299  28.830; 16,609,547  32.667
+           layer1_depthwise: false                16,349,643  30.538
+           the same, layer1_mid: 396, stem: bottleneck        16,368,730  30.700
            stem: ghost, bottleneck, ordinary      16,373,155  30.741; 16,366,350  30.737;
                                                   16,391,875  31.053
            fusion: halving, ghost                 15,389,067  29.900; 15,286,571  29.824
@@ -33,7 +37,18 @@ has HRNet's key.
            stem and transitions: ordinary, layer1_mid: 0 (only the blocks of stages 2 to 4
            are replaced), SE 4, 8, 16: 16,768,339, 16,414,867, 16,238,131         30.201
 
-The paper prints 16.4M and 30.7 (HR Gi); these are readings of it that come near. Departures:
+The paper prints 16.4M and 30.7 (HR Gi); these are readings of it that come near. Decided:
+- `transitions`: the text replaces the convolutions of a transfer module that downsamples, which we
+  take to be what opens HRNet's new branches. Its introduction fuses branches through a
+  transmission unit, which speaks for `fusion`; that prints 16.2M and 30.8, this both numbers.
+- `stem`: of the two convolutions of stride 2 the second becomes S2 ("mixed"). Both ("bottleneck")
+  is as near to the words and the print, but would see colours one by one, 1x1 and depthwise;
+  GhostNet too keeps its first convolution, and so HRNet's files fill it.
+- `se_reduction` 8: the paper prints none.
+Departures: layer1's blocks have stride 1 and yet the 3x3 depthwise, which algorithm 1 gives to
+stride 2 only (`layer1_depthwise: false` obeys; only the ghosts of layer1 see neighbours then);
+S1's first ghost does not expand (the paper: it does; t = 2 would double stages 2 to 4); ghosts of
+1x1 are completed by 3x3 depthwise as in GhostNet (equations 4 and 5 count the primary's kernel);
 no ReLU after the sums of S1 and S2 (`relu_after_sum` adds it); what paints and deconv_layers
 start at N(0, 0.001), all else as He et al. say.
 """
@@ -44,13 +59,20 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from models.contracts import Fields, Network
+from models.ghost_blocks import Ghost, GhostBlock, GhostBottleneck
 from models.higher_hrnet import FIELDS, deconvolution, paint_two_scales, painters, two_scales
 from models.hrnet import BasicBlock, exchange, stage, transition, widen
-from models.layers import bottlenecks, check_counts, check_fields, check_input, initialise
+from models.layers import (
+    bottlenecks,
+    check_counts,
+    check_fields,
+    check_input,
+    check_reduction,
+    initialise,
+)
 from models.refusal import refusal
 
 # What may be a ghost, and how far: nothing, what has stride 2, everything.
@@ -58,90 +80,6 @@ STEMS = ("ordinary", "mixed", "ghost", "bottleneck")
 EXTENTS = ("ordinary", "halving", "ghost")
 DECONVS = ("ordinary", "ghost")
 Bottleneck = Callable[[int, int, int, int], nn.Module]  # inputs, mid, outputs, stride
-
-
-class Ghost(nn.Module):
-    """[B, inputs, h, w] -> [B, outputs, h / stride, w / stride]; `relu`: after both halves."""
-
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, stride: int = 1, relu: bool = True
-    ) -> None:
-        super().__init__()
-        half = (outputs + 1) // 2
-        self.outputs = outputs
-        primary = nn.Conv2d(inputs, half, kernel, stride, kernel // 2, bias=False)
-        cheap = nn.Conv2d(half, half, 3, padding=1, groups=half, bias=False)
-        self.primary_conv = nn.Sequential(primary, *_after(half, relu))
-        self.cheap_operation = nn.Sequential(cheap, *_after(half, relu))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.primary_conv(x)
-        return torch.cat([x, self.cheap_operation(x)], dim=1)[:, : self.outputs]
-
-
-def _after(width: int, relu: bool) -> list[nn.Module]:
-    return [nn.BatchNorm2d(width), nn.ReLU(inplace=True) if relu else nn.Identity()]
-
-
-class SqueezeExcitation(nn.Module):
-    """x [B, C, h, w] times a gate of C: sigmoid of what the means of all channels say."""
-
-    def __init__(self, width: int, reduction: int) -> None:
-        super().__init__()
-        hidden = max(1, width // reduction)
-        self.conv_reduce = nn.Conv2d(width, hidden, 1)
-        self.conv_expand = nn.Conv2d(hidden, width, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        means = x.mean((2, 3), keepdim=True)
-        return x * self.conv_expand(self.conv_reduce(means).relu()).sigmoid()
-
-
-class GhostBlock(nn.Module):
-    """S1: x -> ghost 3x3 -> [3x3 depthwise] -> SE -> ghost 3x3 -> + x, all at `width` channels."""
-
-    def __init__(self, width: int, reduction: int, depthwise: bool, relu: bool) -> None:
-        super().__init__()
-        self.ghost1 = Ghost(width, width, 3)
-        self.depthwise = _depthwise(width, 1) if depthwise else nn.Identity()
-        self.se = SqueezeExcitation(width, reduction)
-        self.ghost2 = Ghost(width, width, 3, relu=False)
-        self.after_sum = nn.ReLU(inplace=True) if relu else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.se(self.depthwise(self.ghost1(x)))
-        both: Tensor = self.after_sum(self.ghost2(y) + x)
-        return both
-
-
-class GhostBottleneck(nn.Module):
-    """S2: x -> ghost 1x1 to `mid` -> 3x3 depthwise -> SE -> ghost 1x1 -> + shortcut(x)."""
-
-    def __init__(
-        self, inputs: int, mid: int, outputs: int, stride: int, reduction: int, relu: bool
-    ) -> None:
-        super().__init__()
-        self.ghost1 = Ghost(inputs, mid, 1)
-        self.depthwise = _depthwise(mid, stride)
-        self.se = SqueezeExcitation(mid, reduction)
-        self.ghost2 = Ghost(mid, outputs, 1, relu=False)
-        self.shortcut = nn.Sequential()
-        if stride > 1 or inputs != outputs:
-            halve = _depthwise(inputs, stride) if stride > 1 else ()
-            widen = nn.Conv2d(inputs, outputs, 1, bias=False)
-            self.shortcut = nn.Sequential(*halve, widen, nn.BatchNorm2d(outputs))
-        self.after_sum = nn.ReLU(inplace=True) if relu else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.se(self.depthwise(self.ghost1(x)))
-        both: Tensor = self.after_sum(self.ghost2(y) + self.shortcut(x))
-        return both
-
-
-def _depthwise(width: int, stride: int) -> nn.Sequential:
-    """3x3 and BatchNorm."""
-    convolution = nn.Conv2d(width, width, 3, stride, 1, groups=width, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(width))
 
 
 def ghost_transition(before: Sequence[int], after: Sequence[int], extent: str) -> nn.ModuleList:
@@ -170,6 +108,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "a": {},
     "a_se4": {"se_reduction": 4},
     "a_se16": {"se_reduction": 16},
+    "a_no_se": {"se_reduction": 0},
+    "fusion": {"transitions": "ordinary", "fusion": "halving", "se_reduction": 4},
     "b": {"stem_mid": 128, "layer1_mid": 512, "transitions": "halving", "fusion": "halving",
           "deconv": "ghost", "se_reduction": 4, "depthwise": True},
     "demo": {"width": 16, "modules": (1, 1, 1), "blocks": 1, "stem_width": 16, "stem_mid": 16,
@@ -183,8 +123,9 @@ class LiteHigherHRNet(Network):
     `width`: C; `modules`: of stages 2, 3, 4; `blocks`: per branch and module; `stem_width`;
     `layer1_blocks`; `deconv_blocks`. What is replaced: `stem` (`STEMS`: "mixed" has an ordinary
     conv1), `stem_mid`: of its S2; `layer1_mid`: of layer1's S2, 0 for HRNet's bottlenecks;
-    `transitions`, `fusion` (`EXTENTS`); `deconv` (`DECONVS`). How: `se_reduction`; `depthwise`: in
-    S1 too; `relu_after_sum`. `init`: "kaiming", "small_normal" or "torch".
+    `transitions`, `fusion` (`EXTENTS`); `deconv` (`DECONVS`). How: `se_reduction`: channels for
+    each hidden one of SE, 0: without; `depthwise`: in S1 too; `layer1_depthwise`: in layer1's S2;
+    `relu_after_sum`. `init`: "kaiming", "small_normal" or "torch".
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
@@ -209,14 +150,16 @@ class LiteHigherHRNet(Network):
         deconv: str = "ordinary",
         se_reduction: int = 8,
         depthwise: bool = False,
+        layer1_depthwise: bool = True,
         relu_after_sum: bool = False,
         init: str = "kaiming",
     ) -> None:
         super().__init__()
         check_fields(channels, FIELDS)
         check_counts("modules", modules, 3)
-        sizes = (width, blocks, stem_width, stem_mid, layer1_blocks, deconv_blocks, se_reduction)
-        check_counts("width, blocks, stem_*, layer1_blocks, deconv_blocks, se_reduction", sizes, 7)
+        sizes = (width, blocks, stem_width, stem_mid, layer1_blocks, deconv_blocks)
+        check_counts("width, blocks, stem_*, layer1_blocks, deconv_blocks", sizes, 6)
+        check_reduction(se_reduction)
         _check_choices(stem=stem, transitions=transitions, fusion=fusion, deconv=deconv)
         self.channels, self.outputs = dict(channels), two_scales(channels)
         bottleneck = partial(GhostBottleneck, reduction=se_reduction, relu=relu_after_sum)
@@ -224,7 +167,8 @@ class LiteHigherHRNet(Network):
             GhostBlock, reduction=se_reduction, depthwise=depthwise, relu=relu_after_sum
         )
         self._build_stem(stem, stem_width, stem_mid, bottleneck)
-        self.layer1 = _layer1(stem_width, layer1_mid, layer1_blocks, bottleneck)
+        inner = partial(bottleneck, depthwise=layer1_depthwise)
+        self.layer1 = _layer1(stem_width, layer1_mid, layer1_blocks, inner)
         widths = [width * 2**i for i in range(4)]
         path = partial(ghost_exchange, fusion)
         self.transition1 = ghost_transition([4 * stem_width], widths[:2], transitions)

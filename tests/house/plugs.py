@@ -15,6 +15,7 @@ GROUND = {  # files beside the plugs that are none
     "data/datasets/mixture.py": "a plug made of plugs: on the menu by its members",
     "models/contracts.py": "what a network and a loss promise",
     "models/cost.py": "counts what any network costs",
+    "models/ghost_blocks.py": "parts of the two ghost networks",
     "models/layers.py": "parts of networks",
     "models/menus.py": "the menus themselves",
     "models/refusal.py": "words of refusals",

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from models.cost import count
-from models.ghost_openpose import ROWS, Ghost, GhostOpenPose, squeezed
+from models.ghost_blocks import SqueezeExcitation
+from models.ghost_openpose import ROWS, GhostOpenPose, squeezed
 from models.weights import load_trunk
 from tests.worlds.here import MANIFESTS
 
@@ -18,6 +19,7 @@ LITERAL, UNROUNDED = {"tail": "none"}, {"se_rounding": False}
 TABLE = [
     ({}, 3_822_030, 7.375, 6.868),
     (UNROUNDED, 3_821_258, 7.375, 6.868),
+    (GhostOpenPose.VARIANTS["decided_no_se"], 3_468_794, 7.374, 6.868),
     (LITERAL, 3_010_286, 5.671, 5.282),
     (LITERAL | UNROUNDED, 3_009_514, 5.671, 5.282),
     (LITERAL | UNROUNDED | {"refinements": 2}, 4_618_147, 9.065, 8.442),
@@ -96,16 +98,12 @@ def test_hidden_channels_of_se_as_in_ghostnet() -> None:
     assert [squeezed(width, rounded=False) for width in gated] == [18, 30, 120, 168]
 
 
-@pytest.mark.parametrize("outputs", [7, 8])
-def test_half_of_a_ghost_comes_from_the_other_half(outputs: int) -> None:
-    ghost = Ghost(3, outputs, relu=True).eval()
-    x = torch.randn(2, 3, 6, 6)
-    painted, half = ghost(x), (outputs + 1) // 2
-    primary = ghost.primary_conv(x)
-    assert tuple(painted.shape) == (2, outputs, 6, 6)
-    torch.testing.assert_close(painted[:, :half], primary)
-    cheap = ghost.cheap_operation(primary)[:, : outputs - half]
-    torch.testing.assert_close(painted[:, half:], cheap)
+def test_the_rows_that_the_table_marks_have_a_gate_unless_switched_off() -> None:
+    marked = [row.gated for row in ROWS]
+    for gated in (True, False):
+        rows = [row for block in build(gated=gated).blocks for row in block]
+        has = [isinstance(row.se, SqueezeExcitation) for row in rows]
+        assert has == [mark and gated for mark in marked]
 
 
 @pytest.mark.parametrize("options", [{"tail": "long"}, {"refinements": -1}, {"rows": 3}])
