@@ -1,7 +1,9 @@
 """Sets evaluated recipes beside what their papers print: a table, pictures, DVC metrics.
 
-python -m pipelines.compare             the stage: recipes of params.yaml, into reports/
-python -m pipelines.compare A B         what recipe (or MLflow run) A gains on B, and how surely
+python -m pipelines.compare                 the stage: recipes of params.yaml, into reports/
+python -m pipelines.compare A B             what recipe (or MLflow run) A gains on B, how surely,
+                                            and what differs besides the networks
+python -m pipelines.compare A B --recipes   only what differs; neither needs to be trained
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from pipelines.recipe.reader import load_recipe, recipe_names
 from pipelines.recipe.schema import Published
 from pipelines.report.benchmarks import benchmark_of
 from pipelines.report.comparison import comparison_report
-from pipelines.report.difference import write_difference
+from pipelines.report.difference import recipes_page, write_difference
 from pipelines.report.pictures import write_curves, write_pictures
 from pipelines.report.published import published_under, quoted_rows
 from pipelines.report.results import Result, is_evaluated, read_result
@@ -31,10 +33,16 @@ from pipelines.report.results import Result, is_evaluated, read_result
 def main(argv: Sequence[str]) -> int:
     arguments = Arguments("compare", __doc__)
     arguments.add_argument("both", nargs="*", metavar="A B", help="recipes, or run ids of MLflow")
-    return run_command(arguments, argv, lambda asked: compare(asked.both))
+    arguments.add_argument("--recipes", action="store_true", help="what differs between A and B")
+    return run_command(arguments, argv, lambda asked: compare(asked.both, asked.recipes))
 
 
-def compare(both: Sequence[str]) -> None:
+def compare(both: Sequence[str], recipes_alone: bool = False) -> None:
+    if recipes_alone:
+        if len(both) != 2:
+            raise refusal("--recipes", given=" ".join(both), accepted="two recipes")
+        print(recipes_page(both, [load_recipe(name) for name in both]), end="")
+        return
     if len(both) not in (0, 2):
         raise refusal("compare", given=" ".join(both), accepted="none, or two recipes")
     report = write_difference(both[0], both[1]) if both else compare_recipes()

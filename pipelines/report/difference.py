@@ -1,4 +1,4 @@
-"""Two evaluations of the same data: what one gains on the other, and how sure that is."""
+"""Two evaluations of the same data: what one gains on the other, how surely, and by what."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from pipelines.evaluation.folder import EvaluationFolder, every_evaluation, read
 from pipelines.evaluation.record import has_evaluation
 from pipelines.evaluation.scoring import PROTOCOLS
 from pipelines.host import places
+from pipelines.recipe.schema import Recipe
 from pipelines.recipe.strict import as_plain_data
 from pipelines.registry.versions import EVALUATION, Registry
+from pipelines.report.evaluated_recipe import CARD, card_beside, evaluated_recipe
 from pipelines.report.markdown import NONE, markdown_table
+from pipelines.report.recipe_difference import differences_section, recipe_differences
 
 RESAMPLES, CONFIDENCE, SEED = 1000, 0.95, 1
 Fetch = Callable[[str, Path], Path]
@@ -96,7 +99,9 @@ def registered_evaluation(run_id: str, folder: Path, registry: Registry | None =
             fault="no evaluation of it in results/, and no registered version at " + registry.uri,
             do="run `dvc repro` for its recipe",
         )
-    return registry.files(version, EVALUATION, folder)
+    evaluation = registry.files(version, EVALUATION, folder)
+    card_beside(evaluation, registry.files(version, f"artifacts/{CARD}", folder))
+    return evaluation
 
 
 def refuse_other_data(one: Side, other: Side) -> None:
@@ -147,7 +152,26 @@ def difference_page(one: Side, other: Side, gains: Sequence[Gain]) -> str:
     mine, theirs = (as_plain_data(side.evaluation.record.protocol) for side in (one, other))
     if mine != theirs:
         lines += ["", f"Mind: evaluated by other settings, {mine} and {theirs}."]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", recipes_section(one, other)]) + "\n"
+
+
+def recipes_section(one: Side, other: Side) -> str:
+    """What differs between the recipes that the two evaluations are of, where they are at hand."""
+    names = [short_name(side.name) for side in (one, other)]
+    first, second = (evaluated_recipe(side.evaluation) for side in (one, other))
+    if first is not None and second is not None:
+        return differences_section(names, recipe_differences(first, second))
+    lost = [name for name, found in zip(names, (first, second), strict=True) if found is None]
+    return (
+        f"What differs between the recipes cannot be told: that of {' and of '.join(lost)} was "
+        "changed since its evaluation, and no best.pt or registered version of it is here."
+    )
+
+
+def recipes_page(names: Sequence[str], recipes: Sequence[Recipe]) -> str:
+    """Two recipes beside each other; nothing of them needs to be trained."""
+    section = differences_section(names, recipe_differences(*recipes))
+    return f"# {' - '.join(names)}\n\n{section}\n"
 
 
 def gain_row(gain: Gain) -> list[str]:

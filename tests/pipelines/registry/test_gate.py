@@ -21,6 +21,7 @@ from pipelines.registry.gate import read_candidate
 from pipelines.registry.rules import RULES, read_rules
 from pipelines.registry.versions import Registry, champion_checkpoint
 from pipelines.report.difference import registered_evaluation
+from pipelines.report.evaluated_recipe import evaluated_recipe
 from pipelines.serving.model_files import write_model_files
 from pipelines.tracking.server import mlflow_client
 from tests.worlds.results import COST, hits, write_evaluation, write_mpii_results, write_results
@@ -87,6 +88,7 @@ def test_the_road_of_a_slot(home: Path, capsys: pytest.CaptureFixture[str]) -> N
     run_id = str(registry.version(SLOT, "1").run_id)
     first = registered_evaluation(run_id, places.home() / "got", registry)
     assert read_evaluation(first).record.numbers["AP@gt"] == 0.6, "a run by its id"
+    assert evaluated_recipe(read_evaluation(first)) is not None, "its card brings the recipe"
     shutil.move(places.home() / "away", places.evaluated("first"))
 
     assert promote.main(["--rollback", SLOT]) == 0

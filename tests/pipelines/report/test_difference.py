@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from pipelines import compare
+from pipelines.evaluation.folder import EvaluationFolder
 from pipelines.evaluation.record import EvaluationRecord
 from pipelines.host import places
 from pipelines.report import difference
 from pipelines.report.difference import registered_evaluation
-from tests.worlds.results import write_results
+from pipelines.report.evaluated_recipe import evaluated_recipe
+from tests.worlds.results import recipe, write_results
 
 RUN = "0123456789abcdef0123456789abcdef"
 
@@ -82,3 +84,33 @@ def test_wrong_names_are_named(home: Path, capsys: pytest.CaptureFixture[str]) -
     assert "godo: neither an evaluated recipe nor a run id" in capsys.readouterr().err
     assert compare.main(["good"]) == 2
     assert "accepted: none, or two recipes" in capsys.readouterr().err
+
+
+def test_the_page_says_what_differs_between_the_recipes(home: Path) -> None:
+    write_results("other_codec", quality=0.5, sigma=1.0)
+    compare.main(["good", "other_codec"])
+    text = (home / "reports" / "compare_good_other_codec.md").read_text()
+    assert cells(text, "`codec.options.sigma`")[1:] == ["2.0", "1.0"], "from their best.pt"
+    places.best_weights("good").unlink()
+    compare.main(["good", "bad"])
+    text = (home / "reports" / "compare_good_bad.md").read_text()
+    assert "cannot be told: that of good was changed since its evaluation" in text
+
+
+def test_a_champion_on_other_data_is_of_its_own_recipe(home: Path) -> None:
+    folder = places.evaluated("good")
+    there = replace(recipe(), dataset="coco")
+    record = replace(
+        EvaluationRecord.read(folder), dataset="coco", recipe_digest=there.digest(), slot="pose"
+    )
+    found = evaluated_recipe(EvaluationFolder(folder, record))
+    assert found is not None and found.dataset == "stick_figures"
+
+
+def test_recipes_alone_need_no_results(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    both = ["hrnet_w32_coco_256x192", "hrnet_w32_coco_384x288"]
+    assert compare.main([*both, "--recipes"]) == 0
+    assert cells(capsys.readouterr().out, "`input_size`")[1:] == ["[192, 256]", "[288, 384]"]
+    assert not places.reports().exists()
+    assert compare.main(["--recipes", both[0]]) == 2
+    assert "--recipes: given 'hrnet_w32_coco_256x192', accepted: two" in capsys.readouterr().err
