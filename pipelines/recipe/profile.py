@@ -9,10 +9,15 @@ from typing import Any
 from data.ground.refusal import refusal
 from pipelines.recipe.strict import nearest
 
+AUTO = ("cpu", "single_gpu", "dual_3090")  # by the number of GPUs, the last from two on
+
 
 @dataclass(frozen=True)
 class Profile:
-    """Workers of a training and what each may take."""
+    """Workers of a training and what each may take.
+
+    memory_gib: of one card; where it is told, a batch that would not fit is cut into smaller ones.
+    """
 
     workers: int
     gpu: bool
@@ -21,6 +26,7 @@ class Profile:
     loader_workers: int
     cpus_per_worker: int
     threads: int
+    memory_gib: float | None = None
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Cluster:
 
 
 def read_cluster(params: dict[str, Any], gpus: int, workers: int | None = None) -> Cluster:
-    """The cluster of params.yaml; profile `auto` is dual_3090 where there are GPUs, else cpu.
+    """The cluster of params.yaml; what profile `auto` is, the number of GPUs says.
 
     `workers` replaces the profile's number of them. Raises ValueError naming the key.
     """
@@ -44,7 +50,7 @@ def read_cluster(params: dict[str, Any], gpus: int, workers: int | None = None) 
         raise refusal(where, given=given, accepted="profile, address, profiles")
     _only(where, given, ["profile", "address", "profiles", "max_failures"])
     name = given.get("profile", "auto")
-    name = ("dual_3090" if gpus else "cpu") if name == "auto" else name
+    name = AUTO[min(gpus, len(AUTO) - 1)] if name == "auto" else name
     profiles = given.get("profiles") or {}
     if name not in profiles:
         accepted = f"auto, {', '.join(profiles)}"
@@ -57,12 +63,16 @@ def read_cluster(params: dict[str, Any], gpus: int, workers: int | None = None) 
 
 def _profile(where: str, given: object) -> Profile:
     names = [f.name for f in fields(Profile)]
-    if not isinstance(given, dict) or set(names) - set(given):
-        raise refusal(where, given=given, accepted=f"a mapping with {', '.join(names)}")
+    needed = [name for name in names if name != "memory_gib"]
+    if not isinstance(given, dict) or set(needed) - set(given):
+        raise refusal(where, given=given, accepted=f"a mapping with {', '.join(needed)}")
     _only(where, given, names)
     for name in ("workers", "max_batch_per_worker", "cpus_per_worker", "threads"):
         _whole(f"{where}.{name}", given[name], 1)
     _whole(f"{where}.loader_workers", given["loader_workers"], 0)
+    memory = given.get("memory_gib")
+    if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int | float)):
+        raise refusal(f"{where}.memory_gib", given=memory, accepted="GiB of one card, or null")
     if not isinstance(given["gpu"], bool):
         raise refusal(f"{where}.gpu", given=given["gpu"], accepted="true, false")
     backends = ("gloo", "nccl") if given["gpu"] else ("gloo",)
@@ -86,18 +96,23 @@ def _whole(where: str, value: object, least: int) -> None:
 def check_machine(cluster: Cluster, cpus: float, gpus: float) -> None:
     """Raises ValueError where the profile asks for more than there is."""
     machine = cluster.machine
-    asked = {"CPUs": machine.workers * machine.cpus_per_worker}
-    if machine.gpu:
-        asked["GPUs"] = machine.workers
+    each = {"CPUs": machine.cpus_per_worker, "GPUs": int(machine.gpu)}
     there = {"CPUs": cpus, "GPUs": gpus}
-    for kind, wanted in asked.items():
+    for kind, needed in each.items():
+        wanted = machine.workers * needed
         if wanted > there[kind]:
-            fit = machine.cpus_per_worker if kind == "CPUs" else 1
-            fewer = max(1, math.floor(there[kind] / fit))
             fault = f"asks for {wanted} {kind}, this machine has {there[kind]:g}"
-            do = (
-                "choose another cluster.profile, or ask for fewer workers there (or with "
-                f"`python -m pipelines.train RECIPE --workers {fewer}`)"
-            )
             where = f"params.yaml: cluster.profiles.{cluster.profile}"
+            do = _way_out(kind, math.floor(there[kind] / needed))
             raise refusal(where, fault=fault, do=do)
+
+
+def _way_out(kind: str, fitting: int) -> str:
+    """What to do where `fitting` workers would find what they need, but not all."""
+    ways = ["choose another cluster.profile"]
+    if fitting:
+        fewer = f"(or with `python -m pipelines.train RECIPE --workers {fitting}`)"
+        ways.append(f"ask for fewer workers there {fewer}")
+    if kind == "CPUs":
+        ways.append("lower cpus_per_worker there, and loader_workers with it")
+    return ", or ".join(ways)

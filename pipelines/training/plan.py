@@ -17,6 +17,7 @@ from pipelines.recipe.schema import Recipe
 from pipelines.tracking.server import tracking_uri
 from pipelines.training.batches import check_device, plan_batches
 from pipelines.training.job import Job, training_fingerprint
+from pipelines.training.memory import largest_batch
 
 
 def make_job(name: str, cluster: Cluster, recipe: Recipe | None = None) -> Job:
@@ -28,7 +29,10 @@ def make_job(name: str, cluster: Cluster, recipe: Recipe | None = None) -> Job:
     check_run(name, recipe)
     tracking_uri()
     machine = cluster.machine
-    plan_batches(recipe.training.global_batch, machine.workers, machine.max_batch_per_worker)
+    largest = machine.max_batch_per_worker
+    if machine.memory_gib is not None:
+        largest = min(largest, largest_batch(recipe, machine.memory_gib))
+    plan_batches(recipe.training.global_batch, machine.workers, largest)
     check_device(recipe, torch.device("cuda" if machine.gpu else "cpu"))
     digest = data_hash(recipe.dataset)
     weights = find_weights(name, recipe)
@@ -42,7 +46,7 @@ def make_job(name: str, cluster: Cluster, recipe: Recipe | None = None) -> Job:
         raw=places.raw(recipe.dataset),
         run_folder=places.run(name, fingerprint),
         weights=weights,
-        max_batch_per_worker=machine.max_batch_per_worker,
+        max_batch_per_worker=largest,
         loader_workers=machine.loader_workers,
         threads=machine.threads,
     )

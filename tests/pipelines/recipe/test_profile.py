@@ -10,17 +10,57 @@ from pipelines.recipe.params import load_params
 from pipelines.recipe.profile import check_machine, read_cluster
 
 
-def test_profiles_are_chosen_and_checked() -> None:
+@pytest.mark.parametrize(
+    ("gpus", "name", "workers"),
+    [(0, "cpu", 2), (1, "single_gpu", 1), (2, "dual_3090", 2), (4, "dual_3090", 2)],
+)
+def test_auto_goes_by_the_number_of_gpus(gpus: int, name: str, workers: int) -> None:
+    cluster = read_cluster(load_params(), gpus)
+    assert (cluster.profile, cluster.machine.workers) == (name, workers)
+    assert cluster.machine.gpu is (gpus > 0)
+    enough = workers * cluster.machine.cpus_per_worker
+    check_machine(cluster, cpus=enough, gpus=gpus)
+    with pytest.raises(ValueError, match=rf"{name}: asks for {enough} CPUs, this machine has"):
+        check_machine(cluster, cpus=enough - 1, gpus=gpus)
+
+
+def test_one_card_in_a_desktop_of_four_cpus_is_enough_for_auto() -> None:
+    check_machine(read_cluster(load_params(), gpus=1), cpus=4, gpus=1)
+
+
+def test_a_name_and_a_number_of_workers_go_before_auto() -> None:
     params = load_params()
-    assert read_cluster(params, gpus=0).profile == "cpu"
-    assert read_cluster(params, gpus=2).profile == "dual_3090"
-    assert read_cluster(params, gpus=0, workers=5).machine.workers == 5
-    cluster = read_cluster(params, gpus=0)
-    check_machine(cluster, cpus=2, gpus=0)
-    with pytest.raises(ValueError, match=r"profiles\.cpu: asks for 2 CPUs, this machine has 1"):
-        check_machine(cluster, cpus=1, gpus=0)
-    with pytest.raises(ValueError, match="dual_3090: asks for 2 GPUs"):
-        check_machine(read_cluster(params, gpus=1), cpus=64, gpus=1)
+    params["cluster"]["profile"] = "dual_3090"
+    assert read_cluster(params, gpus=1).profile == "dual_3090"
+    assert read_cluster(params, gpus=2, workers=5).machine.workers == 5
+
+
+@pytest.mark.parametrize(
+    ("profile", "cpus", "gpus", "said", "unsaid"),
+    [
+        ("dual_3090", 64, 1, "asks for 2 GPUs.*--workers 1", "cpus_per_worker"),
+        ("dual_3090", 12, 2, "asks for 16 CPUs.*--workers 1.*lower cpus_per_worker", "--workers 0"),
+        ("single_gpu", 2, 1, "asks for 4 CPUs, this machine has 2.*lower cpus", "--workers"),
+        ("single_gpu", 8, 0, "asks for 1 GPUs.*another cluster.profile", "--workers"),
+    ],
+)
+def test_a_refusal_names_only_ways_that_lead_out(
+    profile: str, cpus: int, gpus: int, said: str, unsaid: str
+) -> None:
+    params = load_params()
+    params["cluster"]["profile"] = profile
+    with pytest.raises(ValueError, match=said) as refused:
+        check_machine(read_cluster(params, gpus), cpus, gpus)
+    assert unsaid not in str(refused.value)
+
+
+def test_the_memory_of_a_card_may_be_left_out() -> None:
+    params = load_params()
+    assert read_cluster(params, gpus=0).machine.memory_gib is None
+    assert read_cluster(params, gpus=1).machine.memory_gib == 12
+    params["cluster"]["profiles"]["single_gpu"]["memory_gib"] = "12G"
+    with pytest.raises(ValueError, match=r"single_gpu\.memory_gib: given '12G', accepted: GiB"):
+        read_cluster(params, gpus=1)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pipelines.host import places
 from pipelines.recipe.params import load_params
 from pipelines.recipe.profile import read_cluster
 from pipelines.recipe.schema import Pretrained
+from pipelines.training.memory import SPARE_GIB
 from pipelines.training.plan import find_weights, make_job
 from tests.worlds import drawn
 
@@ -48,3 +49,16 @@ def test_a_batch_that_no_worker_can_take_is_refused() -> None:
     cluster = read_cluster(load_params(), gpus=0, workers=3)
     with pytest.raises(ValueError, match="3 workers"):
         make_job("demo_hrnet", cluster, drawn.small_recipe())
+
+
+def test_a_job_takes_no_more_samples_at_once_than_a_card_holds() -> None:
+    drawn.draw_at_home(train=2, val=2)
+    cluster, recipe = read_cluster(load_params(), gpus=0), drawn.small_recipe()
+
+    def batch(memory_gib: float | None) -> int:
+        machine = replace(cluster.machine, memory_gib=memory_gib)
+        job = make_job("demo_hrnet", replace(cluster, machine=machine), recipe)
+        return job.max_batch_per_worker
+
+    assert batch(None) == batch(1000.0) == cluster.machine.max_batch_per_worker
+    assert batch(SPARE_GIB) == 1
