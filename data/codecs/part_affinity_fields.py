@@ -115,6 +115,10 @@ class PartAffinityFields(Codec):
             )
         return {"heatmaps": KEYPOINTS + 1, "pafs": 2 * LIMBS}
 
+    def keypoint_channels(self, skeleton: Skeleton) -> list[int]:
+        """Of COCO's 17 keypoints among the 18 and the background."""
+        return list(TO_COCO)
+
     def encode(
         self, batch: WholeBatch, outputs: Outputs, input_size: tuple[int, int]
     ) -> list[Targets]:

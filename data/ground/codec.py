@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import Field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from data.ground.resize import Resize
 from data.ground.sample import Decoded, Fields, Outputs, Targets
 from data.ground.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Codec(Protocol):
@@ -40,6 +43,10 @@ class Codec(Protocol):
         """What a network has to paint: channels of each field; ValueError for a skeleton that the
         codec cannot write."""
 
+    def keypoint_channels(self, skeleton: Skeleton) -> list[int]:
+        """Channel of the field `heatmaps` of each keypoint; by default in the skeleton's order."""
+        return list(range(len(skeleton.keypoints)))
+
     @abstractmethod
     def encode(self, batch: Any, outputs: Outputs, input_size: tuple[int, int]) -> list[Targets]:
         """A `WholeBatch` or a `Batch`, as `whole_image` says -> per stage {field: (target, weight)}
@@ -56,6 +63,12 @@ class Codec(Protocol):
     @abstractmethod
     def merge(self, stages: list[Fields], *others: list[Fields]) -> list[Fields]:
         """One set of fields of several passes over an image: mirrored, or at other scales."""
+
+    def hits(self, stages: list[Fields], targets: list[Targets]) -> Tensor | None:
+        """float64 [2] of a training batch: over the keypoints of the skeleton that are labelled in
+        it the sum of the shares that are found, and how many keypoints those are; the first over
+        the second is the batch's accuracy. None, as by default: this codec counts none."""
+        return None
 
     def paint(self, targets: list[Targets]) -> list[Fields]:
         """What an ideal network would paint; by default the targets themselves."""

@@ -155,6 +155,11 @@ def cost_report() -> Path:
     return reports() / "cost.md"
 
 
+def shown() -> Path:
+    """Pictures that were asked for by name (`python -m pipelines.show`)."""
+    return reports() / "shown"
+
+
 def promotion() -> Path:
     """The ledger of promotions."""
     return reports() / "promotion.json"

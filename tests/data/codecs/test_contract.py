@@ -57,6 +57,22 @@ def test_what_is_painted_has_the_shape_that_its_output_says(name: str, kind: typ
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_each_keypoint_is_written_into_its_channel(name: str) -> None:
+    codec = CODECS[name]()
+    batch = batch_for(codec, people=1)
+    for k, channel in enumerate(codec.keypoint_channels(COCO)):
+        seen = torch.zeros_like(batch.visibility)
+        seen[..., k] = 2
+        inside = torch.full_like(batch.keypoints_input, 40.0)
+        alone = batch._replace(keypoints_input=inside, visibility=seen)  # type: ignore[union-attr]
+        for stage in codec.paint(codec.encode(alone, outputs_of(codec), SIZE)):
+            heights = stage["heatmaps"].amax((2, 3))  # [B, C]; of a background too
+            assert (heights[:, channel] > 0.3).all()
+            others = [c for c in codec.keypoint_channels(COCO) if c != channel]
+            assert (heights[:, others] == 0).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_what_is_read_back_is_people_of_the_batch(name: str) -> None:
     decoded = CODECS[name]().decode(ideal(CODECS[name]()), SIZE)
     people = len(decoded.batch_index)
