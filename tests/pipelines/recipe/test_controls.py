@@ -1,0 +1,37 @@
+"""Controls: a recipe of a paper's network and the same one without what the paper adds."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipelines.recipe.reader import load_recipe, recipe_names
+from pipelines.report.recipe_difference import recipe_differences
+
+RENET = "_as_pose_renet_"
+CONTROLS = {  # the network with what the paper adds -> the one without
+    "ca_hrnet_w32_coco_256x192": "hrnet_w32_as_ca_hrnet_coco_256x192",
+    "ca_hrnet_w32_crowdpose_256x192": "hrnet_w32_as_ca_hrnet_crowdpose_256x192",
+    **{
+        f"pose_renet_{name.replace(RENET, '_')}": name
+        for name in recipe_names()
+        if RENET in name and not name.startswith("demo_")
+    },
+}
+
+
+def test_every_row_of_the_plug_in_has_its_control() -> None:
+    rows = {name for name in recipe_names() if name.startswith("pose_renet_")}
+    unprinted = {"pose_renet_hrnet_w32_dark_mpii_256x256"}
+    assert len(rows) == 8
+    assert rows - unprinted == {name for name in CONTROLS if name.startswith("pose_renet_")}
+
+
+@pytest.mark.parametrize(("name", "control"), CONTROLS.items())
+def test_a_pair_differs_in_its_networks_alone(name: str, control: str) -> None:
+    first, second = load_recipe(name), load_recipe(control)
+    found = recipe_differences(first, second)
+    assert found.networks_alone, [each.key for each in found.others]
+    added = {"architecture.name"} if second.refine is first.refine else {"refine.name"}
+    assert {each.key for each in found.networks} == added
+    assert first.pretrained == second.pretrained
+    assert second.refine is None and not second.published
