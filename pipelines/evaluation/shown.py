@@ -20,7 +20,7 @@ from data.ground.skeleton import Skeleton
 from data.views.geometry import invert, move
 from pipelines.evaluation.chosen import Chosen
 from pipelines.pictures.columns import below, beside, captioned, fitted
-from pipelines.pictures.fields import SIDE, field_picture
+from pipelines.pictures.fields import field_picture
 from pipelines.pictures.people import draw_poses
 from pipelines.prediction.boxes import Boxes
 from pipelines.prediction.pixels import normalise
@@ -30,7 +30,8 @@ from pipelines.prediction.trained import Trained
 
 HEATMAPS = "heatmaps"
 WIDE = 640  # pixels of an image's longer side on a page of poses
-PEOPLE = 4  # crops of an image on a page of heatmaps
+WHOLE, CROP = 480, 320  # of a tile on a page of heatmaps
+PEOPLE = 4  # crops of an image there
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,10 @@ def heatmaps_page(
     keypoints: Sequence[str],
     scale: int | None = None,
 ) -> np.ndarray:
-    """Each recipe's block beside the others: a row per keypoint (and person, where the recipe
-    reads crops), its columns the input, then written | painted at each scale."""
+    """Each recipe's block beside the others: the input, then written | painted at each scale.
+
+    A row per keypoint where the recipe reads whole images; per person where it reads crops.
+    """
     blocks = [heatmaps_block(each, chosen, image_id, keypoints, scale) for each in shown]
     return beside(blocks)
 
@@ -108,7 +111,8 @@ def heatmaps_block(
 ) -> np.ndarray:
     """Of one recipe; without what would be written where nobody labelled the people fed."""
     trained, stages = shown.trained, stages_of(shown.trained, shown.name, scale)
-    channels = trained.codec.keypoint_channels(trained.skeleton)
+    names, channels = trained.skeleton.keypoints, trained.codec.keypoint_channels(trained.skeleton)
+    side = WHOLE if shown.boxes is None else CROP
     boxes = None if shown.boxes is None else surest(shown.boxes, image_id)
     everybody = 0 if shown.boxes is None else len(shown.boxes.of_images([image_id]))
     feed = trained_feed(trained, boxes, {image_id: chosen.files[image_id]})
@@ -118,16 +122,18 @@ def heatmaps_block(
         people = people_of(chosen, image_id, boxes, row)
         pair = written_and_painted(trained, batch, people)
         image = batch.images[0].numpy()
-        who = "" if shown.boxes is None else f"person {row + 1} of {everybody}, "
-        for name in keypoints:
-            channel = channels[trained.skeleton.keypoints.index(name)]
-            tiles = [captioned(fitted(image, SIDE), f"{who}{name}")]
-            tiles += heatmap_tiles(image, pair, stages, channel)
-            rows.append(beside(tiles))
+        tiles = {
+            name: heatmap_tiles(image, name, pair, stages, channels[names.index(name)], side)
+            for name in keypoints
+        }
+        if boxes is None:
+            rows += [beside([captioned(fitted(image, side), k), *of]) for k, of in tiles.items()]
+        else:
+            who = captioned(fitted(image, side), f"person {row + 1} of {everybody}")
+            rows.append(beside([who, *(tile for of in tiles.values() for tile in of)]))
     if not rows:
-        rows = [captioned(fitted(read_image(chosen.files[image_id]), SIDE), "nobody in a box")]
-    block = below(rows)
-    return captioned(block, shown.name)
+        rows = [captioned(fitted(read_image(chosen.files[image_id]), side), "nobody in a box")]
+    return captioned(below(rows), shown.name)
 
 
 def surest(boxes: Boxes, image_id: int) -> Boxes:
@@ -178,14 +184,18 @@ def with_people(batch: Any, people: Sequence[Pose]) -> Any:
 
 
 def heatmap_tiles(
-    image: np.ndarray, pair: Mapping[str, list[Fields]], stages: Mapping[int, int], channel: int
+    image: np.ndarray,
+    name: str,
+    pair: Mapping[str, list[Fields]],
+    stages: Mapping[int, int],
+    channel: int,
+    side: int,
 ) -> list[np.ndarray]:
     """One keypoint's heatmaps over the input, at each scale written | painted."""
     tiles = []
     for scale, stage in stages.items():
         for how, fields in pair.items():
             heat = fields[stage][HEATMAPS][0, channel].float().cpu().numpy()
-            picture = field_picture(image, HEATMAPS, {HEATMAPS: heat[None]})
-            about = f"{scale}: {heat.shape[0]} x {heat.shape[1]}, {how}"
-            tiles.append(captioned(picture, about))
+            picture = field_picture(image, HEATMAPS, {HEATMAPS: heat[None]}, side)
+            tiles.append(captioned(picture, f"{name}, {scale} {how}"))
     return tiles

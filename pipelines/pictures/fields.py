@@ -37,10 +37,10 @@ def fields_page(
     return np.vstack(rows)
 
 
-def field_picture(image: np.ndarray, name: str, stage: Stage) -> np.ndarray:
-    """One field of a stage over its image, uint8 RGB."""
+def field_picture(image: np.ndarray, name: str, stage: Stage, side: int = SIDE) -> np.ndarray:
+    """One field of a stage over its image, uint8 RGB, its longer side `side` pixels."""
     height, width = image.shape[:2]
-    scale = SIDE / max(height, width)
+    scale = side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     base = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     draw = {"pafs": _arrows, "tags": _colours}.get(name, _glow)

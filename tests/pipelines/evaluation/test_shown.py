@@ -16,7 +16,9 @@ from data.ground.skeleton import load_skeleton
 from models.contracts import Network, Output
 from pipelines.evaluation.chosen import Chosen, of_split
 from pipelines.evaluation.shown import (
+    CROP,
     PEOPLE,
+    WHOLE,
     WIDE,
     Shown,
     heatmaps_block,
@@ -28,7 +30,6 @@ from pipelines.evaluation.shown import (
 )
 from pipelines.intake.prepared import image_files
 from pipelines.pictures.columns import BAR, GAP
-from pipelines.pictures.fields import SIDE
 from pipelines.prediction.best_weights import Origin
 from pipelines.prediction.boxes import Boxes, truth_boxes
 from pipelines.prediction.feed import SplitPlace
@@ -127,19 +128,18 @@ def test_of_several_stages_at_one_scale_the_last_is_shown() -> None:
     assert scales_of(trained, "some") == {32: 2, 64: 1}
 
 
-def test_crops_have_a_row_for_each_person_and_keypoint(place: SplitPlace) -> None:
+def test_crops_have_a_row_for_each_person(place: SplitPlace) -> None:
     chosen, image_id = chosen_one(place)
     trained = spot("demo_hrnet")
     boxes = truth_boxes(place.prepared, place.split).of_images([image_id])
     names = ["nose", "left_wrist"]
     block = heatmaps_block(Shown("some", trained, boxes), chosen, image_id, names, None)
-    rows = tiles(block, (SIDE, SIDE * 96 // 128))
-    people = min(len(boxes), PEOPLE)
-    assert len(rows) == 2 * people and all(len(row) == 5 for row in rows), "input, 2 x 2 heatmaps"
-    for row in rows[::2]:
-        painted = [glow(tile) for tile in (row[2], row[4])]
+    rows = tiles(block, (CROP, CROP * 96 // 128))
+    assert len(rows) == min(len(boxes), PEOPLE)
+    for row in rows:
+        assert len(row) == 9, "input, 2 keypoints at 2 scales, written and painted"
+        written, painted = [glow(row[n]) for n in (1, 3)], [glow(row[n]) for n in (2, 4)]
         assert all(max(at) < 0.05 for at in painted), "the nose is painted in the corner"
-        written = [glow(tile) for tile in (row[1], row[3])]
         assert all(0.2 < x < 0.8 for x, _ in written), "and written at the person"
 
 
@@ -161,7 +161,7 @@ def test_where_nobody_is_known_nothing_is_written(place: SplitPlace) -> None:
     known = heatmaps_block(Shown("some", trained, None), chosen, image_id, ["nose"], high)
     unknown = replace(chosen, truth=None)
     without = heatmaps_block(Shown("some", trained, None), unknown, image_id, ["nose"], high)
-    assert known.shape[1] == 3 * SIDE + 2 * GAP and without.shape[1] == 2 * SIDE + GAP
+    assert known.shape[1] == 3 * WHOLE + 2 * GAP and without.shape[1] == 2 * WHOLE + GAP
 
 
 def test_recipes_of_both_kinds_stand_beside_each_other(place: SplitPlace) -> None:
@@ -188,4 +188,4 @@ def test_nobody_in_a_box_is_said_on_the_page(place: SplitPlace) -> None:
     block = heatmaps_block(
         Shown("some", spot("demo_hrnet"), nobody), chosen, image_id, ["nose"], None
     )
-    assert block.shape[1] == SIDE
+    assert block.shape[1] == CROP
