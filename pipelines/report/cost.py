@@ -22,6 +22,8 @@ from pipelines.recipe.schema import Published, Recipe
 from pipelines.report.cost_rows import REMARKS, Row, further_rows
 from pipelines.report.markdown import NONE, markdown_table
 from pipelines.report.published import COUNTS
+from pipelines.report.savings import as_json as saving_json
+from pipelines.report.savings import savings, savings_section
 
 PAF_MAPS = {"heatmaps": 19, "pafs": 38}  # of the 18 keypoints of the OpenPose family
 INTRODUCTION = f"""# Cost
@@ -56,12 +58,20 @@ def all_rows() -> list[Row]:
     """Of the recipes, then of the papers' tables beyond; each printed pair of numbers once."""
     found: dict[tuple[Any, ...], Row] = {}
     for row in (*_recipe_rows(), *further_rows()):
-        first = found.setdefault((row.network, row.input, row.params_m, row.gflops), row)
+        key = (row.network, row.input, row.params_m, row.gflops)
+        first = found.get(key, row)
         remark = first.remark or row.remark or REMARKS.get((row.network, row.input, row.gflops), "")
-        found[row.network, row.input, row.params_m, row.gflops] = replace(first, remark=remark)
+        found[key] = replace(first, remark=remark, source=_joined(first.source, row.source))
     printed = {key[:2] for key in found if key[2:] != (None, None)}
     kept = [row for key, row in found.items() if key[2:] != (None, None) or key[:2] not in printed]
     return sorted(kept, key=lambda row: (row.network, row.size, row.source))
+
+
+def _joined(*sources: str) -> str:
+    """Each once, and none that another tells more of: `table I` beside `table I, COCO val2017`."""
+    each = dict.fromkeys(one for source in sources for one in source.split("; ") if one)
+    more = [one for one in each if not any(other.startswith(f"{one}, ") for other in each)]
+    return "; ".join(more)
 
 
 def _recipe_rows() -> Iterator[Row]:
@@ -157,8 +167,10 @@ def _pairs(row: Row, cost: Cost) -> Iterator[tuple[str, float, float | None]]:
 def write_cost(found: Sequence[Measured]) -> None:
     """reports/cost.md and reports/cost.json."""
     places.reports().mkdir(parents=True, exist_ok=True)
-    places.cost_report().write_text(f"{INTRODUCTION}\n{cost_table(found)}\n")
-    content = [as_json(each) for each in found]
+    saved = savings({(each.row.network, each.row.input): each.cost for each in found})
+    text = f"{INTRODUCTION}\n{cost_table(found)}\n\n{savings_section(saved)}"
+    places.cost_report().write_text(text)
+    content = {"rows": [as_json(each) for each in found], "savings": [*map(saving_json, saved)]}
     places.cost_report().with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
     for line in (line for each in found for line in unexplained(each)):
         print(f"differs, and nobody says why: {line}")

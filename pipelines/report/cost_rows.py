@@ -60,12 +60,17 @@ HOURGLASS = "the authors' summary of another build: eight stacks as in DARK's co
 SAME = "the paper prints the backbone's numbers for the plug-in too"
 HRNET, DARK = "arXiv:1902.09212", "arXiv:1910.06278"
 HIGHER, LIGHT = "arXiv:1908.10357", "arXiv:1811.12004"
-XIANG = "Xiang, Chen, Zhou"
+XIANG = "Xiang, Chen, Zhou, table II"
+XIANG_FIRST = "Xiang, Chen, Zhou, table I"
+DU = "Du, Ma, Fan 2022, table 1"
 
 REMARKS: dict[tuple[str, str, float | None], str] = {  # (network, input, printed GFLOPs) -> why
     ("simple_baseline r50", "128x96", 2.3): "rounded twice: 2.248, 2.25, 2.3",
     ("simple_baseline r50", "384x288", 20.0): SCALED,
     ("simple_baseline r152", "384x288", 35.3): SCALED,
+    ("simple_baseline r152", "384x288", 35.6): (
+        "2.25 times the rounded number of 256x192, not counted at this size"
+    ),
     ("hourglass stacks_8", "256x192", 14.3): (
         "unreliable in HRNet's table: 14.3 is four stacks at 256x256 (14.310 Gi); " + HOURGLASS
     ),
@@ -73,6 +78,9 @@ REMARKS: dict[tuple[str, str, float | None], str] = {  # (network, input, printe
     ("ghost_openpose decided", "368x368", 7): "printed without a digit behind the point",
     ("cpn r50", "256x192", 6.2): "of the authors' TensorFlow code; ours follows a PyTorch one",
     ("hrnet w32 + pose_renet", "256x192", 7.1): SAME,
+    ("hrnet w32 + pose_renet", "128x96", 1.8): SAME,
+    ("simple_baseline r50 + pose_renet", "128x96", 2.3): SAME,
+    ("simple_baseline r101 + pose_renet", "128x96", 3.1): SAME,
     ("hrnet w48 + pose_renet", "128x96", 3.6): SAME,
     ("hrnet w48 + pose_renet", "384x288", 32.9): SAME,
 }
@@ -89,48 +97,53 @@ def further_rows() -> Iterator[Row]:
 
 
 def _baselines() -> Iterator[Row]:
-    for variant, params, gflops in (("r101", 53.0, 27.9), ("r152", 68.6, 35.3)):
-        remark = SCALED if variant == "r152" else ""
-        yield Row("simple_baseline", variant, LARGE, params, gflops, source=HRNET, remark=remark)
-    scaled = "2.25 times the rounded number of 256x192, not counted at this size"
-    yield Row("simple_baseline", "r152", LARGE, 68.6, 35.6, source=f"{HRNET}; {XIANG}, table II",
-              remark=scaled)  # fmt: skip
+    yield Row("simple_baseline", "r101", LARGE, 53.0, 27.9, source=HRNET)
+    yield Row("simple_baseline", "r152", LARGE, 68.6, 35.3, source=HRNET)
+    yield Row("simple_baseline", "r152", LARGE, 68.6, 35.6, source=f"{HRNET}; {XIANG}")
     yield Row("simple_baseline", "r152", SMALL, 68.6, 3.9, source=DARK)
-    yield Row("hrnet", "w48", LARGE, 68.6, 32.9, source=f"{XIANG}, table II",
-              remark="a slip: 68.6M is SimpleBaseline-R152; table I has 63.6M")  # fmt: skip
+    first = (("simple_baseline", "r50", 34.0, 2.3), ("simple_baseline", "r101", 53.0, 3.1),
+             ("hrnet", "w32", 28.5, 1.8), ("hrnet", "w48", 63.6, 3.6))  # fmt: skip
+    for name, variant, params, gflops in first:
+        yield Row(name, variant, SMALL, params, gflops, source=XIANG_FIRST)
+    yield Row("hrnet", "w32", MIDDLE, 28.5, 7.1, source=XIANG_FIRST)
+    yield Row("hrnet", "w32", LARGE, 28.5, 16.0, source=XIANG)
+    yield Row("hrnet", "w32", SMALL, 28.5, 1.8, source=XIANG)
+    yield Row("hrnet", "w48", LARGE, 63.6, 32.9, source=XIANG)
+    yield Row("hrnet", "w48", LARGE, 68.6, 32.9, source=XIANG,
+              remark="68.6M is a slip, SimpleBaseline-R152's; others: 63.6M")  # fmt: skip
 
 
 def _hourglasses() -> Iterator[Row]:
     for size in (MIDDLE, (256, 256)):
         yield Row("hourglass", "stacks_4", size)
     yield Row("hourglass", "stacks_2", MIDDLE)
-    yield Row("hourglass", "stacks_8", (256, 256))
     yield Row("hourglass", "stacks_4", SMALL, 13.0, 2.7, source=DARK)
     yield Row("hourglass", "stacks_8", SMALL, 25.1, 4.9, source=DARK, remark=HOURGLASS)
-    yield Row("cpn", "r50", LARGE)
     yield Row("cpn", "r101", MIDDLE)
 
 
 def _papers() -> Iterator[Row]:
     """CA-HRNet, HSRNet and HSR-MSNet print no cost."""
-    for options in ({"reduction": 16}, {"attentions": 2}):
-        yield Row("ca_hrnet", "w32", MIDDLE, options=options)
+    yield Row("ca_hrnet", "w32", MIDDLE, options={"reduction": 16})
     yield Row("ca_hrnet", "w48", MIDDLE)
     wide = "only so has HSRNet more parameters than ResNet, as section 4.3.1 says; it also says "
     wide += "that complexity stays almost the same"
     yield Row("hsrnet", "wide", MIDDLE, remark=wide)
     for variant in ("110", "161"):
         yield Row("hsrnet", variant, LARGE)
-    for variant in ("110", "161", "59_w16", "59_w24", "59_w26", "59_n3", "59_all"):
+    for variant in ("110", "161", "59_w16", "59_w24", "59_all"):
         yield Row("hsr_msnet", variant, MIDDLE)
+    yield Row("hsr_msnet", "59", MIDDLE, options={"se_reduction": 0})
 
 
 def _plug_in() -> Iterator[Row]:
     for variant in ("r50", "r101"):
         yield Row("simple_baseline", variant, MIDDLE, refine=RENET)
     yield Row("hrnet", "w48", MIDDLE, refine=RENET)
-    yield Row("hrnet", "w32", MIDDLE, 23.5, 7.1, source=f"{XIANG}, table II", refine=RENET,
+    yield Row("hrnet", "w32", SMALL, 23.5, 1.8, source=XIANG, refine=RENET,
               remark=f"23.5M is a slip for 28.5M (table I); {SAME}")  # fmt: skip
+    yield Row("hrnet", "w32", MIDDLE, 28.5, 7.1, source=XIANG, refine=RENET)
+    yield Row("hrnet", "w48", LARGE, 63.6, 32.9, source=XIANG, refine=RENET)
     for options in ({"aggregation": "conv"}, {"depthwise": True}):
         yield Row("hrnet", "w32", MIDDLE, refine=Plug(RENET.name, options))
 
@@ -138,16 +151,18 @@ def _plug_in() -> Iterator[Row]:
 def _bottom_up() -> Iterator[Row]:
     square = (512, 512)
     yield Row("higher_hrnet", "w32", square, 28.6, 47.9, "hr_g", HIGHER)
-    yield Row("higher_hrnet", "w32", square, 28.6, 44.6, "hr_gi", "Du, Ma, Fan 2022, table 1",
+    yield Row("higher_hrnet", "w32", square, 28.6, 44.6, "hr_gi", DU,
               remark="the same network as the 47.9 of its own paper: HR Gi, not HR G")  # fmt: skip
     yield Row("higher_hrnet", "w32", (640, 640), 28.6, 74.8, "hr_g", HIGHER)
     yield Row("higher_hrnet", "w48", (640, 640), 63.8, 154.3, "hr_g", HIGHER)
     yield Row("higher_hrnet", "w48", square)
-    yield Row("hrnet_bottom_up", "w32", square, 28.5, 38.9, None, HIGHER,
+    yield Row("hrnet_bottom_up", "w32", square, 28.5, 38.9, None, f"{HIGHER}; {DU}",
               "MACs / 2^20 / 1000, which is none of the four counts: 38.893")  # fmt: skip
     yield Row("hrnet_bottom_up", "w48", square)
     yield Row("ae_hourglass", "stacks_4", square, 277.8, 206.9, "exact_gi", HIGHER,
-              "277.8M counts every weight twice (277.2M in Du, Ma, Fan is a slip)")  # fmt: skip
+              "277.8M counts every weight twice")  # fmt: skip
+    yield Row("ae_hourglass", "stacks_4", square, 277.2, 206.9, "exact_gi", DU,
+              "277.2M is a slip for the 277.8M of the row's own source")  # fmt: skip
     edge = (368, 368)
     yield Row("lightweight_openpose", "r1", edge, 4.09, 9, "exact_g", LIGHT)
     for variant in ("r0", "r2", "r3"):
@@ -159,9 +174,11 @@ def _bottom_up() -> Iterator[Row]:
 
 
 def _lite() -> Iterator[Row]:
-    """Readings of Lite-HigherHRNet; a and b come near what the paper prints."""
+    """Readings of Lite-HigherHRNet; a and b come nearest to what the paper prints."""
     square = (512, 512)
     for variant in ("a", "b"):
-        yield Row("lite_higher_hrnet", variant, square, 16.4, 30.7, source="Du, Ma, Fan 2022")
-    for variant in ("a_se4", "a_se16"):
+        yield Row("lite_higher_hrnet", variant, square, 16.4, 30.7, source=DU)
+    for variant in ("a_se4", "a_se16", "fusion"):
         yield Row("lite_higher_hrnet", variant, square)
+    yield Row("lite_higher_hrnet", "a", square, options={"layer1_depthwise": False},
+              remark="as its algorithm 1 reads")  # fmt: skip

@@ -12,8 +12,17 @@ import torch
 from models.cost import saved_bytes
 from models.menus import ARCHITECTURES
 from pipelines import cost
-from pipelines.report.cost import Measured, _agree, all_rows, measure, unexplained, write_cost
+from pipelines.report.cost import (
+    Measured,
+    _agree,
+    _joined,
+    all_rows,
+    measure,
+    unexplained,
+    write_cost,
+)
 from pipelines.report.cost_rows import REMARKS, Row
+from pipelines.report.savings import as_json, claims, savings, savings_section, told
 
 # network, input, params, and G or Gi to three digits, in the order exact G, exact Gi, HR G, HR Gi
 EXACT = {
@@ -45,6 +54,7 @@ EXACT = {
     ("hsr_msnet 59_w24", "256x192"): (23_493_377, None, None, None, None),
     ("hsr_msnet 59_w26", "256x192"): (24_357_521, None, None, None, None),
     ("hsr_msnet 59_n3", "256x192"): (22_194_893, None, None, None, None),
+    ("hsr_msnet 59 se_reduction=0", "256x192"): (21_710_753, None, None, None, None),
     ("hsr_msnet 59_all", "256x192"): (25_917_713, None, None, None, None),
     ("simple_baseline r50 + pose_renet", "128x96"): (34_013_144, 1.373, 1.279, None, 2.273),
     ("simple_baseline r101 + pose_renet", "128x96"): (53_005_272, 2.282, 2.125, None, 3.120),
@@ -75,12 +85,47 @@ EXACT = {
     ("ae_hourglass stacks_4", "512x512"): (138_893_840, 222.210, 206.949, None, None),
     ("openpose stages_3", "368x368"): (25_956_971, 80.178, None, None, None),
     ("openpose stages_6", "368x368"): (52_311_446, 135.934, None, None, None),
+    ("ghost_openpose decided", "368x368"): (3_822_030, 7.375, 6.868, None, None),
+    ("ghost_openpose decided_no_se", "368x368"): (3_468_794, 7.374, None, None, None),
     ("ghost_openpose literal", "368x368"): (3_010_286, 5.671, 5.282, None, None),
     ("lite_higher_hrnet a", "512x512"): (16_366_539, 31.355, 29.202, 33.016, 30.748),
     ("lite_higher_hrnet b", "512x512"): (16_372_051, 31.303, 29.153, 32.964, 30.700),
     ("lite_higher_hrnet a_se4", "512x512"): (16_868_691, None, None, None, 30.749),
+    ("lite_higher_hrnet a_no_se", "512x512"): (15_853_059, None, None, None, 30.748),
+    ("lite_higher_hrnet fusion", "512x512"): (16_183_971, None, None, None, 30.810),
+    ("lite_higher_hrnet a layer1_depthwise=False", "512x512"): (
+        16_349_643,
+        None,
+        None,
+        None,
+        30.538,
+    ),
     ("lite_higher_hrnet a_se16", "512x512"): (16_115_463, None, None, None, 30.748),
 }
+
+# network, base, input -> params and GFLOPs against the base's, and what the paper says of both
+SAVINGS = {
+    ("lite_higher_hrnet a", "higher_hrnet w32", "512x512"): (
+        "-42.9%", "-31.0%", ("-42.6%", "-31.2%")),
+    ("ghost_openpose decided", "lightweight_openpose r1", "368x368"): (
+        "-6.6%", "-17.0%", ("-6.7%", "-22.2%")),
+    ("ghost_openpose decided", "openpose stages_3", "368x368"): (
+        "-85.3%, 1/6.8", "-90.8%, 1/10.9", ("", "below 1/8")),
+    ("ghost_openpose decided", "openpose stages_6", "368x368"): (
+        "-92.7%, 1/13.7", "-94.6%, 1/18.4", ("", "below 1/8")),
+    ("ghost_openpose decided", "ghost_openpose decided_no_se", "368x368"): (
+        "+10.2%", "+0.00%", ("little", "little")),
+    ("hsrnet 59", "simple_baseline r50", "256x192"): (
+        "-33.5%", "+20.2%", ("more (4.3.1), almost the same (4.3.3)", "almost the same")),
+    ("hsrnet wide", "simple_baseline r50", "256x192"): (
+        "+48.6%", "+119.0%", ("more (4.3.1), almost the same (4.3.3)", "almost the same")),
+    ("hsr_msnet 59", "hsrnet 59", "256x192"): ("+0.3%", "-4.0%", ("the same", "")),
+    ("hsr_msnet 59", "simple_baseline r50", "256x192"): (
+        "-33.3%", "+15.4%", ("almost the same", "almost the same")),
+    ("ca_hrnet w32", "hrnet w32", "256x192"): ("+0.9%", "+0.08%", ("", "")),
+    ("hrnet w32 + pose_renet", "hrnet w32", "256x192"): (
+        "+0.05%", "+1.4%", ("little", "little")),
+}  # fmt: skip
 
 
 @cache
@@ -105,9 +150,63 @@ def test_the_exact_integers() -> None:
 
 
 @pytest.mark.contract
+def test_what_the_papers_save() -> None:
+    found = savings({(each.row.network, each.row.input): each.cost for each in measured()})
+    assert [saving.claim for saving in found] == list(claims())
+    lines = {(s.claim.ours.network, s.claim.base.network, s.claim.ours.input): s for s in found}
+    for key, (params, gflops, said) in SAVINGS.items():
+        saving = lines[key]
+        assert (told(saving.params), told(saving.gflops())) == (params, gflops), key
+        assert (saving.claim.said_params, saving.claim.said_gflops) == said, key
+    plug = lines["hrnet w32 + pose_renet", "hrnet w32", "256x192"]
+    assert plug.ours.params - plug.base.params == 13_447
+    assert f"{plug.ours.exact_gi - plug.base.exact_gi:+.3f}" == "+0.061"
+    assert savings_section(found).count("\n| ") == len(found) + 2
+    assert as_json(plug)["gflops"]["exact_gi"] == plug.gflops("exact_gi")
+
+
+@pytest.mark.contract
 def test_every_printed_number_is_ours_or_explained() -> None:
     assert [line for each in measured() for line in unexplained(each)] == []
     assert sum(each.row.gflops is not None for each in measured()) >= 30
+
+
+# what tables I and II of the plug-in's paper print of networks that are here
+XIANG = {
+    "table I": {
+        ("simple_baseline r50", "128x96", 34.0, 2.3), ("simple_baseline r101", "128x96", 53.0, 3.1),
+        ("hrnet w32", "128x96", 28.5, 1.8), ("hrnet w48", "128x96", 63.6, 3.6),
+        ("hrnet w32", "256x192", 28.5, 7.1),
+        ("simple_baseline r50 + pose_renet", "128x96", 34.0, 2.3),
+        ("simple_baseline r101 + pose_renet", "128x96", 53.0, 3.1),
+        ("hrnet w32 + pose_renet", "128x96", 28.5, 1.8),
+        ("hrnet w48 + pose_renet", "128x96", 63.6, 3.6),
+        ("hrnet w32 + pose_renet", "256x192", 28.5, 7.1),
+    },
+    "table II": {
+        ("simple_baseline r152", "384x288", 68.6, 35.6), ("hrnet w32", "384x288", 28.5, 16.0),
+        ("hrnet w48", "384x288", 68.6, 32.9), ("hrnet w32", "128x96", 28.5, 1.8),
+        ("hrnet w48", "384x288", 63.6, 32.9), ("hrnet w32 + pose_renet", "128x96", 23.5, 1.8),
+        ("hrnet w32 + pose_renet", "256x192", 28.5, 7.1),
+        ("hrnet w48 + pose_renet", "384x288", 63.6, 32.9),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("table", sorted(XIANG))
+def test_a_table_can_be_read_whole(table: str) -> None:
+    def named(source: str) -> bool:
+        return any(one.partition(", COCO")[0].endswith(table) for one in source.split("; "))
+
+    rows = [row for row in every_row() if "Xiang" in row.source and named(row.source)]
+    assert {(row.network, row.input, row.params_m, row.gflops) for row in rows} == XIANG[table]
+
+
+def test_no_row_stands_twice_and_its_sources_stand_once() -> None:
+    keys = [(row.network, row.input, row.params_m, row.gflops) for row in every_row()]
+    assert len(keys) == len(set(keys))
+    joined = _joined("a, table 1, COCO", "b; a, table 1", "a, table 12")
+    assert joined == "a, table 1, COCO; b; a, table 12"
 
 
 def test_no_remark_is_left_over() -> None:
@@ -145,7 +244,9 @@ def test_the_report_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     text = (tmp_path / "reports/cost.md").read_text()
     assert "| hrnet demo | 64x64 | 0.7 |" in text
     assert "a reason" in text
-    first, second = json.loads((tmp_path / "reports/cost.json").read_text())
+    content = json.loads((tmp_path / "reports/cost.json").read_text())
+    (first, second), saved = content["rows"], content["savings"]
+    assert saved == []  # no claim is of these two
     assert first["ours"]["saved_bytes_per_image"] > 100_000
     assert first["difference"]["params"] == pytest.approx(first["ours"]["params"] / 0.7e6 - 1)
     assert second["printed"] == {"params_m": None, "gflops": None, "count": "hr_gi"}
