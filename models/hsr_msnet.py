@@ -26,9 +26,14 @@ the layers are the same), gate after Hu et al.: Squeeze-and-Excitation, CVPR 201
   59_all   3 4 6   4  26         25,917,713   multi-scale in layer4, layer5 too
   demo     1 1 1   4  22         a quarter wide, for tests and drawn people
 
-The paper prints HR Gi, which counts a deconvolution of stride 2 four times (see cost.py). Decided
-where it is silent: four groups; w = planes x 22 / 64, which gives "the same parameters" as
-HSRNet; 1x1 and BN before the SE gate (equation 2 leaves the order open).
+HR Gi counts a deconvolution of stride 2 four times (see cost.py); the paper prints no cost.
+Decided where it is silent:
+- `groups`: three are printed, of Res2Net's own block (figure 7a), which has four with three 3x3, as
+  one passes it by; the block here has one 3x3 more, so four. Three groups in all: 59_n3.
+- w = planes x 22 / 64, which gives "the same parameters" as HSRNet; Res2Net's: 59_w26.
+- `se_reduction` 16, as Hu et al.; 1x1 and BN before the gate (equation 2 leaves the order open).
+- Equation 1 adds the group before at every stride; here nothing is added at stride 2 (layer2.0 and
+  layer3.0), where x(i) and y(i-1) differ in size, as in Res2Net.
 """
 
 from __future__ import annotations
@@ -41,19 +46,19 @@ from torch import Tensor, nn
 
 from models.contracts import Fields, Output
 from models.hsrnet import DEMO, DilatedBottleneck, HSRTrunk, deconvolutions, projection
-from models.layers import check_channels, check_counts, initialise, split_fields
+from models.layers import check_channels, check_counts, check_reduction, initialise, split_fields
 
-SQUEEZE = 16  # channels per hidden one of the gate
 FULL_PLANES = 64  # of layer1 in a ResNet of full width, which `group_width` is stated for
 
 
 class SqueezeExcitation(nn.Module):
     """x [B, C, h, w] times a gate of C that the means of all channels open."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, reduction: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(width, max(1, width // SQUEEZE), 1)
-        self.conv2 = nn.Conv2d(max(1, width // SQUEEZE), width, 1)
+        hidden = max(1, width // reduction)
+        self.conv1 = nn.Conv2d(width, hidden, 1)
+        self.conv2 = nn.Conv2d(hidden, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         means = x.mean((2, 3), keepdim=True)
@@ -63,8 +68,9 @@ class SqueezeExcitation(nn.Module):
 class MultiScaleBlock(nn.Module):
     """[B, inputs, h, w] -> [B, 4 * planes, h / stride, w / stride].
 
-    `groups` groups of planes x `group_width` / 64 channels; `gated`: with the SE gate; `dilation`
-    of the 3x3; `projects`: a 1x1 on the shortcut, by default where the shape changes.
+    `groups` groups of planes x `group_width` / 64 channels; `reduction`: channels for each hidden
+    one of the SE gate, 0: without it; `dilation` of the 3x3; `projects`: a 1x1 on the shortcut, by
+    default where the shape changes.
     """
 
     def __init__(
@@ -74,7 +80,7 @@ class MultiScaleBlock(nn.Module):
         stride: int,
         groups: int,
         group_width: int,
-        gated: bool,
+        reduction: int,
         dilation: int = 1,
         projects: bool | None = None,
     ) -> None:
@@ -90,7 +96,7 @@ class MultiScaleBlock(nn.Module):
         self.bns = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(groups))
         self.conv3 = nn.Conv2d(groups * width, outputs, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(outputs)
-        self.se = SqueezeExcitation(outputs) if gated else nn.Identity()
+        self.se = SqueezeExcitation(outputs, reduction) if reduction else nn.Identity()
         self.relu = nn.ReLU(inplace=True)
         changes = stride != 1 or inputs != outputs
         self.downsample: nn.Module = nn.Identity()
@@ -113,12 +119,12 @@ class MultiScaleBlock(nn.Module):
 
 
 def dilated_blocks_of(
-    groups: int, group_width: int, gated: bool
+    groups: int, group_width: int, reduction: int
 ) -> Callable[[int, int, bool], nn.Module]:
     """Blocks C and D of HSRNet, multi-scale."""
 
     def block(inputs: int, planes: int, projects: bool) -> nn.Module:
-        return MultiScaleBlock(inputs, planes, 1, groups, group_width, gated, 2, projects)
+        return MultiScaleBlock(inputs, planes, 1, groups, group_width, reduction, 2, projects)
 
     return block
 
@@ -140,9 +146,10 @@ class HSRMSNet(HSRTrunk):
     """Images [B, 3, H, W], normalised, H and W multiples of 16 -> fields at stride 4.
 
     Options: those of `HSRTrunk` and `HSRNet`; `groups`; `group_width`: channels of a group where
-    there are 64 planes (others in proportion, rounded down); `gated`: blocks end in an SE gate;
-    `dilated_multiscale`: layer4 and layer5 of such blocks too; `init`: "kaiming" (most of it has
-    no published weights) or "small_normal".
+    there are 64 planes (others in proportion, rounded down); `se_reduction`: channels for each
+    hidden one of the SE gate that blocks end in, 0: without it; `dilated_multiscale`: layer4 and
+    layer5 of such blocks too; `init`: "kaiming" (most of it has no published weights) or
+    "small_normal".
     """
 
     VARIANTS: ClassVar[dict[str, dict[str, Any]]] = VARIANTS
@@ -163,7 +170,7 @@ class HSRMSNet(HSRTrunk):
         dilated_blocks: int = 3,
         groups: int = 4,
         group_width: int = 22,
-        gated: bool = True,
+        se_reduction: int = 16,
         dilated_multiscale: bool = False,
         deconv_width: int = 256,
         deconv_kernel: int = 4,
@@ -171,11 +178,12 @@ class HSRMSNet(HSRTrunk):
     ) -> None:
         check_channels(channels)
         check_counts("groups, group_width", (groups, group_width), 2)
+        check_reduction(se_reduction)
 
         def block(inputs: int, planes: int, stride: int) -> nn.Module:
-            return MultiScaleBlock(inputs, planes, stride, groups, group_width, gated)
+            return MultiScaleBlock(inputs, planes, stride, groups, group_width, se_reduction)
 
-        multiscale = dilated_blocks_of(groups, group_width, gated)
+        multiscale = dilated_blocks_of(groups, group_width, se_reduction)
         dilated = multiscale if dilated_multiscale else DilatedBottleneck
         super().__init__(layers, width, dilated_planes, dilated_blocks, block, dilated)
         self.outputs = [{name: Output(count, 4) for name, count in channels.items()}]

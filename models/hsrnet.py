@@ -22,7 +22,7 @@ github.com/guoruoqian/DetNet_pytorch.
   wide     3 4 6    4  50,536,785  11.065, 17.815              layer4, layer5: planes 512
   demo     1 1 1    4  a quarter wide, for tests and drawn people ("kaiming" init)
 
-The paper prints HR Gi, which counts a deconvolution of stride 2 four times (see cost.py). It says
+HR Gi counts a deconvolution of stride 2 four times (see cost.py); the paper prints no cost. It says
 that HSRNet has more parameters than its ResNet, which only `wide` has, and that complexity stays
 almost the same, which only planes of 256 give: decided for DetNet's, whose weights it links.
 """

@@ -34,9 +34,10 @@ def test_has_the_parameters_that_the_design_measured(variant: str) -> None:
     assert sum(p.numel() for p in network.parameters()) == PARAMS[variant]
 
 
-def test_without_gates() -> None:
-    network = build(group_width=26, gated=False)
-    assert sum(p.numel() for p in network.parameters()) == 23_405_921
+@pytest.mark.parametrize(("reduction", "params"), [(0, 23_405_921), (8, 25_300_161)])
+def test_gates_of_another_size_or_none(reduction: int, params: int) -> None:
+    network = build(group_width=26, se_reduction=reduction)
+    assert sum(p.numel() for p in network.parameters()) == params
 
 
 def test_costs_what_the_design_measured() -> None:
@@ -62,7 +63,7 @@ def by_hand(block: MultiScaleBlock, x: Tensor, adds: bool) -> Tensor:
 @pytest.mark.parametrize("stride", [1, 2])
 def test_the_block_by_hand(stride: int) -> None:
     torch.manual_seed(0)
-    block = MultiScaleBlock(8, 16, stride, groups=4, group_width=22, gated=True).eval()
+    block = MultiScaleBlock(8, 16, stride, groups=4, group_width=22, reduction=16).eval()
     x = torch.randn(2, 8, 6, 4)
     assert block.bns[0].num_features == 5  # 16 * 22 / 64, rounded down
     given = block(x)
@@ -70,7 +71,9 @@ def test_the_block_by_hand(stride: int) -> None:
     torch.testing.assert_close(given, by_hand(block, x, adds=stride == 1))
 
 
-@pytest.mark.parametrize("options", [{"groups": 0}, {"group_width": 0}, {"layers": (3, 4)}])
+@pytest.mark.parametrize(
+    "options", [{"groups": 0}, {"group_width": 0}, {"layers": (3, 4)}, {"se_reduction": -1}]
+)
 def test_wrong_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"given .*accepted"):
         build(**options)

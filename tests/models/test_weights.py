@@ -282,13 +282,15 @@ def test_resnet_fills_whole_trunks(name: str, variant: str, depth: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "later"),
-    [(resnet(50), set()), (manifest("detnet59_imagenet"), {"layer4", "layer5"})],
+    ("state", "later", "share"),
+    [(resnet(50), set(), 0.039), (manifest("detnet59_imagenet"), {"layer4", "layer5"}, 0.545)],
     ids=["resnet", "detnet"],
 )
-def test_hsr_msnet_takes_what_is_the_same_layer(state: dict[str, Tensor], later: set[str]) -> None:
+def test_hsr_msnet_takes_what_is_the_same_layer(
+    state: dict[str, Tensor], later: set[str], share: float
+) -> None:
     report = load_trunk(meta("hsr_msnet", "59"), state)
-    assert report.due == 1.0
+    assert (report.due, round(report.share, 3)) == (1.0, share)
     for key in report.loaded:  # and no norm of a convolution that is another one here
         assert parts([key]) <= {"conv1", "bn1"} | later or ".downsample." in key, key
     assert parts(report.loaded) == {"conv1", "bn1", "layer1", "layer2", "layer3"} | later

@@ -136,3 +136,26 @@ def test_rows_of_test_dev_under_a_heading_of_val_are_in_doubt() -> None:
                         "ae_hourglass_coco_512", "openpose_coco_368"}  # fmt: skip
     sure = next(r for r in rows["higher_hrnet_w32_coco_512"] if not r.protocol_doubtful)
     assert sure.metrics["AP@image"] == 0.671
+
+
+PAIRS = {  # a network beside what it is held against -> what may differ
+    ("ghost_openpose_coco_368", "lightweight_openpose_as_ghost_coco_368"): {
+        "architecture",
+        "pixels",
+    },
+    ("ghost_openpose_coco_368", "ghost_openpose_no_se_coco_368"): {"architecture"},
+    ("lite_higher_hrnet_coco_512", "lite_higher_hrnet_no_se_coco_512"): {"architecture"},
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=" ".join)
+def test_what_isolates_a_network_differs_in_nothing_else(pair: tuple[str, str]) -> None:
+    one, other = (recipe_of(name).as_dict() for name in pair)
+    differing = {key for key in one if one[key] != other[key]}
+    assert differing - {"published", "cite"} == PAIRS[pair]
+
+
+def test_ghost_openpose_and_its_baseline_match_limbs_as_the_paper_says() -> None:
+    named = {name: recipe_of(name).codec.options.get("matching") for name in bottom_up("affinity")}
+    ghosts = {name for name in named if "ghost" in name}
+    assert {name for name, matching in named.items() if matching == "hungarian"} == ghosts

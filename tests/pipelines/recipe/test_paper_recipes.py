@@ -81,8 +81,9 @@ def test_every_stage_is_supervised_and_every_parameter_learns(name: str) -> None
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
-def test_ohkm_is_on_the_last_stage_alone() -> None:
-    recipe = recipe_of("cpn_r50_ohkm_coco_256x192")
+@pytest.mark.parametrize("size", ["256x192", "384x288"])
+def test_ohkm_is_on_the_last_stage_alone(size: str) -> None:
+    recipe = recipe_of(f"cpn_r50_ohkm_coco_{size}")
     with torch.device("meta"):
         losses = build_losses(recipe, build_architecture(recipe).outputs)["heatmaps"]
     assert [loss.top_k for loss, _ in losses] == [None, None, None, None, 8]
