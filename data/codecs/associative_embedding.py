@@ -39,12 +39,15 @@ ORDERS = {
 }
 
 Resolution = Literal["exact", "fast"]
+Scale = Literal["all", "coarse", "fine"]
+KINDS = (("grouping", Grouping), ("resolution", Resolution), ("scale", Scale))
 LARGEST = 1e4  # of what a network may paint
 
 
 class Prepared(NamedTuple):
     """What grouping needs of a batch, on the host, finite: float32 heatmaps [B, K, h, w] at the
-    finest scale, tags [B, T, K, h', w'] of T passes; size: (width, height) they are read at."""
+    finest scale that is read, tags [B, T, K, h', w'] of T passes; size: (width, height) that both
+    are read at."""
 
     heatmaps: np.ndarray
     tags: np.ndarray
@@ -68,7 +71,8 @@ class AssociativeEmbedding(Codec):
     tag_threshold: from this distance on two tags are of two people. grouping: see `group`.
     refine: keypoints that someone lacks are filled in, see `complete`. resolution "exact": all
     fields are read as if enlarged to the input (the papers' numbers); "fast": at the cells of the
-    finest heatmaps.
+    finest heatmaps. scale: which heatmaps are read, the mean of all sizes, or of the smallest or
+    the largest alone (strides 4 and 2 of HigherHRNet); the same where a network paints one size.
     """
 
     sigma: float = 2.0
@@ -79,6 +83,7 @@ class AssociativeEmbedding(Codec):
     grouping: Grouping = "gated"
     refine: bool = True
     resolution: Resolution = "exact"
+    scale: Scale = "all"
 
     whole_image: ClassVar[bool] = True
     resize: ClassVar[Resize] = Resize("short", multiple=64)
@@ -90,7 +95,7 @@ class AssociativeEmbedding(Codec):
         self._check("tag_threshold", 0 < self.tag_threshold <= 100, "above 0, at most 100")
         odd = self.nms_kernel % 2 == 1 and 1 <= self.nms_kernel <= 99
         self._check("nms_kernel", odd, "an odd number from 1 to 99")
-        for name, kind in (("grouping", Grouping), ("resolution", Resolution)):
+        for name, kind in KINDS:
             names = get_args(kind)
             self._check(name, getattr(self, name) in names, ", ".join(names))
 
@@ -127,9 +132,10 @@ class AssociativeEmbedding(Codec):
     def decode(self, stages: list[Fields], input_size: tuple[int, int]) -> Decoded:
         """Everyone that the stages show; pose_scores: mean over all keypoints before refinement.
 
-        Heatmaps are averaged over scales (of each the last stage), tags are those of the last
-        stage that paints them. Values that are not finite count as 0. At most K * max_people
-        people of an image; see `find_peaks`, `group` and `complete` for what bounds the time.
+        Heatmaps are averaged over scales (of each the last stage; or one of them, see `scale`),
+        tags are those of the last stage that paints them. Values that are not finite count as 0.
+        At most K * max_people people of an image; see `find_peaks`, `group` and `complete` for
+        what bounds the time.
         """
         prepared = self.prepare(stages, input_size)
         images = range(len(prepared.heatmaps))
@@ -139,9 +145,9 @@ class AssociativeEmbedding(Codec):
         return _decoded(people, scale, stages[-1]["heatmaps"].device)
 
     def prepare(self, stages: list[Fields], input_size: tuple[int, int]) -> Prepared:
-        """The device's part: scales averaged, all finite, one copy to the host."""
+        """The device's part: scales averaged or chosen, all finite, one copy to the host."""
         tags = _finite([stage["tags"] for stage in stages if "tags" in stage][-1])
-        heatmaps = _of_all_scales(stages)
+        heatmaps = _read_scales(stages, self.scale)
         keypoints, (height, width) = heatmaps.shape[1], heatmaps.shape[2:]
         passes = tags.shape[1] // keypoints
         if not passes or tags.shape[1] != passes * keypoints:
@@ -225,11 +231,13 @@ def _mean(fields: Iterable[Tensor], size: Sequence[int]) -> Tensor:
     return alike[0] if len(alike) == 1 else sum(alike[1:], alike[0]) / len(alike)
 
 
-def _of_all_scales(stages: Sequence[Fields]) -> Tensor:
-    """Mean of the last heatmaps of each size, at the finest one's."""
+def _read_scales(stages: Sequence[Fields], scale: Scale) -> Tensor:
+    """Of the last heatmaps of each size one, or the mean of all at the finest one's."""
     last = {stage["heatmaps"].shape[2:]: stage["heatmaps"] for stage in stages}
-    finest = max(last, key=lambda size: size[0] * size[1])
-    return _mean(map(_finite, last.values()), finest)
+    if scale == "coarse":
+        return _finite(last[min(last, key=math.prod)])
+    finest = max(last, key=math.prod)
+    return _mean(map(_finite, last.values() if scale == "all" else [last[finest]]), finest)
 
 
 def _merged(passes: Sequence[Tensor], stack: bool) -> Tensor:

@@ -35,10 +35,11 @@ def along_rows(field: np.ndarray, pixels: int) -> np.ndarray:
 
 
 def fields_at_input(
-    stages: list[Fields], image: int, size: tuple[int, int]
+    stages: list[Fields], image: int, size: tuple[int, int], scale: str = "all"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """heatmaps float32 [K, H, W], tags float64 [K, H, W, T]."""
+    """heatmaps float32 [K, H, W], of both scales or one; tags float64 [K, H, W, T]."""
     heatmaps = [stage["heatmaps"][image : image + 1] for stage in stages]
+    heatmaps = {"all": heatmaps, "coarse": heatmaps[:1], "fine": heatmaps[-1:]}[scale]
     keypoints, finest = heatmaps[-1].shape[1:2][0], heatmaps[-1].shape[2:]
     same = [F.interpolate(h, size=finest, mode="bilinear", align_corners=False) for h in heatmaps]
     heat = (sum(same[1:], same[0]) / len(same))[0].numpy()
@@ -112,7 +113,7 @@ def plain_decode(
     order: list[int] = COCO_ORDER,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(keypoints_input [N, K, 2], scores [N, K], pose scores [N]) at resolution exact."""
-    heat, tags = fields_at_input(stages, image, size)
+    heat, tags = fields_at_input(stages, image, size, codec.scale)
     people = grouped(heat, tags, codec, order)
     points = np.zeros((len(people), len(heat), 2))
     scores = np.zeros((len(people), len(heat)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from data.codecs.associative_embedding import AssociativeEmbedding
-from data.ground.sample import Output
+from data.ground.sample import Decoded, Output
 from data.ground.skeleton import Skeleton, load_skeleton
 from tests.worlds import plain_associative_embedding as plain
 from tests.worlds.painted_people import (
@@ -174,6 +175,25 @@ def test_a_larger_scale_loses_nothing() -> None:
     assert float(far.max()) <= 0.5 * 4
 
 
+@pytest.mark.parametrize("codec", [GATED, FAST], ids=["gated", "fast"])
+def test_one_scale_is_read_as_if_the_other_were_not_painted(codec: AssociativeEmbedding) -> None:
+    coarse, fine = random_fields(5, passes=2)
+    only = {"coarse": [coarse], "fine": [{"tags": coarse["tags"], **fine}], "all": [coarse, fine]}
+    found = {}
+    for scale, stages in only.items():
+        one = replace(codec, scale=scale)
+        found[scale] = one.decode([coarse, fine], SIZE)
+        same_poses(found[scale], codec.decode(stages, SIZE))
+        same_poses(one.decode([coarse], SIZE), codec.decode([coarse], SIZE))
+    everyone = [tuple(each.keypoints_input.flatten().tolist()) for each in found.values()]
+    assert len(set(everyone)) == 3
+
+
+def same_poses(one: Decoded, other: Decoded) -> None:
+    for first, second in zip(one, other, strict=True):
+        assert torch.equal(first, second)
+
+
 # bad input
 
 
@@ -223,7 +243,7 @@ def test_tags_must_fit_the_heatmaps() -> None:
 @pytest.mark.parametrize("option, wrong", [
     ("sigma", 0.0), ("max_people", 0), ("detection_threshold", -0.1), ("tag_threshold", 0.0),
     ("tag_threshold", float("nan")), ("nms_kernel", 4), ("grouping", "greedy"),
-    ("resolution", "half"),
+    ("resolution", "half"), ("scale", "finest"),
 ])  # fmt: skip
 def test_wrong_options_are_refused(option: str, wrong: Any) -> None:
     with pytest.raises(ValueError, match=f"associative_embedding: {option}: given .*, accepted: "):

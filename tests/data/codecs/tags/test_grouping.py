@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from data.codecs.associative_embedding import AssociativeEmbedding, grouping_order
+from data.codecs.associative_embedding import AssociativeEmbedding, Scale, grouping_order
 from data.codecs.tags import grouping as tag_grouping
 from data.codecs.tags import peaks as tag_peaks
 from data.codecs.tags import refinement as tag_refinement
@@ -61,6 +61,14 @@ def test_the_plain_enlargement_is_torchs() -> None:
 def test_random_fields(codec: AssociativeEmbedding, passes: int) -> None:
     for seed in range(2):
         assert len(check_as_plain(codec, random_fields(seed, passes, 1)).scores) > 20
+
+
+@pytest.mark.parametrize("scale", ["coarse", "fine"])
+@pytest.mark.parametrize("codec", [GATED, REFERENCE], ids=["gated", "reference"])
+def test_one_scale_alone(codec: AssociativeEmbedding, scale: Scale) -> None:
+    one = replace(codec, scale=scale)
+    assert len(check_as_plain(one, random_fields(3, 2, 1)).scores) > 20
+    check_as_plain(one, noisy(painted(batch_of(crowd(7))), seed=7))
 
 
 @pytest.mark.parametrize("codec", [GATED, REFERENCE], ids=["gated", "reference"])
