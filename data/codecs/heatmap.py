@@ -26,6 +26,7 @@ SMALL_KERNELS = {
     9: (4, 13, 30, 51, 60, 51, 30, 13, 4),
 }
 FLOOR = 1e-10  # under the logarithm of DARK's decoding
+HIT = 0.5  # tenths of the field: how near the highest cell must lie to count as found
 REACH = 2  # cells around the peak that DARK's second derivatives see
 
 
@@ -128,6 +129,27 @@ class HeatmapCodec(Codec):
         points = self._to_input(cells, input_size, (width, height)).reshape(-1, keypoints, 2)
         scores = torch.nan_to_num(peak, 0.0, 0.0, 0.0).reshape(-1, keypoints)
         return Decoded(points, scores, torch.arange(batch, device=maps.device))
+
+    def hits(self, stages: list[Fields], targets: list[Targets]) -> Tensor:
+        """Of the last stage, as HRNet's code counts its training accuracy: found where the highest
+        cell is less than half of a tenth of the field away from the written one.
+
+        As there, x is measured in tenths of the height and y in tenths of the width. A keypoint
+        is labelled where its target counts; HRNet's code asks that it lies beyond cell 1 instead.
+        """
+        target, weight = targets[-1]["heatmaps"]
+        (_, *painted), (_, *written) = (
+            _peaks(maps.detach().float().flatten(0, 1)) for maps in (stages[-1]["heatmaps"], target)
+        )
+        tenths = target.shape[2] / 10, target.shape[3] / 10
+        x, y = (
+            (p - w).double() / tenth for p, w, tenth in zip(painted, written, tenths, strict=True)
+        )
+        found = (torch.hypot(x, y) < HIT).view(target.shape[:2])
+        labelled = (weight > 0).view_as(found)
+        count = labelled.sum(0)
+        share = (found & labelled).sum(0) / count.clamp(min=1).double()
+        return torch.stack([share.sum(), (count > 0).sum().double()])
 
     def mirror(self, stages: list[Fields], skeleton: Skeleton) -> list[Fields]:
         """Fields of a mirrored image -> fields of the image itself."""

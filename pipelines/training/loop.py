@@ -30,6 +30,7 @@ from pipelines.training.pictures import draw_batch, draw_predictions
 from pipelines.training.rank import Rank
 from pipelines.training.resume import Position, resume, save_checkpoint, set_random, share_buffers
 from pipelines.training.step import train_step
+from pipelines.training.totals import epoch_means, mean_losses
 from pipelines.training.validation import Validation, build_validation, validate
 
 Step = Callable[[Job, Rank, Parts, Sequence[Batch]], tuple[Tensor, bool]]  # as `train_step`
@@ -85,7 +86,7 @@ def run_epoch(
     """The steps of one epoch that are still to do; its row of the history."""
     training = job.recipe.training
     batches = _batches(job, rank, feed, at)
-    pace, rate = Pace(), 0.0
+    pace, rate, names = Pace(), 0.0, list(parts.losses)
     while at.step < feed.steps:
         with pace.waiting():
             micro = [next(batches) for _ in range(feed.accumulation)]
@@ -96,14 +97,14 @@ def run_epoch(
         sums, bad = take_step(job, rank, parts, micro)
         at.step, pace.steps = at.step + 1, pace.steps + 1
         if bad:
-            _count_non_finite(job, rank, feed, at, micro, sums)
+            _count_non_finite(job, rank, feed, at, micro, mean_losses(names, sums)["loss"])
         else:
             at.sums += sums
         if rank.is_main:
-            line.show(at.epoch, at.step, pace, lambda: _means(parts, at.sums)["loss"])
+            line.show(at.epoch, at.step, pace, lambda: mean_losses(names, at.sums)["loss"])
         if _is_due(training.checkpoint_every_steps, feed.steps, at):
             save_checkpoint(job, rank, parts, feed, at, listener)
-    means = _means(parts, rank.total(at.sums))
+    means = epoch_means(names, rank.total(at.sums))
     at.sums.zero_()
     return {**means, "learning_rate": rate, **_speed(pace, training.global_batch)}
 
@@ -142,12 +143,12 @@ def _picture_batch(job: Job, batch: Batch, listener: Listener) -> None:
 
 
 def _count_non_finite(
-    job: Job, rank: Rank, feed: TrainingFeed, at: Position, micro: list[Batch], sums: Tensor
+    job: Job, rank: Rank, feed: TrainingFeed, at: Position, micro: list[Batch], loss: float
 ) -> None:
     """Writes down whose loss was not finite; stops all ranks once there were too many."""
     at.skipped += 1
     mine = [int(feed.ids[row]) for batch in micro for row in batch.sample_id.tolist()]
-    ranks = rank.gather({"loss": str(float(sums[:-1].sum())), "sample_ids": mine})
+    ranks = rank.gather({"loss": str(loss), "sample_ids": mine})
     place = {"epoch": at.epoch + 1, "step": at.step}
     if rank.is_main:
         with (job.run_folder / "non_finite.jsonl").open("a") as file:
@@ -160,12 +161,6 @@ def _count_non_finite(
             f"{job.run_folder / 'non_finite.jsonl'}; the last good checkpoint is kept there too. "
             "Lower the learning rate, clip gradients, or use bf16 instead of fp16"
         )
-
-
-def _means(parts: Parts, sums: Tensor) -> dict[str, float]:
-    values = (sums[:-1] / sums[-1].clamp(min=1)).tolist()
-    named = {f"loss_{name}": value for name, value in zip(parts.losses, values, strict=True)}
-    return {"loss": sum(values), **named}
 
 
 def validate_epoch(

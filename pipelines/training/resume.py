@@ -22,6 +22,7 @@ from pipelines.training import checkpoint
 from pipelines.training.job import Job, Listener, TrainingStopped
 from pipelines.training.parts import Parts, TrainingFeed
 from pipelines.training.rank import Rank
+from pipelines.training.totals import empty_sums, take_over
 
 
 @dataclass
@@ -31,14 +32,14 @@ class Position:
     epoch: int = 0
     step: int = 0
     skipped: int = 0
-    sums: Tensor = field(default_factory=lambda: torch.zeros(0))  # per loss, then the steps counted
+    sums: Tensor = field(default_factory=lambda: empty_sums(0))  # of the next epoch, as in `totals`
     history: list[dict[str, float]] = field(default_factory=list)
     random: TensorState | None = None  # to go on with inside an epoch
 
 
 def resume(job: Job, rank: Rank, parts: Parts, listener: Listener) -> Position:
     """Where to go on: the last good checkpoint of this fingerprint, or the beginning."""
-    at = Position(sums=torch.zeros(len(parts.losses) + 1, dtype=torch.float64, device=rank.device))
+    at = Position(sums=empty_sums(len(parts.losses), rank.device))
     path = rank.from_main(
         checkpoint.latest_checkpoint(job.run_folder, job.fingerprint) if rank.is_main else None
     )
@@ -53,7 +54,7 @@ def resume(job: Job, rank: Rank, parts: Parts, listener: Listener) -> Position:
     at.epoch, at.step, at.skipped = state["epoch"], state["step"], state["skipped"]
     at.history = state["history"]
     if rank.is_main:
-        at.sums += state["sums"].to(rank.device)
+        take_over(at.sums, state["sums"])
         print(
             f"{job.name}: goes on from {path.name} (epoch {at.epoch}, step {at.step})", flush=True
         )

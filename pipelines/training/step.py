@@ -14,18 +14,21 @@ from pipelines.prediction.pixels import autocast, normalise
 from pipelines.training.job import Job
 from pipelines.training.parts import Parts
 from pipelines.training.rank import Rank
+from pipelines.training.totals import add_hits, empty_sums
 
 
 def train_step(
     job: Job, rank: Rank, parts: Parts, micro: Sequence[Batch | WholeBatch]
 ) -> tuple[Tensor, bool]:
-    """One optimizer step: (losses and a 1, this rank's; whether any rank's loss is not finite).
+    """One optimizer step: (this rank's sums; whether any rank's loss is not finite).
 
+    Sums as in `totals`: of each loss, a 1 for the step, and the codec's hits.
     Not finite: nothing is changed. All ranks hear of it through one number that is summed over
     them while the last backward pass is on its way.
     """
     settings = job.recipe
-    sums = torch.zeros(len(parts.losses) + 1, dtype=torch.float64, device=rank.device)
+    losses = len(parts.losses)
+    sums = empty_sums(losses, rank.device)
     bad = torch.zeros((), device=rank.device)
     kept = _copies(parts) if settings.training.skip_non_finite else []
     parts.network.train()
@@ -33,14 +36,16 @@ def train_step(
     for n, batch in enumerate(micro):
         last = n == len(micro) - 1
         with nullcontext() if last else _no_sync(parts):
-            values = losses_of(job, rank, parts, batch)
+            stages, targets = painted(job, rank, parts, batch)
+            values = losses_of(parts, stages, targets)
             loss = values.sum() / len(micro)
-            sums[:-1] += values.detach().double() / len(micro)
+            sums[:losses] += values.detach().double() / len(micro)
+            add_hits(sums, parts.codec.hits(stages, targets))
             bad += (~torch.isfinite(loss.detach())).float()
             if last:
                 answer = Answer(rank.total(bad))
             parts.scaler.scale(loss).backward()
-    sums[-1] = 1
+    sums[losses] = 1
     assert answer is not None
     if answer.read():
         parts.optimizer.zero_grad(set_to_none=True)
@@ -75,14 +80,21 @@ def _copies(parts: Parts) -> list[Tensor]:
     return [buffer.clone() for buffer in buffers]
 
 
-def losses_of(job: Job, rank: Rank, parts: Parts, batch: Batch | WholeBatch) -> Tensor:
-    """Each field's weighted loss over all stages; targets are written on the device."""
+def painted(
+    job: Job, rank: Rank, parts: Parts, batch: Batch | WholeBatch
+) -> tuple[list[Fields], list[Targets]]:
+    """What the network paints of a batch, and what it should: targets are written on the device."""
     batch = batch.on(rank.device)
     targets: list[Targets] = parts.codec.encode(batch, parts.network.outputs, job.input_size)
     images = normalise(batch.images, job.recipe.pixels)
     layout = torch.channels_last if job.recipe.training.channels_last else torch.contiguous_format
     with autocast(rank.device, job.recipe.training.precision):
         stages: list[Fields] = parts.wrapped(images.contiguous(memory_format=layout))
+    return stages, targets
+
+
+def losses_of(parts: Parts, stages: list[Fields], targets: list[Targets]) -> Tensor:
+    """Each field's weighted loss over all stages."""
     found = []
     for name, of_stages in parts.losses.items():
         pairs = [(s[name], t[name]) for s, t in zip(stages, targets, strict=True) if name in t]

@@ -294,3 +294,40 @@ def test_options_are_checked(options: dict[str, Any], said: str) -> None:
 def test_channels_and_alignment_follow() -> None:
     assert STANDARD.channels(COCO) == {"heatmaps": 17}
     assert (STANDARD.aligned, DARK.aligned) == (False, True)
+
+
+def hits_in_loops(painted: np.ndarray, target: np.ndarray, weight: np.ndarray) -> list[float]:
+    """[sum of shares, keypoints], map by map as HRNet's code compares them: [B, K, h, w]."""
+    height, width = target.shape[2:]
+    shares = []
+    for k in range(target.shape[1]):
+        found = []
+        for n in np.flatnonzero(weight[:, k] > 0):
+            row, column = np.unravel_index(painted[n, k].argmax(), (height, width))
+            row_0, column_0 = np.unravel_index(target[n, k].argmax(), (height, width))
+            x, y = (column - column_0) / (height / 10), (row - row_0) / (width / 10)
+            found.append(np.hypot(x, y) < 0.5)
+        shares += [np.mean(found)] if found else []
+    return [float(np.sum(shares)), float(len(shares))]
+
+
+@pytest.mark.parametrize("moved", [0, 4, 16])
+def test_hits_are_those_of_hrnets_accuracy(moved: int) -> None:
+    """Painted maps are those of keypoints up to so many input pixels away, some not labelled."""
+    at = points(count=6)
+    visibility = torch.full((6, 17), 2)
+    visibility[:, 3], visibility[2] = 0, 0
+    targets = STANDARD.encode(batch_of(at, visibility), NETWORK, SIZE)
+    away = torch.rand(6, 17, 2, generator=torch.Generator().manual_seed(1)) * 2 * moved - moved
+    stages = STANDARD.paint(STANDARD.encode(batch_of(at + away), NETWORK, SIZE))
+    target, weight = targets[0]["heatmaps"]
+    expected = hits_in_loops(
+        stages[0]["heatmaps"].numpy(), target.numpy(), weight[..., 0, 0].numpy()
+    )
+    assert STANDARD.hits(stages, targets).tolist() == pytest.approx(expected, rel=1e-12)
+    assert expected[1] == 16 and (expected[0] == 16) == (moved < 16)
+
+
+def test_no_labelled_keypoint_is_no_hit() -> None:
+    targets = STANDARD.encode(batch_of(points(), torch.zeros(8, 17).long()), NETWORK, SIZE)
+    assert STANDARD.hits(STANDARD.paint(targets), targets).tolist() == [0.0, 0.0]

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 import torch
 
+from data.codecs.heatmap import HeatmapCodec
 from pipelines.host.folders import file_digest
 from pipelines.training import checkpoint
 from pipelines.training.job import Job, SilentListener, TrainingStopped
 from pipelines.training.loop import train_loop
+from pipelines.training.parts import Parts
 from pipelines.training.rank import Rank
+from pipelines.training.step import train_step
 from tests.worlds import drawn, two_ranks
 
 pytestmark = pytest.mark.contract
@@ -187,7 +190,7 @@ def test_a_training_tells_what_it_does(tmp_path: Path, data: Data) -> None:
     assert [epoch for epoch, _, _ in told.epochs] == [1, 2]
     assert {
         "loss", "loss_heatmaps", "learning_rate", "samples_per_second", "data_wait_share",
-        "AP@gt", "AR@gt", "seconds",
+        "AP@gt", "AR@gt", "seconds", "accuracy",
     } <= set(told.epochs[0][2])  # fmt: skip
     assert ("samples.jpg", "samples") in told.pictures
     assert [folder for _, folder in told.pictures].count("predictions") == 2
@@ -195,6 +198,32 @@ def test_a_training_tells_what_it_does(tmp_path: Path, data: Data) -> None:
     assert summary.steps == told.epochs[-1][1]
     assert last_state(job)["run_id"] == "run-1"
     assert last_state(job)["recipe"] == job.recipe.as_dict()
+
+
+class Uncounted(HeatmapCodec):
+    """A codec that counts no hits."""
+
+    def hits(self, *_: object) -> None:  # type: ignore[override]
+        return None
+
+
+def test_counting_hits_leaves_the_weights_as_they_are(tmp_path: Path, data: Data) -> None:
+    """Accumulation 2, augmented: the same bits with and without, and a share between 0 and 1."""
+    recipe = drawn.small_recipe(epochs=1)
+    counted, plain = (
+        drawn.small_job(tmp_path / name, data, recipe, max_batch_per_worker=4)
+        for name in ("counted", "plain")
+    )
+
+    def uncounted(job: Job, rank: Rank, parts: Parts, micro: Any) -> tuple[torch.Tensor, bool]:
+        return train_step(job, rank, dataclasses.replace(parts, codec=Uncounted(sigma=1.0)), micro)
+
+    (row,) = train_loop(counted, Rank(), SilentListener()).history
+    (other,) = train_loop(plain, Rank(), SilentListener(), uncounted).history
+    assert 0 < row["accuracy"] < 1 and "accuracy" not in other
+    assert row["loss"] == other["loss"]
+    for part in ("model", "average", "optimizer", "random"):
+        assert_same(last_state(counted)[part], last_state(plain)[part], part)
 
 
 def test_a_finished_training_has_nothing_left_to_do(tmp_path: Path, data: Data) -> None:

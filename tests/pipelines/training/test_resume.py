@@ -28,6 +28,7 @@ from pipelines.training.optimizer import Average, build_optimizer
 from pipelines.training.parts import Parts, TrainingFeed
 from pipelines.training.rank import Rank
 from pipelines.training.resume import Position, resume, save_checkpoint, set_random
+from pipelines.training.totals import empty_sums, epoch_means
 from tests.worlds.drawn import small_job, small_recipe
 
 STEPS = 5  # of an epoch
@@ -90,7 +91,7 @@ def save(job: Job, parts: Parts, at: Position, listener: SilentListener | None =
 
 
 def position(**given: Any) -> Position:
-    return Position(**{"sums": torch.zeros(2, dtype=torch.float64), **given})
+    return Position(**{"sums": empty_sums(1), **given})
 
 
 def state(parts: Parts) -> dict[str, Any]:
@@ -121,7 +122,7 @@ def test_without_a_checkpoint_a_training_starts_at_the_beginning(job: Job) -> No
     before = state(parts)
     at = resume(job, Rank(), parts, listener)
     assert (at.epoch, at.step, at.skipped, at.history, at.random) == (0, 0, 0, [], None)
-    assert at.sums.tolist() == [0.0, 0.0], "one per loss, then the steps counted"
+    assert at.sums.tolist() == empty_sums(1).tolist()
     assert state(parts) == before and listener.epochs == []
 
 
@@ -131,7 +132,7 @@ def test_a_training_goes_on_inside_an_epoch_to_the_same_bits(
     undisturbed = parts_of(1)
     for _ in range(3):
         step(undisturbed)
-    at = position(epoch=2, step=3, skipped=1, sums=sums_of(1.5, 3), history=ROWS)
+    at = position(epoch=2, step=3, skipped=1, sums=sums_of(1.5, 3, 20, 25), history=ROWS)
     save(job, undisturbed, at)
     step(undisturbed)
     expected, drawn = state(undisturbed), draws()
@@ -140,11 +141,18 @@ def test_a_training_goes_on_inside_an_epoch_to_the_same_bits(
     found = resume(job, Rank(), resumed, listener)
     assert "small: goes on from step_00000013.pt (epoch 2, step 3)" in capsys.readouterr().out
     assert (found.epoch, found.step, found.skipped) == (2, 3, 1)
-    assert found.history == ROWS and found.sums.tolist() == [1.5, 3.0]
+    assert found.history == ROWS and found.sums.tolist() == [1.5, 3.0, 20.0, 25.0]
     assert listener.epochs == [(1, 5, {"loss": 0.5, "AP@gt": 0.25}), (2, 10, {"loss": 0.25})]
     set_random(job, Rank(), found)
     step(resumed)
     assert state(resumed) == expected and draws() == drawn
+
+
+def test_a_checkpoint_of_before_hits_were_counted_goes_on(job: Job) -> None:
+    save(job, parts_of(1), position(epoch=2, step=3, sums=sums_of(1.5, 3), history=ROWS))
+    found = resume(job, Rank(), parts_of(2), Told())
+    assert found.sums.tolist() == [1.5, 3.0, 0.0, 0.0]
+    assert "accuracy" not in epoch_means(["heatmaps"], found.sums)
 
 
 def test_a_training_without_an_average_goes_on_too(job: Job) -> None:
