@@ -46,7 +46,7 @@ FIGURES = {  # page -> figures of the paper
     "hsrnet": 8,
     "pose_renet": 7,
 }
-OVERRIDE = re.compile(r"-S '?recipes/(\w+)\.yaml:(\+?[\w.]+=[^\s';`]+)")
+OVERRIDE = re.compile(r"-S '?recipes/(\w+)\.yaml: ?(\+?[\w.]+=[^\s';`]+)")
 NAMES = recipe_names()
 
 
