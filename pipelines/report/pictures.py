@@ -48,7 +48,7 @@ def cost_points(results: Sequence[Result]) -> list[plots.Point]:
 
 
 def monitored_curves(results: Sequence[Result]) -> dict[str, plots.Curve]:
-    """Per recipe, under its name and that of the number that it monitors: epoch, loss, value."""
+    """Per recipe, under its name and that of the number that it monitors: what `plots` draws."""
     curves: dict[str, plots.Curve] = {}
     for result in results:
         history, monitor = result.history, result.recipe.evaluation.monitor
@@ -56,17 +56,18 @@ def monitored_curves(results: Sequence[Result]) -> dict[str, plots.Curve]:
         curves[f"{result.name}: {monitor}"] = {
             "epoch": history.get("epoch", ()),
             "loss": history.get("loss", none),
+            "accuracy": history.get("accuracy", none),
             "value": history.get(monitor, none),
         }
     return curves
 
 
 def write_curves(path: Path, results: Sequence[Result]) -> None:
-    """All curves in one long table, for `dvc plots` (pipelines/learning_curves.json draws it)."""
+    """All curves in one long table, for `dvc plots` (learning_curves.json beside this draws it)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["curve", "epoch", "loss", "value"])
+        writer.writerow(["curve", "epoch", "loss", "accuracy", "value"])
         for name, curve in monitored_curves(results).items():
             for row in zip(*curve.values(), strict=True):
                 writer.writerow([name, *("" if math.isnan(cell) else f"{cell:g}" for cell in row)])

@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from data.ground.refusal import refusal
 from pipelines.evaluation.scoring import PROTOCOLS
 
-Curve = Mapping[str, Sequence[float]]  # epoch, loss, value -> one per epoch, NaN: none
+Curve = Mapping[str, Sequence[float]]  # epoch, loss, accuracy, value -> one per epoch, NaN: none
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444", "#8c6d31")
 TILE = (320, 230)  # of side by side: width, height in pixels
 HEADER = 26
@@ -42,22 +42,24 @@ def colours(recipes: Sequence[str]) -> dict[str, str]:
 
 
 def learning_curves(path: Path, curves: Mapping[str, Curve]) -> None:
-    """Training loss and the monitored number over epochs, all recipes in one picture.
+    """Loss and accuracy of training and the monitored number over epochs, all in one picture.
 
-    curves: {name: {epoch, loss, value}}, one value per epoch, NaN where there is none.
+    curves: {name: {epoch, loss, accuracy, value}}, one value per epoch, NaN where there is none.
     """
-    figure = Figure(figsize=(10, 4), dpi=110, layout="constrained")
-    loss, value = figure.subplots(1, 2)
+    figure = Figure(figsize=(14, 4), dpi=110, layout="constrained")
+    panels = dict(zip(("loss", "accuracy", "value"), figure.subplots(1, 3), strict=True))
     for name, colour in colours(list(curves)).items():
-        _curve(loss, curves[name], "loss", name, colour)
-        _curve(value, curves[name], "value", name, colour)
-    loss.set(title="Training loss", xlabel="epoch", yscale="log")
-    value.set(title="Validation: what each recipe monitors", xlabel="epoch", ylim=(0, 1))
-    for axes in (loss, value):
+        for column, axes in panels.items():
+            _curve(axes, curves[name], column, name, colour)
+    panels["loss"].set(title="Training loss", yscale="log")
+    panels["accuracy"].set(title="Training accuracy (heatmaps of crops)", ylim=(0, 1))
+    panels["value"].set(title="Validation: what each recipe monitors", ylim=(0, 1))
+    for axes in panels.values():
+        axes.set_xlabel("epoch")
         axes.grid(alpha=0.3)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if value.get_legend_handles_labels()[1]:
-        value.legend(fontsize=8)
+    if panels["value"].get_legend_handles_labels()[1]:
+        panels["value"].legend(fontsize=8)
     figure.savefig(path)
 
 

@@ -33,6 +33,7 @@ from pipelines.recipe.schema import (
 from pipelines.report import plots
 from pipelines.report.results import is_evaluated, read_result
 from pipelines.training.record import History
+from tests.worlds.here import ROOT
 from tests.worlds.results import evaluation_record, training_record
 
 
@@ -53,6 +54,7 @@ def make_recipe(published: list[Published]) -> Recipe:
     )
 
 
+DVC = read_yaml(ROOT / "dvc.yaml")
 RECIPES = {
     "ours": make_recipe(
         [
@@ -74,7 +76,7 @@ def fill(
     training.write(made_folder(places.trained(name)))
     rows: list[dict[str, float]] = [
         {"epoch": 1, "step": 10, "loss": 0.5},
-        {"epoch": 2, "step": 20, "loss": 0.25, "AP@gt": 0.3},
+        {"epoch": 2, "step": 20, "loss": 0.25, "accuracy": 0.6, "AP@gt": 0.3},
     ]
     History(rows).write(places.trained(name))
     numbers = {f"{key}@{protocol}": ap for protocol in protocols for key in NUMBERS}
@@ -165,10 +167,27 @@ def test_dvc_reads_numbers_and_curves(home: Path) -> None:
     assert "AP@det" not in numbers["ours"]["measured"]
     with (home / "reports" / "learning_curves.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [(r["curve"], r["epoch"], r["loss"], r["value"]) for r in rows] == [
-        ("ours: AP@gt", "1", "0.5", ""), ("ours: AP@gt", "2", "0.25", "0.3"),
-        ("plain: AP@gt", "1", "0.5", ""), ("plain: AP@gt", "2", "0.25", "0.3"),
+    assert [tuple(row.values()) for row in rows] == [
+        ("ours: AP@gt", "1", "0.5", "", ""), ("ours: AP@gt", "2", "0.25", "0.6", "0.3"),
+        ("plain: AP@gt", "1", "0.5", "", ""), ("plain: AP@gt", "2", "0.25", "0.6", "0.3"),
     ]  # fmt: skip
+    assert list(rows[0]) == ["curve", "epoch", "loss", "accuracy", "value"]
+
+
+def test_dvc_plots_columns_that_are_there(home: Path) -> None:
+    fill("ours", 0.75, 5000, ("gt",))
+    write_comparison()
+    header = (home / "reports" / "learning_curves.csv").read_text().splitlines()[0].split(",")
+    plotted = [each for entry in DVC["plots"] for each in entry.items()]
+    assert len(plotted) == 2
+    for name, how in plotted:
+        columns = how["y"] if isinstance(how["y"], dict) else {name: how["y"]}
+        assert how["x"] in header and list(columns) == ["reports/learning_curves.csv"]
+        assert set(columns.values()) <= set(header)
+        assert (
+            f"datum.{columns['reports/learning_curves.csv']}"
+            in (ROOT / how["template"]).read_text()
+        )
 
 
 def test_pictures_show_every_recipe(home: Path) -> None:
