@@ -48,9 +48,15 @@ class Network(nn.Module):
 
 
 class Refinement(Network):
-    """A network around a built one, `kind(base, **options)`, whose fields it paints anew."""
+    """A network around a built one, whose fields it paints anew.
+
+    Built as `kind(base, aligned=..., **options)`, aligned: whether the codec lays fields of all
+    sizes over each other by their corner cells (DARK's coding) instead of their first one.
+    freeze_base: whether only the refinement learns.
+    """
 
     base: Network
+    freeze_base: bool = False
 
 
 class Loss(Protocol):

@@ -21,11 +21,12 @@ def build_architecture(recipe: Recipe) -> Network:
     """
     kind = ARCHITECTURES[recipe.architecture.name]
     options = {**kind.VARIANTS[recipe.architecture.variant], **recipe.architecture.options}
-    channels = build_codec(recipe).channels(DATASETS[recipe.dataset].SKELETON)
-    network: Network = kind(channels, **options)
-    if recipe.refine is not None:
-        network = REFINEMENTS[recipe.refine.name](network, **recipe.refine.options)
-    return network
+    codec = build_codec(recipe)
+    network: Network = kind(codec.channels(DATASETS[recipe.dataset].SKELETON), **options)
+    if recipe.refine is None:
+        return network
+    around = REFINEMENTS[recipe.refine.name]
+    return around(network, aligned=codec.aligned, **recipe.refine.options)
 
 
 def unrefined(network: Network) -> Network:

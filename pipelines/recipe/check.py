@@ -18,7 +18,7 @@ from pipelines.recipe.build import build_architecture, build_codec
 from pipelines.recipe.schema import FieldLoss, Recipe
 from pipelines.recipe.strict import hint
 
-NOT_OPTIONS = ("self", "channels", "base")  # parameters of a plug that no recipe gives
+NOT_OPTIONS = ("self", "channels", "base", "aligned")  # parameters of a plug that no recipe gives
 
 
 def check_recipe(recipe: Recipe, where: str) -> None:

@@ -12,8 +12,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from data.feeds.loader import EpochSampler, build_loader
 from data.ground.codec import Codec
-from models.contracts import Loss, Network
-from models.weights import load_trunk, read_state_dict
+from data.ground.refusal import refusal
+from models.contracts import Loss, Network, Refinement
+from models.weights import LoadReport, load_trunk, read_state_dict
 from pipelines.prediction.feed import SplitPlace
 from pipelines.prediction.feeds import feed_kind
 from pipelines.recipe.build import build_architecture, build_codec, build_losses, unrefined
@@ -62,9 +63,9 @@ def build_parts(job: Job, rank: Rank) -> Parts:
     check_device(recipe, rank.device)
     torch.manual_seed(recipe.seed)
     network = build_architecture(recipe)
-    if job.weights:
-        loaded = load_trunk(unrefined(network), read_state_dict(job.weights), str(job.weights))
-        print(loaded if rank.is_main else "", end="\n" if rank.is_main else "", flush=True)
+    loaded = load_weights(network, job)
+    if loaded and rank.is_main:
+        print(loaded, flush=True)
     if training.sync_batch_norm:
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # its parts, in place
     layout = torch.channels_last if training.channels_last else torch.contiguous_format
@@ -77,6 +78,27 @@ def build_parts(job: Job, rank: Rank) -> Parts:
     optimizer = build_optimizer(recipe.optimizer, network)
     losses = build_losses(recipe, network.outputs)
     return Parts(network, wrapped, average, optimizer, scaler, build_codec(recipe), losses)
+
+
+def load_weights(network: Network, job: Job) -> LoadReport | None:
+    """Fills the architecture from the job's file, where it has one, and tells what was filled.
+
+    Raises ValueError where the file is another network's, or leaves parts of a base unfilled that
+    is not to learn.
+    """
+    base, report = unrefined(network), None
+    if job.weights:
+        report = load_trunk(base, read_state_dict(job.weights), str(job.weights))
+    frozen = isinstance(network, Refinement) and network.freeze_base
+    if frozen and (report is None or report.missing):
+        lacking = f"; {job.weights} leaves some to chance\n{report}" if report else ""
+        raise refusal(
+            "refine.options.freeze_base",
+            fault=f"a base that does not learn needs all of its weights{lacking}",
+            accepted="with `pretrained` of a trained pose network, painting layer included",
+            do="name such a file, as results/NAME/trained/best.pt of the control, or leave it out",
+        )
+    return report
 
 
 def build_feed(job: Job, rank: Rank) -> TrainingFeed:

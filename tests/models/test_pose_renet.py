@@ -15,7 +15,7 @@ from models.contracts import Network, Output
 from models.cost import count
 from models.hrnet import HRNet
 from models.menus import ARCHITECTURES, LOSSES, REFINEMENTS
-from models.pose_renet import PoseReNet
+from models.pose_renet import PoseReNet, onto_grid
 from models.simple_baseline import SimpleBaseline
 from tests.worlds import families
 
@@ -24,10 +24,13 @@ REFINED = [(refinement, name) for refinement in sorted(REFINEMENTS) for name in 
 OPTIONS = sorted(PoseReNet.VARIANTS)
 
 
-def build(name: str, refinement: str = "pose_renet", variant: str = "mean") -> nn.Module:
+def build(
+    name: str, refinement: str = "pose_renet", variant: str = "mean", aligned: bool = False
+) -> nn.Module:
     torch.manual_seed(0)
     base = ARCHITECTURES[name](families.channels(name), **ARCHITECTURES[name].VARIANTS["demo"])
-    return REFINEMENTS[refinement](base, **REFINEMENTS[refinement].VARIANTS[variant])
+    around = REFINEMENTS[refinement]
+    return around(base, aligned=aligned, **around.VARIANTS[variant])
 
 
 def painted(stages: list[dict[str, Tensor]]) -> list[Tensor]:
@@ -113,9 +116,39 @@ def test_branches_by_hand(variant: str) -> None:
     gates = functional.linear(
         hidden.clamp(min=0), network.gate.conv2.weight[:, :, 0, 0], network.gate.conv2.bias
     ).sigmoid()
-    pooled = out2.unflatten(3, (4, 2)).unflatten(2, (6, 2)).mean((3, 5))
-    expected = (x * gates[:, :, None, None] + pooled + network.keep(x)) / 3
+    seen = out2[:, :, [0, 2, 4, 6, 8, 10]][..., [0, 2, 4, 6]]
+    expected = (x * gates[:, :, None, None] + seen + network.keep(x)) / 3
     torch.testing.assert_close(last["heatmaps"], expected)  # "conv" starts as the mean
+
+
+def test_a_slope_keeps_its_heights_on_the_aligned_grid() -> None:
+    """A plane over out2's cells is read where DARK's coding puts the cells of out."""
+    rows, columns = torch.arange(12.0)[:, None], torch.arange(8.0)
+    seen = onto_grid((rows + 100 * columns).expand(1, 2, 12, 8), aligned=True)
+    step = 7 / 3  # (2w - 1) / (w - 1), of the widths, along both axes
+    y = ((torch.arange(6) - 2.5) * step + 5.5).clamp(0, 11)
+    expected = y[:, None] + 100 * (torch.arange(4) * step)
+    torch.testing.assert_close(seen, expected.expand(1, 2, 6, 4), rtol=1e-5, atol=1e-4)
+
+
+def test_a_frozen_base_neither_learns_nor_counts() -> None:
+    frozen = SimpleBaseline({"heatmaps": 17}, **SimpleBaseline.VARIANTS["demo"])
+    network = PoseReNet(frozen, freeze_base=True)
+    before = copy.deepcopy(frozen.state_dict())
+    adam = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], 1e-2)
+    for _ in range(2):
+        network.train()
+        stages = network(torch.randn(2, 3, 64, 64))
+        sum(stage["heatmaps"].square().mean() for stage in stages).backward()
+        adam.step()
+    assert network.training and network.lift.training and not frozen.training
+    assert all(parameter.grad is None for parameter in frozen.parameters())
+    assert all(
+        parameter.grad is not None
+        for name, parameter in network.named_parameters()
+        if not name.startswith("base.")
+    )
+    assert all(torch.equal(value, before[key]) for key, value in frozen.state_dict().items())
 
 
 def test_the_lift_starts_with_empty_heatmaps() -> None:
@@ -173,8 +206,11 @@ def test_heads_and_trunk_are_those_of_the_base(refinement: str, name: str) -> No
 
 @pytest.mark.contract
 @pytest.mark.parametrize(("refinement", "name"), REFINED)
-def test_every_parameter_gets_a_finite_gradient_in_bf16(refinement: str, name: str) -> None:
-    network = build(name, refinement).to(memory_format=torch.channels_last)
+@pytest.mark.parametrize("aligned", [False, True])
+def test_every_parameter_gets_a_finite_gradient_in_bf16(
+    refinement: str, name: str, aligned: bool
+) -> None:
+    network = build(name, refinement, aligned=aligned).to(memory_format=torch.channels_last)
     images = torch.randn(2, 3, 64, 96).to(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         stages = network(images)
@@ -185,9 +221,11 @@ def test_every_parameter_gets_a_finite_gradient_in_bf16(refinement: str, name: s
 
 
 @pytest.mark.contract
+@pytest.mark.parametrize("aligned", [False, True])
 @pytest.mark.parametrize("variant", OPTIONS)
-def test_compiles_and_exports(variant: str) -> None:
-    network, images = build("simple_baseline", variant=variant).eval(), torch.randn(2, 3, 64, 64)
+def test_compiles_and_exports(variant: str, aligned: bool) -> None:
+    network = build("simple_baseline", variant=variant, aligned=aligned).eval()
+    images = torch.randn(2, 3, 64, 64)
     compiled = torch.compile(copy.deepcopy(network), backend="aot_eager", fullgraph=True)
     batch = {0: torch.export.Dim("batch", min=1)}
     exported = torch.export.export(network, (images,), dynamic_shapes=(batch,)).module()

@@ -41,7 +41,7 @@ COCO = load_skeleton("coco")
 
 SIZE = (64, 64)
 PIXELS: Pixels = "imagenet_rgb"
-NETWORKS = [*sorted(ARCHITECTURES), "hrnet + pose_renet"]
+NETWORKS = [*sorted(ARCHITECTURES), "hrnet + pose_renet", "hrnet + pose_renet, DARK"]
 
 
 @pytest.fixture
@@ -55,6 +55,7 @@ def trained(home: Path) -> Recipe:
 
 def graph_of(name: str) -> Graph:
     torch.manual_seed(0)
+    name, _, dark = name.partition(", ")
     architecture, _, refined = name.partition(" + ")
     kind = ARCHITECTURES[architecture]
     fields = kind.FIELDS
@@ -62,11 +63,11 @@ def graph_of(name: str) -> Graph:
     if "pafs" in fields:
         channels = {"heatmaps": 19, "pafs": 38}
     network: nn.Module = kind(channels, **kind.VARIANTS["demo"])
+    codec = CODECS["heatmap"](sigma=1.0, unbiased=bool(dark))
     if refined:
-        network = REFINEMENTS[refined](network)
+        network = REFINEMENTS[refined](network, aligned=codec.aligned)
     if fields != ("heatmaps",):
         return ImageGraph(network, network.stride_divisor, pixels=PIXELS, flip_test=False).eval()
-    codec = CODECS["heatmap"](sigma=1.0)
     return CropGraph(network, codec, COCO, SIZE, pixels=PIXELS, flip_test=False).eval()
 
 
