@@ -23,7 +23,9 @@ arXiv:2103.02907. The network around it is `hrnet.HRNet`, with the same keys and
 
 76.5 equals plain HRNet-W32 from annotated boxes, and 74.4 is its number from detected ones: the
 paper's gain may be one of protocol. Decided where it is silent: one attention per block, before
-the sum (it speaks of several: attentions=2 puts one after each convolution), reduction 32.
+the sum (it speaks of several: attentions=2 puts one after each convolution); reduction 32; gates
+that start at a half each, so that every residual starts at a quarter over the weights of an HRNet
+(`gate_bias`: anywhere else).
 """
 
 from __future__ import annotations

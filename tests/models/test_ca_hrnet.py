@@ -92,6 +92,18 @@ def test_open_gates_paint_what_the_loaded_hrnet_paints() -> None:
     assert not torch.allclose(half(images)[0]["heatmaps"], expected, rtol=1e-2)
 
 
+def test_every_residual_starts_near_a_quarter_or_open() -> None:
+    """Means of gates by the weights' chance around sigmoid(gate_bias), squared."""
+    torch.manual_seed(0)
+    for bias, expected in ((0.0, 0.25), (4.0, 0.964)):
+        network = CAHRNet({"heatmaps": 17}, **CAHRNet.VARIANTS["w32"], gate_bias=bias).eval()
+        gates = [m for m in network.modules() if isinstance(m, CoordinateAttention)]
+        assert len(gates) == 104
+        for gate in gates[::13]:
+            y = torch.randn(2, gate.conv_h.out_channels, 8, 6)
+            assert (gate(y) / y).mean().item() == pytest.approx(expected, abs=0.01)
+
+
 @pytest.mark.parametrize("options", [{"attentions": 3}, {"reduction": 0}, {"init": "x"}])
 def test_wrong_options_are_refused(options: dict[str, Any]) -> None:
     with torch.device("meta"), pytest.raises(ValueError, match=r"given .*accepted"):
