@@ -1,10 +1,13 @@
 """Scores a trained recipe: COCO numbers, predictions, matches, pictures, cost.
 
-    python -m pipelines.evaluate RECIPE [--ceiling]
+    python -m pipelines.evaluate RECIPE [--ceiling | --decode KEY=VALUE ...]
     python -m pipelines.evaluate RECIPE --test-dev --detections F --images DIR --image-info F
     python -m pipelines.evaluate --champion SLOT --dataset NAME
 
 A stage without options: results/RECIPE/trained -> results/RECIPE/evaluation and metrics.json.
+With --decode the same weights are read by other options of the recipe's codec (scale=fine,
+matching=greedy, grouping=reference, resolution=exact, decoding=argmax, ...), those that change
+nothing of what is painted: into results/RECIPE/decoded, with what that gains on the recipe's own.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from pathlib import Path
 from data.ground.refusal import refusal
 from data.menus import DATASETS
 from pipelines.evaluation.ceiling import told
+from pipelines.evaluation.decoded import read_options, read_otherwise, spelled
 from pipelines.evaluation.measure import Reader, write_evaluation, write_json
 from pipelines.evaluation.record import Identity
 from pipelines.host import places
@@ -27,10 +31,11 @@ from pipelines.intake.prepared import data_hash
 from pipelines.prediction.boxes import read_detections
 from pipelines.prediction.coco_results import official_name, read_image_info, results_rows
 from pipelines.prediction.reading import read_poses
-from pipelines.prediction.trained import load_trained
+from pipelines.prediction.trained import Trained, load_trained
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
 from pipelines.registry.versions import champion_checkpoint
+from pipelines.report.decoded import write_gains
 from pipelines.training.record import TrainingRecord, has_training
 
 
@@ -38,6 +43,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = Arguments("evaluate", __doc__)
     arguments.add_argument("recipe", nargs="?")
     arguments.add_argument("--ceiling", action="store_true", help="score the truth's own fields")
+    arguments.add_argument("--decode", nargs="+", metavar="KEY=VALUE", help="read it otherwise")
     arguments.add_argument("--test-dev", action="store_true", help="the file for COCO's server")
     arguments.add_argument("--detections", type=Path, help="person boxes of test-dev2017")
     arguments.add_argument("--images", type=Path, help="folder of test2017's images")
@@ -55,11 +61,15 @@ def run(asked: Namespace) -> None:
     files = (asked.detections, asked.images, asked.image_info)
     if asked.test_dev and None in files:
         raise refusal("--test-dev", accepted="with --detections, --images and --image-info")
+    if asked.decode and (champion or asked.test_dev or asked.ceiling):
+        raise refusal("--decode", accepted="with RECIPE alone")
     if asked.ceiling:
         print("\n".join(told(asked.recipe)))
         return
     if champion:
         folder = evaluate_champion(asked.champion, asked.dataset)
+    elif asked.decode:
+        folder = evaluate_decoded(asked.recipe, asked.decode)
     else:
         folder = (
             evaluate_test_dev(asked.recipe, *files) if asked.test_dev else evaluate(asked.recipe)
@@ -72,16 +82,34 @@ def evaluate(name: str, recipe: Recipe | None = None, read: Reader = read_poses)
 
     recipe: the one of that name, unless it is given; read: as `write_evaluation` takes it.
     """
-    recipe = recipe or load_recipe(name)
+    trained, identity = load_on_its_data(name, recipe or load_recipe(name))
+    folder = places.evaluated(name)
+    record = write_evaluation(trained, folder, identity, read)
+    record.write_metrics(places.recipe_metrics(name))
+    return folder
+
+
+def load_on_its_data(name: str, recipe: Recipe) -> tuple[Trained, Identity]:
+    """What was trained from the recipe on the data that are prepared now; ValueError if neither."""
     trained = load_trained(places.best_weights(name), name, recipe)
     digest = data_hash(recipe.dataset)
     if trained.origin.data_hash != digest:
         fault = f"trained on data {trained.origin.data_hash:.12}, prepared is {digest:.12}"
         raise refusal(places.best_weights(name), fault=fault, do=f"run `dvc repro train@{name}`")
-    folder, from_folder = places.evaluated(name), places.trained(name)
-    run_id = TrainingRecord.read(from_folder).run_id if has_training(from_folder) else None
-    record = write_evaluation(trained, folder, Identity(name, run_id), read)
-    record.write_metrics(places.recipe_metrics(name))
+    folder = places.trained(name)
+    run_id = TrainingRecord.read(folder).run_id if has_training(folder) else None
+    return trained, Identity(name, run_id)
+
+
+def evaluate_decoded(
+    name: str, given: Sequence[str], recipe: Recipe | None = None, read: Reader = read_poses
+) -> Path:
+    """The same weights read by other options of the codec, `KEY=VALUE` each; no stage reads it."""
+    trained, identity = load_on_its_data(name, recipe or load_recipe(name))
+    options = read_options(given, trained.codec)
+    folder = places.decoded(name, spelled(options))
+    write_evaluation(read_otherwise(trained, options), folder, identity, read)
+    print("\n".join(write_gains(folder, places.evaluated(name))))
     return folder
 
 

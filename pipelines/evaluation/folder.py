@@ -28,9 +28,10 @@ def read_evaluation(path: Path) -> EvaluationFolder:
 
 
 def every_evaluation() -> list[EvaluationFolder]:
-    """All evaluations in results/, champions on other data too."""
+    """All evaluations in results/, champions on other data too, decoded as their recipes say."""
     files = sorted(places.results().rglob(places.EVALUATION))
-    return [read_evaluation(file.parent) for file in files]
+    evaluations = [read_evaluation(file.parent) for file in files]
+    return [each for each in evaluations if each.record.decode is None]
 
 
 def champion_elsewhere(slot: str, version: str, data_hash: str) -> EvaluationFolder | None:

@@ -30,6 +30,7 @@ from pipelines.prediction.poses import ByImage
 from pipelines.prediction.reading import read_poses
 from pipelines.prediction.split import split_place
 from pipelines.prediction.trained import Trained
+from pipelines.recipe.build import build_codec
 
 Reader = Callable[..., list[ByImage]]
 
@@ -106,7 +107,9 @@ def describe(trained: Trained) -> dict[str, Any]:
     """What was evaluated, on what: lineage, protocol, cost in the four counts."""
     recipe, origin = trained.recipe, trained.origin
     cost = count(trained.network, trained.input_size)
+    own, used = vars(build_codec(recipe)), vars(trained.codec)
     return {
+        "decode": {key: used[key] for key in used if used[key] != own[key]} or None,
         "dataset": recipe.dataset,
         "split": recipe.evaluation.split,
         "fingerprint": origin.fingerprint,

@@ -69,12 +69,14 @@ def has_evaluation(folder: Path) -> bool:
 class EvaluationRecord:
     """numbers: `AP@gt`..., fractions of 1; others: with the flip test the other way round.
 
+    decode: options of the codec that were not the recipe's, None where all were;
     recipe_digest, fingerprint, epoch: of the training; trained_on: the hash of its data;
     data_hash: of those that it was evaluated on; counts: by protocol; seconds: it took.
     """
 
     slot: str | None = field(default=None, metadata=LATER)
     version: str | None = field(default=None, metadata=LATER)
+    decode: dict[str, Any] | None = field(default=None, metadata=LATER)
     recipe: str
     run_id: str | None
     dataset: str

@@ -90,6 +90,11 @@ def run(recipe: str, fingerprint: str) -> Path:
     return runs() / f"{recipe}-{fingerprint[:12]}"
 
 
+def control(recipe: str, seed: int, fingerprint: str) -> Path:
+    """Folder of one training of a control and of its evaluation (`python -m pipelines.control`)."""
+    return runs() / "control" / f"{recipe}-{seed}-{fingerprint[:12]}"
+
+
 def champion_weights(slot: str, version: str) -> Path:
     """A registered version's weights, fetched from the registry."""
     return runs() / "champions" / slot / f"version-{version}.pt"
@@ -111,6 +116,11 @@ def best_weights(recipe: str) -> Path:
 def evaluated(recipe: str) -> Path:
     """Folder of metrics.json, evaluation.json, matches, predictions, pictures."""
     return results() / recipe / "evaluation"
+
+
+def decoded(recipe: str, options: str) -> Path:
+    """As `evaluated`, of the same weights read by other options of the codec: `scale=fine`."""
+    return results() / recipe / "decoded" / options
 
 
 def recipe_metrics(recipe: str) -> Path:

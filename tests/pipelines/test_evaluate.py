@@ -135,6 +135,41 @@ def test_flip_test_is_what_the_recipe_says(drawn: Recipe) -> None:
     assert found["without"]["flip"] == {k: v for k, v in found["with"].items() if k != "no_flip"}
 
 
+def test_the_same_weights_read_by_another_option(
+    drawn: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = torch.load(save_trained("demo_hrnet", drawn), weights_only=True)["model"]
+    assert evaluate.main(["demo_hrnet", "--decode", "decoding=argmax"]) == 0
+    assert "no evaluation to set beside it" in capsys.readouterr().out
+    folder = places.decoded("demo_hrnet", "decoding=argmax")
+    own = places.evaluated("demo_hrnet")
+    assert not own.exists() and not places.recipe_metrics("demo_hrnet").exists()
+    assert evaluate.main(["demo_hrnet"]) == 0
+    before = places.recipe_metrics("demo_hrnet").read_text()
+    assert evaluate.main(["demo_hrnet", "--decode", "decoding=argmax"]) == 0
+    said = capsys.readouterr().out
+    assert "demo_hrnet, decoding=argmax: AP@gt " in said and "by the recipe" in said
+    assert places.recipe_metrics("demo_hrnet").read_text() == before
+    about = json.loads((folder / "evaluation.json").read_text())
+    assert about["decode"] == {"decoding": "argmax"} and "decode" not in evaluation_of(own)
+    assert about["recipe_digest"] == drawn.digest()
+    options = drawn.codec.options | {"decoding": "argmax"}
+    trained_so = replace(drawn, codec=replace(drawn.codec, options=options))
+    save_trained("so", trained_so, model=state)
+    found = [
+        (each / "predictions_gt.json").read_text()
+        for each in (folder, evaluate.evaluate("so", trained_so), own)
+    ]
+    assert found[0] == found[1] != found[2]
+    assert evaluate.main(["demo_hrnet", "--decode", "sigma=3", "decoding=argmax"]) == 2
+    assert evaluate.main(["demo_hrnet", "--decode", "decoding=argmax", "--ceiling"]) == 2
+
+
+def evaluation_of(folder: Path) -> dict[str, object]:
+    about: dict[str, object] = json.loads((folder / "evaluation.json").read_text())
+    return about
+
+
 def test_detections_of_another_data_set_leave_nothing_behind(
     drawn: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

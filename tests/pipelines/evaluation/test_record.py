@@ -37,6 +37,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, flip_test: bool) -> None:
     for written in (
         replace(record(), protocol=settings),
         replace(record(), protocol=settings, counts=whole_images, slot="s", version="4"),
+        replace(record(), protocol=settings, decode={"scale": "fine", "shift": 0.5}),
     ):
         written.write(tmp_path)
         assert EvaluationRecord.read(tmp_path) == written
