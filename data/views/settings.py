@@ -19,10 +19,10 @@ class Augmentation:
     scale and rotation have two readings. A number is what HRNet's code makes of it: scale is the
     std of a factor around 1 and its bound, rotation the std of an angle in degrees, bounded at
     twice it. A list [least, most] is what a printed range says without code, drawn evenly: factors
-    of the view's size, degrees. Turned with `rotation_probability`; shift: largest
-    move in fractions of the box; half_body: with its probability only one half of a person with
-    more than 8 keypoints, the upper one with `half_body_upper` (0.7: what HRNet's code does).
-    photometric: albumentations image-only transforms, applied in order.
+    of the view's size, degrees. Turned with `rotation_probability`; shift: largest move in
+    fractions of the box; half_body: with its probability only one half of a person with more than
+    8 keypoints, the upper one with `half_body_upper` (0.7: what HRNet's code does). photometric:
+    albumentations image-only transforms, applied in order.
     """
 
     scale: float | list[float] = 0.0
