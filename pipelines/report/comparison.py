@@ -8,6 +8,7 @@ from pipelines.evaluation.scoring import FROM_BOXES, FROM_IMAGES, NUMBERS, PROTO
 from pipelines.recipe.schema import Published
 from pipelines.report.benchmarks import benchmark_sections, of_benchmark
 from pipelines.report.markdown import NONE, fixed, markdown_table, percent
+from pipelines.report.paper_tables import paper_sections
 from pipelines.report.published import COUNTS, in_doubt, printed_cost, published_under
 from pipelines.report.results import Result
 
@@ -39,6 +40,7 @@ def comparison_report(
     parts += benchmark_sections(results, quoted)
     parts += ["## Pictures", *picture_links(), *field_picture_links(results)]
     parts += ["## All numbers", *number_tables(*coco)]
+    parts += paper_sections(results)
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

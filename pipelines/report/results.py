@@ -24,6 +24,7 @@ class Result:
     history: Mapping[str, Sequence[float]]  # column of history.csv -> value per epoch, NaN: none
     overlays: dict[str, Path]
     fields: list[str] = field(default_factory=list)  # images, of whole ones, with their fields
+    test_dev: dict[str, float] = field(default_factory=dict)  # `AP@test-dev`..., by COCO's server
 
     @property
     def numbers(self) -> dict[str, float]:
