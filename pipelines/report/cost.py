@@ -81,10 +81,11 @@ def _recipe_rows() -> Iterator[Row]:
             continue
         printed = [row for row in recipe.published if row.params_m or row.gflops]
         for published in printed or [Published("", {})]:
-            yield _row_of(name, recipe, published)
+            yield row_of(name, recipe, published)
 
 
-def _row_of(name: str, recipe: Recipe, published: Published) -> Row:
+def row_of(name: str, recipe: Recipe, published: Published) -> Row:
+    """The recipe's network and input size, and what is printed of them."""
     architecture, size = recipe.architecture, (recipe.input_size[0], recipe.input_size[1])
     skeleton = DATASETS[recipe.dataset].SKELETON
     channels = build_codec(recipe).channels(skeleton)
