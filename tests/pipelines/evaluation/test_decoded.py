@@ -71,6 +71,7 @@ READS = [
     ("demo_higher_hrnet", "grouping=reference"),
     ("demo_openpose", "matching=hungarian"),
     ("demo_openpose", "resolution=exact"),
+    ("demo_openpose", "shift=0.5"),
 ]
 WRITES = [
     ("demo_hrnet", "unbiased=false"),
