@@ -17,6 +17,7 @@ from typing import Any
 
 from data.ground.refusal import refusal
 from pipelines.evaluation.scoring import NUMBERS, PROTOCOLS
+from pipelines.evaluation.test_dev import PROTOCOL as TEST_DEV
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.recipe.params import load_params
@@ -83,7 +84,7 @@ def numbers_of(result: Result) -> dict[str, Any]:
     """What DVC compares between experiments: numbers only."""
     published = {
         f"{key}@{protocol}": row.metrics[f"{key}@{protocol}"]
-        for protocol in PROTOCOLS
+        for protocol in (*PROTOCOLS, *({TEST_DEV} if result.test_dev else ()))
         if (row := published_under(result.recipe.published, protocol))
         for key in NUMBERS
         if f"{key}@{protocol}" in row.metrics
@@ -94,7 +95,7 @@ def numbers_of(result: Result) -> dict[str, Any]:
     names = ("samples_per_second", "hours", "best_epoch")
     training = {name: getattr(result.training, name) for name in names}
     return {
-        "measured": result.numbers,
+        "measured": {**result.numbers, **result.test_dev},
         "published": published,
         "cost": asdict(result.cost),
         "training": {name: value for name, value in training.items() if value is not None},

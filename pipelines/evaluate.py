@@ -2,12 +2,15 @@
 
     python -m pipelines.evaluate RECIPE [--ceiling | --decode KEY=VALUE ...]
     python -m pipelines.evaluate RECIPE --test-dev --detections F --images DIR --image-info F
+    python -m pipelines.evaluate RECIPE --test-dev-scores FILE
     python -m pipelines.evaluate --champion SLOT --dataset NAME
 
 A stage without options: results/RECIPE/trained -> results/RECIPE/evaluation and metrics.json.
 With --decode the same weights are read by other options of the recipe's codec (scale=fine,
 matching=greedy, grouping=reference, resolution=exact, decoding=argmax, ...), those that change
 nothing of what is painted: into results/RECIPE/decoded, with what that gains on the recipe's own.
+--test-dev writes what COCO's server scores; --test-dev-scores brings back what it answered, for the
+report (its json, scores.txt or the ten lines that COCOeval.summarize prints).
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from pipelines.evaluation.ceiling import told
 from pipelines.evaluation.decoded import read_options, read_otherwise, spelled
 from pipelines.evaluation.measure import Reader, write_evaluation, write_json
 from pipelines.evaluation.record import Identity
+from pipelines.evaluation.test_dev import keep_scores
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.folders import whole_folder
@@ -48,6 +52,7 @@ def main(argv: Sequence[str]) -> int:
     arguments.add_argument("--detections", type=Path, help="person boxes of test-dev2017")
     arguments.add_argument("--images", type=Path, help="folder of test2017's images")
     arguments.add_argument("--image-info", type=Path, help="image_info_test-dev2017.json")
+    arguments.add_argument("--test-dev-scores", type=Path, metavar="FILE", help="its answer")
     arguments.add_argument("--champion", metavar="SLOT", help="evaluate a slot's champion instead")
     arguments.add_argument("--dataset", help="on this data set")
     return run_command(arguments, argv, run)
@@ -63,8 +68,14 @@ def run(asked: Namespace) -> None:
         raise refusal("--test-dev", accepted="with --detections, --images and --image-info")
     if asked.decode and (champion or asked.test_dev or asked.ceiling):
         raise refusal("--decode", accepted="with RECIPE alone")
+    if asked.test_dev_scores and (champion or asked.test_dev or asked.ceiling or asked.decode):
+        raise refusal("--test-dev-scores", accepted="with RECIPE alone")
     if asked.ceiling:
         print("\n".join(told(asked.recipe)))
+        return
+    if asked.test_dev_scores:
+        load_recipe(asked.recipe)  # refuses a name that is none
+        print(f"kept: {keep_scores(asked.recipe, asked.test_dev_scores)}")
         return
     if champion:
         folder = evaluate_champion(asked.champion, asked.dataset)

@@ -140,6 +140,11 @@ def test_dev(recipe: str) -> Path:
     return results() / recipe / "test_dev"
 
 
+def test_dev_scores(recipe: str) -> Path:
+    """What COCO's server answered to the results in `test_dev`."""
+    return results() / recipe / "test_dev_scores.json"
+
+
 def champion_evaluations(slot: str) -> Path:
     """Folder of a champion's evaluations on other data: DATASET-HASH each."""
     return results() / "champions" / slot

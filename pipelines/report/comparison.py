@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipelines.evaluation.scoring import FROM_BOXES, FROM_IMAGES, NUMBERS, PROTOCOLS
+from pipelines.evaluation.test_dev import PROTOCOL as TEST_DEV
 from pipelines.recipe.schema import Published
 from pipelines.report.benchmarks import benchmark_sections, of_benchmark
 from pipelines.report.markdown import NONE, fixed, markdown_table, percent
@@ -136,6 +137,12 @@ def remarks(results: Sequence[Result], absent: Sequence[str]) -> list[str]:
                 f"{result.data_split}, not on the set that the "
                 "published numbers are taken over: no reproduction."
             )
+        if result.stale_test_dev:
+            notes.append(
+                f"{result.name}: its scores of test-dev are of other results than those that lie "
+                "in results now, and are left out: submit these, then "
+                f"`python -m pipelines.evaluate {result.name} --test-dev-scores FILE`."
+            )
         for protocol, counts in result.evaluation.counts.items():
             if without := counts.images_without_boxes:
                 notes.append(
@@ -201,6 +208,8 @@ def number_tables(
         protocols |= dict.fromkeys(
             key.rpartition("@")[2] for row in published for key in row.metrics
         )
+    if any(result.test_dev for result in results):
+        protocols |= dict.fromkeys([TEST_DEV])
     made = []
     for protocol in protocols:
         rows = measured_rows(results, protocol)
@@ -218,6 +227,9 @@ def measured_rows(results: Sequence[Result], protocol: str) -> list[list[str]]:
             title, others = f"measured, {result.other_flip}", result.evaluation.others
             rows.append([result.name, "measured", *coco_numbers(result.numbers, protocol)])
             rows.append([result.name, title, *coco_numbers(others, protocol)])
+        if f"AP@{protocol}" in result.test_dev:
+            numbers = coco_numbers(result.test_dev, protocol)
+            rows.append([result.name, "measured by COCO's server", *numbers])
     return rows
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from data.menus import DATASETS
 from pipelines.evaluation.record import EvaluationRecord, NetworkCost, has_evaluation
+from pipelines.evaluation.test_dev import is_stale, kept_scores
 from pipelines.host import places
 from pipelines.recipe.schema import Recipe
 from pipelines.training.record import History, TrainingRecord
@@ -25,6 +26,7 @@ class Result:
     overlays: dict[str, Path]
     fields: list[str] = field(default_factory=list)  # images, of whole ones, with their fields
     test_dev: dict[str, float] = field(default_factory=dict)  # `AP@test-dev`..., by COCO's server
+    stale_test_dev: bool = False  # the server scored other results than those of today
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -67,6 +69,8 @@ def is_evaluated(name: str) -> bool:
 def read_result(name: str, recipe: Recipe) -> Result:
     """Raises ValueError where the recipe is not trained or not evaluated."""
     evaluated, trained = places.evaluated(name), places.trained(name)
+    scores = kept_scores(name)
+    stale = scores is not None and is_stale(name, scores)
     return Result(
         name,
         recipe,
@@ -75,4 +79,6 @@ def read_result(name: str, recipe: Recipe) -> Result:
         History.read(trained).columns,
         {path.stem: path for path in sorted((evaluated / "overlays").glob("*.jpg"))},
         sorted(path.stem for path in (evaluated / "fields").glob("*.jpg")),
+        scores.numbers if scores is not None and not stale else {},
+        stale,
     )

@@ -18,7 +18,9 @@ from data.views.settings import Augmentation
 from pipelines import compare
 from pipelines.evaluation.record import Counts, EvaluationRecord, NetworkCost
 from pipelines.evaluation.scoring import NUMBERS
+from pipelines.evaluation.test_dev import keep_scores
 from pipelines.host import places
+from pipelines.prediction.coco_results import official_name
 from pipelines.recipe.reader import load_recipe, read_yaml, recipe_names, recipe_path
 from pipelines.recipe.schema import (
     Architecture,
@@ -148,6 +150,27 @@ def test_a_protocol_in_doubt_stands_beside_all_of_ours(home: Path) -> None:
     assert "quoted, protocol in doubt: paper C" in rest
     numbers = json.loads((home / "reports" / "comparison.json").read_text())
     assert numbers["ours"]["published"] == {}
+
+
+def test_scores_of_the_server_stand_under_test_dev_until_the_results_change(home: Path) -> None:
+    fill("ours", 0.75, 5000, ("gt", "det"))
+    results = made_folder(places.test_dev("ours")) / official_name("ours")
+    results.write_text("[]")
+    answer = home / "answer.json"
+    answer.write_text(json.dumps(dict.fromkeys(NUMBERS, 0.701)))
+    keep_scores("ours", answer)
+    main, _, numbers = write_comparison().partition("## All numbers")
+    assert "70.1" not in main, "test-dev is another protocol"
+    table = numbers.partition("| AP@test-dev |")[2]
+    assert cells(table, "ours | measured by COCO's server |")[2:] == ["70.1"] * 10
+    assert cells(table, "ours | quoted: server |")[2] == "74.9"
+    written = json.loads((home / "reports" / "comparison.json").read_text())["ours"]
+    assert written["measured"]["AP@test-dev"] == 0.701
+    assert written["published"]["AP@test-dev"] == 0.749
+    results.write_text("[{}]")
+    stale = write_comparison()
+    assert "measured by COCO's server" not in stale
+    assert "ours: its scores of test-dev are of other results" in stale
 
 
 def test_numbers_over_other_images_are_marked(home: Path) -> None:
