@@ -10,7 +10,7 @@ export DO_NOT_TRACK = true
 export NO_ALBUMENTATIONS_UPDATE = 1
 export PYTHONUNBUFFERED = 1
 
-.PHONY: demo demo-bottom-up repro test test-unit test-full check cost bench ui clean help
+.PHONY: demo demo-bottom-up demo-controls repro test test-unit test-full check cost bench ui clean help
 .DEFAULT_GOAL := demo
 
 demo: $(READY)  ## the whole road on drawn people: two recipes, two workers, one champion
@@ -18,6 +18,11 @@ demo: $(READY)  ## the whole road on drawn people: two recipes, two workers, one
 
 demo-bottom-up: $(READY)  ## the same for networks that find everyone in the whole image
 	@python -m pipelines.road demo_higher_hrnet demo_openpose
+
+demo-controls: $(READY)  ## two networks against their controls on drawn people, three seeds each, intervals
+	@python -m dvc repro --quiet prepare@stick_figures
+	@python -m pipelines.control demo_ca_hrnet demo_hrnet_as_ca_hrnet --seeds 1,2,3
+	@python -m pipelines.control demo_pose_renet demo_hrnet_as_pose_renet --seeds 1,2,3
 
 repro: $(READY)  ## RECIPE=name runs that recipe's stages; without it all of params.yaml
 	@python -m pipelines.road $(RECIPE)

@@ -68,7 +68,7 @@ def _paired(
     count: Callable[[Matches, np.ndarray], Numbers],
     **settings: Any,
 ) -> dict[str, Interval]:
-    _refuse_other_images(candidate, champion)
+    refuse_other_images(candidate, champion)
     images = len(candidate.image_ids)
 
     def gain(weights: np.ndarray) -> Numbers:
@@ -101,7 +101,7 @@ def draw_weights(images: int, resamples: int, seed: int) -> Iterator[np.ndarray]
         yield rng.multinomial(images, even, size=count).astype(np.int32)
 
 
-def _refuse_other_images(candidate: Matches, champion: Matches) -> None:
+def refuse_other_images(candidate: Matches, champion: Matches) -> None:
     if candidate.kind != champion.kind:
         kinds = f"scored by other evaluators ({candidate.kind} and {champion.kind})"
         raise refusal("the two", fault=kinds, do="evaluate both by the same one")

@@ -28,10 +28,15 @@ def set_aside(run_folder: Path) -> None:
     print(f"{run_folder.name}: was finished; trained again, the old run is {old.name}", flush=True)
 
 
-def write_results(job: Job, summary: TrainingSummary, clock: Clock) -> Path:
-    """Fills results/<recipe>/trained, whole or not at all. `clock`: seconds of the driver."""
+def write_results(
+    job: Job, summary: TrainingSummary, clock: Clock, folder: Path | None = None
+) -> Path:
+    """Fills results/<recipe>/trained, or `folder`, whole or not at all.
+
+    clock: seconds of the driver.
+    """
     chosen, state = _best(job)
-    folder = places.trained(job.name)
+    folder = folder or places.trained(job.name)
     model = state["average"]["network"] if state["average"] else state["model"]
     best = BestWeights(state["recipe"], model, chosen.epoch, job.fingerprint, job.data_hash)
     row = next(row for row in summary.history if row["epoch"] == chosen.epoch)
