@@ -69,7 +69,7 @@ def read_otherwise(trained: Trained, options: Mapping[str, Any]) -> Trained:
     codec: Codec = replace(trained.codec, **options)
     if not paints_alike(trained, codec):
         fault = f"{spelled(options)}: other fields would be written, which it has not learnt"
-        do = "train it so: -S recipes/NAME.yaml:codec.options.KEY=VALUE"
+        do = "set it in the recipe's codec.options and train again"
         raise refusal(WHERE, fault=fault, accepted="what only reads fields", do=do)
     return replace(trained, codec=codec)
 

@@ -96,7 +96,7 @@ def test_what_would_have_been_learnt_otherwise_is_refused(
     before = trained(name)
     with pytest.raises(ValueError, match=f"{given}: other fields would be written") as refused:
         read_otherwise(before, read_options([given], before.codec))
-    assert "accepted: what only reads fields; train it so" in str(refused.value)
+    assert "accepted: what only reads fields; set it in the recipe" in str(refused.value)
 
 
 @pytest.mark.parametrize("options", [{"shift": 0.5}, {"resolution": "exact", "max_peaks": 9}])
