@@ -7,11 +7,17 @@ from data.ground.sample import Outputs
 from data.menus import CODECS, DATASETS
 from models.contracts import Loss, Network, Refinement
 from models.menus import ARCHITECTURES, LOSSES, REFINEMENTS
-from pipelines.recipe.schema import Recipe
+from pipelines.recipe.schema import Options, Recipe
 
 
 def build_codec(recipe: Recipe) -> Codec:
     return CODECS[recipe.codec.name](**recipe.codec.options)
+
+
+def architecture_options(recipe: Recipe) -> Options:
+    """What the architecture is built with: its variant's options, and the recipe's over them."""
+    kind = ARCHITECTURES[recipe.architecture.name]
+    return {**kind.VARIANTS[recipe.architecture.variant], **recipe.architecture.options}
 
 
 def build_architecture(recipe: Recipe) -> Network:
@@ -20,9 +26,9 @@ def build_architecture(recipe: Recipe) -> Network:
     With `refine` it is the plug-in, with the architecture in it as `base`.
     """
     kind = ARCHITECTURES[recipe.architecture.name]
-    options = {**kind.VARIANTS[recipe.architecture.variant], **recipe.architecture.options}
     codec = build_codec(recipe)
-    network: Network = kind(codec.channels(DATASETS[recipe.dataset].SKELETON), **options)
+    channels = codec.channels(DATASETS[recipe.dataset].SKELETON)
+    network: Network = kind(channels, **architecture_options(recipe))
     if recipe.refine is None:
         return network
     around = REFINEMENTS[recipe.refine.name]

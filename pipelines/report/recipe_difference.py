@@ -14,7 +14,7 @@ import torch
 
 from data.menus import CODECS
 from models.menus import ARCHITECTURES, LOSSES, REFINEMENTS
-from pipelines.recipe.build import build_architecture
+from pipelines.recipe.build import architecture_options, build_architecture
 from pipelines.recipe.schema import FieldLoss, Recipe
 from pipelines.report.markdown import NONE, markdown_table
 
@@ -136,11 +136,9 @@ def default(key: str, recipe: Recipe) -> Any:
     plug = getattr(recipe, place, None) if place in OPTIONS else None
     if plug is None:
         return ABSENT
+    given = architecture_options(recipe) if place == "architecture" else {}
     kind = OPTIONS[place][plug.name]  # type: ignore[index]
-    if place == "architecture":
-        variant = kind.VARIANTS[plug.variant]
-        return variant[option] if option in variant else _signature(kind, option)
-    return _signature(kind, option)
+    return given[option] if option in given else _signature(kind, option)
 
 
 def _signature(kind: Any, option: str) -> Any:
