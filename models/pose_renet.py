@@ -146,7 +146,7 @@ class PoseReNet(Refinement):
     def __init__(
         self,
         base: Network,
-        aligned: bool = False,
+        aligned: bool = True,  # all of the paper but its MPII is DARK
         aggregation: str = "mean",
         depthwise: bool = False,
         freeze_base: bool = False,
