@@ -103,7 +103,7 @@ def test_the_plug_in_alone(variant: str, keypoints: int, params: int, exact: int
 def test_branches_by_hand(variant: str) -> None:
     torch.manual_seed(0)
     base = painter(size=(6, 4))
-    network = PoseReNet(base, **PoseReNet.VARIANTS[variant]).eval()
+    network = PoseReNet(base, aligned=False, **PoseReNet.VARIANTS[variant]).eval()
     own, twice, last = network(torch.empty(2, 3, 24, 16))
     x = base.painted[0]["heatmaps"]
     assert own["heatmaps"] is x
