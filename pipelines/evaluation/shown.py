@@ -32,6 +32,7 @@ HEATMAPS = "heatmaps"
 WIDE = 640  # pixels of an image's longer side on a page of poses
 WHOLE, CROP = 480, 320  # of a tile on a page of heatmaps
 PEOPLE = 4  # crops of an image there
+SAME = 0.5  # IoU above which a detector's boxes are of one person
 
 
 @dataclass(frozen=True)
@@ -114,10 +115,9 @@ def heatmaps_block(
     names, channels = trained.skeleton.keypoints, trained.codec.keypoint_channels(trained.skeleton)
     side = WHOLE if shown.boxes is None else CROP
     boxes = None if shown.boxes is None else surest(shown.boxes, image_id)
-    everybody = 0 if shown.boxes is None else len(shown.boxes.of_images([image_id]))
     feed = trained_feed(trained, boxes, {image_id: chosen.files[image_id]})
     rows = []
-    for batch in feed.batches(feed.groups(1)):
+    for batch in feed.batches(feed.groups(1)[:PEOPLE]):
         row = int(batch.sample_id[0])
         people = people_of(chosen, image_id, boxes, row)
         pair = written_and_painted(trained, batch, people)
@@ -129,7 +129,7 @@ def heatmaps_block(
         if boxes is None:
             rows += [beside([captioned(fitted(image, side), k), *of]) for k, of in tiles.items()]
         else:
-            who = captioned(fitted(image, side), f"person {row + 1} of {everybody}")
+            who = captioned(fitted(image, side), f"person {row + 1} of {len(boxes)}")
             rows.append(beside([who, *(tile for of in tiles.values() for tile in of)]))
     if not rows:
         rows = [captioned(fitted(read_image(chosen.files[image_id]), side), "nobody in a box")]
@@ -137,12 +137,25 @@ def heatmaps_block(
 
 
 def surest(boxes: Boxes, image_id: int) -> Boxes:
-    """The image's boxes that a page has room for: the surest, then the largest."""
+    """The image's boxes, the surest first, then the largest; of a detector's those on one person
+    (IoU above 0.5) once."""
     own = boxes.of_images([image_id])
     areas = own.box_image[:, 2] * own.box_image[:, 3]
-    rows = np.lexsort((-areas, -own.score))[:PEOPLE]
-    people = None if own.person_id is None else own.person_id[rows]
-    return Boxes(own.image_id[rows], own.box_image[rows], own.score[rows], person_id=people)
+    kept: list[int] = []
+    for row in np.lexsort((-areas, -own.score)).tolist():
+        true = own.person_id is not None
+        if true or all(overlap(own.box_image[row], own.box_image[k]) <= SAME for k in kept):
+            kept.append(row)
+    people = None if own.person_id is None else own.person_id[kept]
+    return Boxes(own.image_id[kept], own.box_image[kept], own.score[kept], person_id=people)
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """IoU of two boxes (x, y, w, h)."""
+    low = np.maximum(one[:2], other[:2])
+    high = np.minimum(one[:2] + one[2:], other[:2] + other[2:])
+    both = float(np.prod(np.clip(high - low, 0, None)))
+    return both / max(float(one[2] * one[3] + other[2] * other[3]) - both, 1e-9)
 
 
 def people_of(

@@ -173,13 +173,36 @@ def test_recipes_of_both_kinds_stand_beside_each_other(place: SplitPlace) -> Non
     assert page.shape[1] == sum(widths) + GAP
 
 
-def test_a_page_has_room_for_the_surest_then_the_largest() -> None:
-    sizes = np.array([4, 9, 1, 7, 3, 8], float)
-    score = np.array([0.5, 0.5, 0.9, 0.5, 0.5, 0.5])
-    box = np.stack([np.zeros(6), np.zeros(6), sizes, sizes], axis=1)
-    boxes = Boxes(np.array([1, 1, 1, 1, 1, 2]), box, score, person_id=np.arange(6))
+def boxes_of(*box: tuple[float, float, float, float], people: bool) -> Boxes:
+    """Of image 1, but for the last; the third is the surest."""
+    ids, score = [1] * (len(box) - 1) + [2], [0.5] * len(box)
+    score[2] = 0.9
+    known = np.arange(len(box)) if people else None
+    return Boxes(np.array(ids), np.array(box, float), np.array(score), person_id=known)
+
+
+def test_the_surest_come_first_then_the_largest() -> None:
+    sizes = (4, 9, 1, 7, 3, 8)
+    boxes = boxes_of(*((0, 0, size, size) for size in sizes), people=True)
     kept = surest(boxes, 1)
-    assert kept.person_id is not None and kept.person_id.tolist() == [2, 1, 3, 0]
+    assert kept.person_id is not None and kept.person_id.tolist() == [2, 1, 3, 0, 4]
+
+
+def test_a_person_whom_a_detector_found_twice_is_shown_once() -> None:
+    twice, apart = (1, 1, 10, 10), (9, 0, 10, 10)
+    boxes = boxes_of((0, 0, 10, 11), twice, (0, 0, 10, 10), apart, (0, 0, 5, 5), people=False)
+    np.testing.assert_array_equal(surest(boxes, 1).box_image, [(0, 0, 10, 10), apart])
+
+
+def test_a_page_has_room_for_some_people(place: SplitPlace) -> None:
+    chosen, image_id = chosen_one(place)
+    many = PEOPLE + 2
+    box = np.stack([np.arange(many) * 30, np.zeros(many), *[np.full(many, 20.0)] * 2], axis=1)
+    boxes = Boxes(np.full(many, image_id), box, np.ones(many))
+    block = heatmaps_block(
+        Shown("some", spot("demo_hrnet"), boxes), chosen, image_id, ["nose"], None
+    )
+    assert len(tiles(block, (CROP, CROP * 96 // 128))) == PEOPLE
 
 
 def test_nobody_in_a_box_is_said_on_the_page(place: SplitPlace) -> None:
