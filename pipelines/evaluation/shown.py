@@ -57,7 +57,7 @@ def poses_page(
     """
     columns = [("original", image)]
     if truth is not None:
-        columns.append((f"truth, {len(truth)} people", draw_poses(image, truth, skeleton)))
+        columns.append(("truth", draw_poses(image, truth, skeleton)))
     for name, poses in found.items():
         sure = sure_people(poses, threshold[name])
         columns.append((name, draw_poses(image, sure, skeleton)))
