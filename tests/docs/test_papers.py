@@ -14,15 +14,17 @@ from typing import Any
 import pytest
 from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides
+from pytest import approx
 
 from pipelines.host.command import Arguments
 from pipelines.recipe.reader import load_recipe, read_recipe, read_yaml, recipe_names, recipe_path
 from pipelines.recipe.schema import Published
 from pipelines.report.cost import all_rows, measure
+from pipelines.report.paper_rows import PAPER_TABLES
 from pipelines.report.published import COUNTS, quoted_rows
 from tests.worlds import paper_pages
 from tests.worlds.here import ROOT
-from tests.worlds.paper_pages import METRIC, PARAMS, Line, all_lines, pages
+from tests.worlds.paper_pages import BARE, METRIC, PARAMS, Line, all_lines, pages
 
 SOURCES = {  # page -> how recipes name the paper
     "lite_higher_hrnet": "Du, Ma, Fan 2022",
@@ -159,6 +161,21 @@ def test_quoted_numbers_are_in_the_recipe(line: Line) -> None:
         assert float(number) in {row.gflops for row in rows}
     if "in doubt" in line.published:
         assert any(row.protocol_doubtful for row in rows)
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in all_lines() if "quotes the row" in line.cells["command"]], ids=str
+)
+def test_a_row_without_a_network_is_a_quote_of_the_report(line: Line) -> None:
+    numbers = {name: float(number) for name, number in BARE.findall(line.published)}
+    assert len(numbers) >= 5
+    quotes = [row for table in PAPER_TABLES for row in table.rows if not row.recipe]
+    of = [row for row in quotes if {k: 100 * v for k, v in row.quote.items()} == approx(numbers)]
+    assert of
+    for number in re.findall(r"(\d+\.\d)M|(\d+\.\d) GFLOPs", line.published):
+        assert float(number[0] or number[1]) in {
+            x for row in of for x in (row.params_m, row.gflops)
+        }
 
 
 def printed(row: Published, metric: str) -> str:
