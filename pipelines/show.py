@@ -98,11 +98,11 @@ def write_pages(
 
 
 def image_ids(text: str) -> list[int]:
-    """`785,1000` -> [785, 1000], each once."""
+    """`785,1000` -> [785, 1000]."""
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdigit() for word in words):
         raise refusal("--images", given=text, accepted="ids of images, as 785,1000")
-    return list(dict.fromkeys(int(word) for word in words))
+    return [int(word) for word in words]
 
 
 def keypoint_names(text: str | None, skeleton: Skeleton) -> list[str]:
