@@ -20,7 +20,7 @@ trunk after Han et al.: GhostNet, CVPR 2020, arXiv:1911.11907, with the keys of 
   literal  no    1                  3,010,286  5.671           as table 2 reads
   demo     yes   1                  five thin rows, for tests and drawn people ("kaiming" init)
 
-Decided: the paper's table 2 gives 3.01M parameters, its text 3.82M and 7 G; the tail stands for
+Decided: the paper's table 2 gives 3.01M parameters, its table 5 3.82M and 7 G; the tail stands for
 what the table leaves out: 764,640 of its own, and 47,104 more in `cpm`, which then reads 480
 channels. The hidden width of SE is rounded to multiples of 4, as in GhostNet, so that its ImageNet
 weights load; all but the depthwise of blocks.5.0, which has lost its stride. The second half of a

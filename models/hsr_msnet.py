@@ -32,6 +32,7 @@ Decided where it is silent:
   one passes it by; the block here has one 3x3 more, so four. Three groups in all: 59_n3.
 - w = planes x 22 / 64, which gives "the same parameters" as HSRNet; Res2Net's: 59_w26.
 - `se_reduction` 16, as Hu et al.; 1x1 and BN before the gate (equation 2 leaves the order open).
+- Several small 3x3 with stride 2 instead of one (section 3.3): each group's own 3x3 has the stride.
 - Equation 1 adds the group before at every stride; here nothing is added at stride 2 (layer2.0 and
   layer3.0), where x(i) and y(i-1) differ in size, as in Res2Net.
 """

@@ -51,7 +51,8 @@ S1's first ghost does not expand (the paper: it does; t = 2 would double stages 
 1x1 are completed by 3x3 depthwise as in GhostNet (equations 4 and 5 count the primary's kernel);
 no ReLU after the sums of S1 and S2 (`relu_after_sum` adds it); what paints and deconv_layers
 start at N(0, 0.001), all else as He et al. say. Fewer multiplications are not less time on a CPU:
-an image takes it no less than HigherHRNet (benchmarks/inference.py).
+an image takes more than HigherHRNet in eager PyTorch, hardly less in ONNX Runtime
+(benchmarks/inference.py).
 """
 
 from __future__ import annotations

@@ -158,7 +158,7 @@ HSRNET_3 = PaperTable(
 HSRNET_4 = PaperTable(
     "HSRNet and HSR-MSNet",
     "Table 4",
-    "COCO test-dev2017; starred as printed.",
+    "COCO test-dev2017; a star: more data or several models.",
     SIX,
     (
         PaperRow("G-RMI, ResNet-50", MIDDLE, quote=G_RMI),

@@ -137,6 +137,11 @@ def test_a_page_has_every_line_of_every_table_and_every_figure(page: str) -> Non
     assert shown >= set(range(1, FIGURES[page] + 1))
 
 
+@pytest.mark.parametrize("path", [*pages(), paper_pages.FOLDER / "README.md"], ids=str)
+def test_no_place_is_kept_for_later(path: Path) -> None:
+    assert not re.search(r"\b[A-Z]+_[A-Z]+\b|TODO|TBD|\?\?", path.read_text())
+
+
 @pytest.mark.parametrize("line", all_lines(), ids=str)
 def test_a_line_names_what_runs_it_or_says_why_nothing_does(line: Line) -> None:
     assert line.commands or line.cells["command"].startswith("none: ")

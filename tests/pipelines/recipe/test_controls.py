@@ -26,6 +26,31 @@ def test_every_row_of_the_plug_in_has_its_control() -> None:
     assert rows - unprinted == {name for name in CONTROLS if name.startswith("pose_renet_")}
 
 
+READINGS = {  # another reading of a paper, what it is another reading of -> where they differ
+    ("ca_hrnet_w32_two_attentions_coco_256x192", "ca_hrnet_w32_coco_256x192"): {
+        "architecture.options.attentions"
+    },
+    ("ca_hrnet_w32_late_steps_coco_256x192", "ca_hrnet_w32_coco_256x192"): {
+        "schedule.milestones",
+        "schedule.factor",
+    },
+    ("pose_renet_hrnet_w32_dark_mpii_256x256", "pose_renet_hrnet_w32_mpii_256x256"): {
+        "codec.options.unbiased",
+        "codec.options.decoding",
+    },
+    ("hsr_msnet_59_n3_coco_256x192", "hsr_msnet_59_coco_256x192"): {"architecture.variant"},
+    ("hsr_msnet_59_w26_coco_256x192", "hsr_msnet_59_coco_256x192"): {"architecture.variant"},
+    ("demo_ca_hrnet", "demo_hrnet_as_ca_hrnet"): {"architecture.name"},
+    ("demo_pose_renet", "demo_hrnet_as_pose_renet"): {"refine.name"},
+}
+
+
+@pytest.mark.parametrize("pair", READINGS, ids=" ".join)
+def test_a_reading_differs_where_it_says(pair: tuple[str, str]) -> None:
+    found = recipe_differences(*map(load_recipe, pair))
+    assert {each.key for each in (*found.networks, *found.others)} == READINGS[pair]
+
+
 @pytest.mark.parametrize(("name", "control"), CONTROLS.items())
 def test_a_pair_differs_in_its_networks_alone(name: str, control: str) -> None:
     first, second = load_recipe(name), load_recipe(control)
