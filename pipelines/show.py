@@ -1,4 +1,4 @@
-"""Shows what trained recipes say of chosen images: poses side by side, heatmaps of keypoints.
+"""Shows what trained recipes say of images: poses side by side, heatmaps of keypoints.
 
     python -m pipelines.show RECIPE [RECIPE ...] --images ID,ID
     python -m pipelines.show RECIPE --images ID --keypoints nose,left_wrist [--scale 128]
