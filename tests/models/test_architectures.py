@@ -152,6 +152,7 @@ def test_channels_last_paints_the_same(name: str) -> None:
         torch.testing.assert_close(given, expected, rtol=1e-4, atol=rounding)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", NAMES)
 def test_compiles_without_a_graph_break(name: str) -> None:
     network, images = build(name), torch.randn(2, 3, 64, 64)

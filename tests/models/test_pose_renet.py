@@ -220,7 +220,7 @@ def test_every_parameter_gets_a_finite_gradient_in_bf16(
         assert parameter.grad.isfinite().all(), key
 
 
-@pytest.mark.contract
+@pytest.mark.full
 @pytest.mark.parametrize("aligned", [False, True])
 @pytest.mark.parametrize("variant", OPTIONS)
 def test_compiles_and_exports(variant: str, aligned: bool) -> None:

@@ -138,7 +138,7 @@ def measured() -> list[Measured]:
     return measure(every_row(), memory=False)
 
 
-@pytest.mark.contract
+@pytest.mark.full
 def test_the_exact_integers() -> None:
     found = {(each.row.network, each.row.input): each.cost for each in measured()}
     assert set(EXACT) <= set(found)
@@ -149,7 +149,7 @@ def test_the_exact_integers() -> None:
         assert [g if c is not None else None for g, c in zip(given, counts, strict=True)] == counts
 
 
-@pytest.mark.contract
+@pytest.mark.full
 def test_what_the_papers_save() -> None:
     found = savings({(each.row.network, each.row.input): each.cost for each in measured()})
     assert [saving.claim for saving in found] == list(claims())
@@ -165,7 +165,7 @@ def test_what_the_papers_save() -> None:
     assert as_json(plug)["gflops"]["exact_gi"] == plug.gflops("exact_gi")
 
 
-@pytest.mark.contract
+@pytest.mark.full
 def test_every_printed_number_is_ours_or_explained() -> None:
     assert [line for each in measured() for line in unexplained(each)] == []
     assert sum(each.row.gflops is not None for each in measured()) >= 30
