@@ -82,9 +82,10 @@ def write_comparison(
 
 def numbers_of(result: Result) -> dict[str, Any]:
     """What DVC compares between experiments: numbers only."""
+    protocols = (*PROTOCOLS, TEST_DEV) if result.test_dev else tuple(PROTOCOLS)
     published = {
         f"{key}@{protocol}": row.metrics[f"{key}@{protocol}"]
-        for protocol in (*PROTOCOLS, *({TEST_DEV} if result.test_dev else ()))
+        for protocol in protocols
         if (row := published_under(result.recipe.published, protocol))
         for key in NUMBERS
         if f"{key}@{protocol}" in row.metrics

@@ -24,12 +24,12 @@ from data.ground.refusal import refusal
 from data.menus import CODECS, EVALUATORS
 from pipelines.digests.deciding import scores, trains
 from pipelines.digests.sources import Sources
-from pipelines.evaluation.bootstrap import Interval
+from pipelines.evaluation.bootstrap import CONFIDENCE, RESAMPLES, SEED, Interval
 from pipelines.evaluation.folder import EvaluationFolder
 from pipelines.evaluation.scoring import PROTOCOLS
 from pipelines.evaluation.seeds import seeds_interval
 from pipelines.host import places
-from pipelines.host.command import Arguments, run_command
+from pipelines.host.command import Arguments, listed_numbers, run_command
 from pipelines.host.processes import Interrupted, catch_signals, say_interrupted
 from pipelines.recipe.params import load_params
 from pipelines.recipe.profile import read_cluster
@@ -40,7 +40,6 @@ from pipelines.report.recipe_difference import differences_section, recipe_diffe
 from pipelines.training.job import TrainingStopped
 from pipelines.training.repeat import evaluated, repeat_job
 
-RESAMPLES, CONFIDENCE, SEED = 1000, 0.95, 1
 FEW = 10  # trainings: below, what varies from one to the next is hardly known
 Load = Callable[[str], Recipe]
 
@@ -99,10 +98,11 @@ def control(names: tuple[str, str], seeds: Sequence[int], load: Load = load_reci
 
 
 def seeds_of(text: str) -> list[int]:
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdigit() for word in words) or len(set(map(int, words))) < len(words):
-        raise refusal("--seeds", given=text, accepted="whole numbers, each once, as 1,2,3")
-    return [int(word) for word in words]
+    accepted = "whole numbers, each once, as 1,2,3"
+    seeds = listed_numbers("--seeds", text, accepted)
+    if len(set(seeds)) < len(seeds):
+        raise refusal("--seeds", given=text, accepted=accepted)
+    return seeds
 
 
 def refuse_other_protocols(names: tuple[str, str], first: Recipe, second: Recipe) -> None:

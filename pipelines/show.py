@@ -22,7 +22,7 @@ from data.ground.skeleton import Skeleton
 from pipelines.evaluation.chosen import Chosen, boxes_for, of_folder, of_split, read_chosen
 from pipelines.evaluation.shown import Shown, heatmaps_page, poses_page, stages_of
 from pipelines.host import places
-from pipelines.host.command import Arguments, run_command
+from pipelines.host.command import Arguments, listed_numbers, run_command
 from pipelines.host.folders import writable
 from pipelines.pictures.people import write_picture
 from pipelines.prediction.split import split_place
@@ -54,7 +54,7 @@ def show(asked: Namespace) -> None:
         raise refusal("show", accepted=accepted)
     if asked.scale is not None and not asked.keypoints:
         raise refusal("--scale", accepted="with --keypoints, whose heatmaps it chooses")
-    ids = image_ids(asked.images)
+    ids = listed_numbers("--images", asked.images, "ids of images, as 785,1000")
     trained = load_all(asked.recipes)
     first = next(iter(trained.values()))
     keypoints = keypoint_names(asked.keypoints, first.skeleton)
@@ -95,14 +95,6 @@ def write_pages(
             paths.append(folder / f"{image_id:012d}_{what}.jpg")
             write_picture(paths[-1], page)
     return paths
-
-
-def image_ids(text: str) -> list[int]:
-    """`785,1000` -> [785, 1000]."""
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdigit() for word in words):
-        raise refusal("--images", given=text, accepted="ids of images, as 785,1000")
-    return [int(word) for word in words]
 
 
 def keypoint_names(text: str | None, skeleton: Skeleton) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing.process
+import signal
 import socket
 import subprocess
 from collections.abc import Generator, Iterator
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from pipelines.host import places
+from pipelines.host.processes import SIGNALS
 from tests.worlds.here import REAL_DATA, ROOT
 
 TIERS = ("unit", "contract", "road")
@@ -65,6 +67,15 @@ def module_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("LIMBER_HOME", str(folder))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield folder
+
+
+@pytest.fixture
+def signals_as_before() -> Iterator[None]:
+    """What catches the signals that end a command is put back when the test is over."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from data.ground.evaluator import Matches
 from data.ground.refusal import refusal
 
 Numbers = dict[str, np.ndarray]  # per name, one value per resample
+RESAMPLES, CONFIDENCE, SEED = 1000, 0.95, 1  # of every interval, if nothing else is said
 AT_ONCE = 50  # resamples per step: about 40 MB for 100,000 detections
 
 

@@ -13,9 +13,8 @@ import numpy as np
 
 from data.files.table import Table
 from data.ground.refusal import refusal
-from data.ground.sample import Pose
 from data.menus import EVALUATORS
-from pipelines.intake.prepared import image_files
+from pipelines.intake.prepared import image_files, person_pose
 from pipelines.prediction.boxes import Boxes, read_detections, truth_boxes
 from pipelines.prediction.coco_results import read_image_info
 from pipelines.prediction.feed import SplitPlace
@@ -73,15 +72,8 @@ def labelled_people(place: SplitPlace, ids: Collection[int]) -> ByImage:
     """People with keypoints on these images, by image id, as the split's tables have them."""
     persons = Table(place.prepared / place.split / "persons.arrow")
     people: ByImage = {image_id: [] for image_id in ids}
-    for row in np.flatnonzero(np.isin(persons["image_id"], list(ids))):
-        x, y, width, height = (float(value) for value in persons["box_image"][row])
-        pose = Pose(
-            persons["keypoints_image"][row].reshape(-1, 2).astype(np.float64),
-            persons["visibility"][row].astype(np.int64),
-            (x, y, width, height),
-            id=int(persons["person_id"][row]),
-        )
-        people[int(persons["image_id"][row])].append(pose)
+    for row in np.flatnonzero(np.isin(persons["image_id"], list(ids))).tolist():
+        people[int(persons["image_id"][row])].append(person_pose(persons, row))
     return people
 
 
@@ -107,5 +99,5 @@ def boxes_for(trained: Trained, chosen: Chosen, name: str) -> Boxes | None:
 
 def read_chosen(trained: Trained, chosen: Chosen, boxes: Boxes | None) -> ByImage:
     """Poses as the recipe's evaluation scores them, flip test included where it has one."""
-    plain, flipped = read_poses(trained, boxes, chosen.files, both=True)
-    return flipped if trained.recipe.evaluation.flip_test else plain
+    plain = not trained.recipe.evaluation.flip_test  # which comes first, where it is asked for
+    return read_poses(trained, boxes, chosen.files, both=plain)[0]

@@ -22,9 +22,9 @@ from data.evaluators.matching.people import People, best_found, true_people
 from data.evaluators.oks import MOST
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton
-from pipelines.evaluation.bootstrap import Interval, intervals
+from pipelines.evaluation.bootstrap import CONFIDENCE, RESAMPLES, SEED, Interval, intervals
 
-RESAMPLES, GROUP_RESAMPLES, CONFIDENCE, SEED = 1000, 200, 0.95, 1
+GROUP_RESAMPLES = 200
 SIDES = (0.0, 32.0, 64.0, 96.0, 144.0, np.inf)  # square root of the area in pixels; COCO's 32, 96
 KEYPOINTS = ((1, 5), (6, 10), (11, 15), (16, 10**6))  # labelled ones, as the paper groups them
 CROWDING = ((0, 0), (1, 1), (2, 2), (3, 10**6))  # others whose boxes overlap

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from data.ground.refusal import refusal
+
 ROOF = Path(__file__).resolve().parents[1]
 
 
@@ -37,6 +39,14 @@ def run_command(arguments: Arguments, argv: Sequence[str], act: Callable[[Any], 
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 2
+
+
+def listed_numbers(option: str, text: str, accepted: str) -> list[int]:
+    """`785,1000` -> [785, 1000]. Raises ValueError, naming option and what is accepted."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdigit() for word in words):
+        raise refusal(option, given=text, accepted=accepted)
+    return [int(word) for word in words]
 
 
 def commands(roof: Path = ROOF) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ from data.files.images import read_image
 from data.files.table import Table
 from data.ground.data_set import DataSet
 from data.ground.sample import Pose
+from pipelines.intake.prepared import person_pose
 from pipelines.pictures.people import page_of_people, write_picture
 
 PREVIEW_PEOPLE = (18, 9)  # of a data set's first split and of its second
@@ -32,7 +33,5 @@ def _some_people(
     persons, images = Table(folder / "persons.arrow"), Table(folder / "images.arrow")
     for row in np.unique(np.linspace(0, len(persons) - 1, count).round().astype(int)):
         image = read_image(str(raw / images["path"][persons["image_row"][row]]))
-        x, y, w, h = (float(v) for v in persons["box_image"][row])
-        keypoints = persons["keypoints_image"][row].reshape(-1, 2).astype(np.float64)
-        pose = Pose(keypoints, persons["visibility"][row].astype(np.int64), (x, y, w, h))
-        yield image, pose, f"{split} {persons['person_id'][row]}"
+        pose = person_pose(persons, row)
+        yield image, pose, f"{split} {pose.id}"

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.menus import EVALUATORS
+from pipelines.evaluation.bootstrap import CONFIDENCE, RESAMPLES
 from pipelines.evaluation.decoded import spelled
 from pipelines.evaluation.folder import EvaluationFolder, read_evaluation
 from pipelines.evaluation.record import EvaluationRecord, has_evaluation
-from pipelines.report.difference import CONFIDENCE, RESAMPLES, Gain, gain_row, metric_gains
+from pipelines.report.difference import Gain, gain_row, metric_gains
 from pipelines.report.markdown import markdown_table
 
 PAGE = "difference.md"

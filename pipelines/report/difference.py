@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.ground.refusal import refusal
-from pipelines.evaluation.bootstrap import Interval, paired_intervals
+from pipelines.evaluation.bootstrap import (
+    CONFIDENCE,
+    RESAMPLES,
+    SEED,
+    Interval,
+    paired_intervals,
+)
 from pipelines.evaluation.folder import EvaluationFolder, every_evaluation, read_evaluation
 from pipelines.evaluation.record import has_evaluation
 from pipelines.evaluation.scoring import PROTOCOLS
@@ -22,7 +28,6 @@ from pipelines.report.evaluated_recipe import CARD, card_beside, evaluated_recip
 from pipelines.report.markdown import NONE, markdown_table
 from pipelines.report.recipe_difference import differences_section, recipe_differences
 
-RESAMPLES, CONFIDENCE, SEED = 1000, 0.95, 1
 Fetch = Callable[[str, Path], Path]
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,21 +14,12 @@ from pipelines import control
 from pipelines.evaluation.folder import read_evaluation
 from pipelines.evaluation.seeds import seeds_interval
 from pipelines.host import places
-from pipelines.host.processes import SIGNALS
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Architecture, Recipe
 from tests.worlds.drawn import draw_at_home, small_recipe
 
-pytestmark = pytest.mark.contract
-
-
-@pytest.fixture(autouse=True)
-def signals(one_thread: None) -> Iterator[None]:
-    """Signals are caught as before when the test is over; a training sets torch's threads too."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+# a training sets torch's threads, too
+pytestmark = [pytest.mark.contract, pytest.mark.usefixtures("one_thread", "signals_as_before")]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -39,6 +38,8 @@ from pipelines.training.results import FINISHED
 from tests.worlds import drawn
 from tests.worlds.here import ROOT
 
+# a training sets torch's threads, too
+pytestmark = pytest.mark.usefixtures("one_thread", "signals_as_before")
 T = TypeVar("T")
 
 
@@ -61,15 +62,6 @@ def drawn_home(home: Path) -> Path:
     """A home with drawn people."""
     drawn.draw_at_home()
     return home
-
-
-@pytest.fixture(autouse=True)
-def signals(one_thread: None) -> Iterator[None]:
-    """Signals are caught as before when the test is over; a training sets torch's threads too."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def small_recipe() -> Recipe:

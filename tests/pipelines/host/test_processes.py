@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,14 +20,7 @@ from pipelines.host.processes import (
 )
 from tests.worlds.here import ROOT
 
-
-@pytest.fixture(autouse=True)
-def signals() -> Iterator[None]:
-    """Signals are caught as before when the test is over."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("signals_as_before")
 
 
 def python(code: str) -> list[str]:
