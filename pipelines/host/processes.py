@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import signal
 import socket
@@ -28,9 +29,18 @@ def run_lock(run_folder: Path, patience_s: float = 60.0) -> Iterator[None]:
     Raises ValueError when another live training holds it for longer than `patience_s`.
     """
     run_folder.mkdir(parents=True, exist_ok=True)
-    path = run_folder / "lock"
+    with held(run_folder / "lock", "trains this recipe on this data", patience_s):
+        yield
+
+
+@contextmanager
+def held(path: Path, does: str, patience_s: float = math.inf) -> Iterator[None]:
+    """Holds a lock file for this process, which lets go of it by dying at the latest.
+
+    does: what whoever holds it does. Raises ValueError after `patience_s` of waiting in vain.
+    """
     with path.open("a+") as file:
-        _wait_for(file, path, patience_s)
+        _wait_for(file, path, does, patience_s)
         file.seek(0)
         file.truncate()
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
@@ -38,7 +48,7 @@ def run_lock(run_folder: Path, patience_s: float = 60.0) -> Iterator[None]:
         yield
 
 
-def _wait_for(file: Any, path: Path, patience_s: float) -> None:
+def _wait_for(file: Any, path: Path, does: str, patience_s: float) -> None:
     end = time.monotonic() + patience_s
     told = False
     while True:
@@ -49,11 +59,11 @@ def _wait_for(file: Any, path: Path, patience_s: float) -> None:
             if time.monotonic() > end:
                 raise refusal(
                     path.parent,
-                    fault=f"{holder} trains this recipe on this data",
+                    fault=f"{holder} {does}",
                     do="wait for it or end it, then try again",
                 ) from error
             if not told:
-                print(f"{path.parent}: waiting for {holder} to let go of it", flush=True)
+                print(f"{path}: waiting for {holder}, which {does}", flush=True)
             told = True
             time.sleep(0.5)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from data.ground.refusal import refusal
 from pipelines.host.command import Arguments, run_command
+from pipelines.tracking.database import whole_database
 from pipelines.tracking.delivery import TrackedRun
 from pipelines.tracking.outbox import Outbox, Postman
 from pipelines.tracking.server import QUIET, be_impatient, tracking_uri
@@ -58,6 +59,7 @@ def open_page(uri: str, port: int) -> None:
         print(f"the MLflow page is {uri}")
         return
     refuse_taken(port)
+    whole_database(uri)
     os.environ.update(QUIET, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
     print(f"MLflow page: http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]

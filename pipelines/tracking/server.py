@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.ground.refusal import refusal
 from pipelines.host import places
 from pipelines.recipe.params import load_params
+from pipelines.tracking.database import artifact_root, database_file, whole_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,12 +51,16 @@ def tracking_uri(uri: str | None = None) -> str:
 
 
 def mlflow_client(uri: str | None = None) -> MlflowClient:
-    """MLflow's client for runs and registry, telemetry off; opens no connection yet."""
+    """MLflow's client for runs and registry, telemetry off; an embedded database is made here.
+
+    Raises ValueError for one that was left half made.
+    """
     for key, value in QUIET.items():
         os.environ.setdefault(key, value)
+    where = tracking_uri(uri)
+    whole_database(where)
     from mlflow import MlflowClient
 
-    where = tracking_uri(uri)
     return MlflowClient(tracking_uri=where, registry_uri=where)
 
 
@@ -66,8 +70,8 @@ def experiment_id(client: MlflowClient, name: str, uri: str) -> str:
 
     if experiment := client.get_experiment_by_name(name):
         return str(experiment.experiment_id)
-    database = Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
-    location = (database.parent / "mlartifacts").resolve().as_uri() if database else None
+    database = database_file(uri)
+    location = artifact_root(database) if database else None
     try:
         kind = {"mlflow.experimentKind": "custom_model_development"}  # the page opens on its runs
         return str(client.create_experiment(name, artifact_location=location, tags=kind))

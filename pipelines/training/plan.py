@@ -14,6 +14,7 @@ from pipelines.recipe.params import check_run
 from pipelines.recipe.profile import Cluster
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
+from pipelines.tracking.database import refuse_half_made
 from pipelines.tracking.server import tracking_uri
 from pipelines.training.batches import check_device, plan_batches
 from pipelines.training.job import Job, training_fingerprint
@@ -27,7 +28,7 @@ def make_job(name: str, cluster: Cluster, recipe: Recipe | None = None) -> Job:
     """
     recipe = recipe or load_recipe(name)
     check_run(name, recipe)
-    tracking_uri()
+    refuse_half_made(tracking_uri())
     machine = cluster.machine
     largest = machine.max_batch_per_worker
     if machine.memory_gib is not None:

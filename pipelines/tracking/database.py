@@ -1,0 +1,88 @@
+"""MLflow's embedded database: whole or not there, whoever is killed, however many begin at once.
+
+MLflow makes its tables in some seconds and by some seventy steps; a process that is killed between
+them leaves a file that MLflow can neither use nor finish. So it is made under another name, one
+process at a time, and renamed when it is whole.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from data.ground.refusal import refusal
+from pipelines.host.folders import writable
+from pipelines.host.processes import held
+
+ARTIFACTS = "mlartifacts"  # beside the database
+
+
+def database_file(uri: str) -> Path | None:
+    """The file of `sqlite:///PATH`; None of a server elsewhere, or of a database in memory."""
+    match = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)(?:\?.*)?", uri)
+    if match is None or match[1] == ":memory:":
+        return None
+    return Path(match[1]).absolute()
+
+
+def artifact_root(database: Path) -> str:
+    """Where experiments of an embedded database keep their files, as an address."""
+    return (database.parent / ARTIFACTS).resolve().as_uri()
+
+
+def make_tables(part: Path, artifacts: str) -> None:
+    """A database of MLflow with all its tables, in a new file."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore(f"sqlite:///{part}", artifacts)
+    store.engine.dispose()
+
+
+def whole_database(uri: str, make: Callable[[Path, str], None] = make_tables) -> None:
+    """Makes the database of an address `sqlite:///PATH` where there is none; another is let be.
+
+    Raises ValueError for a file that was left half made, or is no database of MLflow.
+    """
+    path = database_file(uri)
+    if path is None or _is_whole(path):
+        return
+    with writable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with held(path.with_name(f"{path.name}.lock"), "makes MLflow's database"):
+        if _is_whole(path):
+            return
+        part = path.with_name(f"{path.name}.part")
+        for left in path.parent.glob(f"{part.name}*"):  # of one that was killed, its journal too
+            left.unlink()
+        make(part, artifact_root(path))
+        part.replace(path)
+
+
+def refuse_half_made(uri: str) -> None:
+    """ValueError, before any work is done, for a database that can never be told anything."""
+    if path := database_file(uri):
+        _is_whole(path)
+
+
+def _is_whole(path: Path) -> bool:
+    """False where nothing is there. Its first experiment is what MLflow writes last."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30)) as file:
+            if file.execute("SELECT count(*) FROM experiments").fetchone()[0]:
+                return True
+        fault = "was left half made by a first training that was cut off, and nothing is in it"
+    except sqlite3.DatabaseError as error:
+        fault = f"is no whole database of MLflow ({error})"
+    aside = f"{path.name}.broken"
+    raise refusal(
+        path,
+        fault=fault,
+        do=f"move it away (`mv {path} {path.with_name(aside)}`) and run the same command again; "
+        "what trainings could not tell waits in runs/*/outbox.jsonl, and `python -m "
+        "pipelines.tracking OUTBOX` sends it",
+    )
