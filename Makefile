@@ -1,4 +1,4 @@
-# Each target does its own set-up: .venv is made from requirements.lock when either is missing or newer.
+# Each target does its own set-up: .venv is made from requirements.lock where it is missing or older.
 PYTHON ?= python3
 PORT ?= 5000
 READY := .venv/.ready
@@ -10,8 +10,11 @@ export DO_NOT_TRACK = true
 export NO_ALBUMENTATIONS_UPDATE = 1
 export PYTHONUNBUFFERED = 1
 
-.PHONY: demo demo-bottom-up demo-controls repro test test-unit test-full check cost bench ui clean help
+.PHONY: setup demo demo-bottom-up demo-controls repro test test-unit test-full check cost bench ui clean help
 .DEFAULT_GOAL := demo
+
+setup: $(READY)  ## .venv from requirements.lock with all that Limber needs, `limber` among it
+	@echo "in each shell: source .venv/bin/activate   then \`limber\` lists the commands"
 
 demo: $(READY)  ## the whole road on drawn people: two recipes, two workers, one champion
 	@python -m pipelines.road demo_hrnet demo_simple_baseline
@@ -50,11 +53,12 @@ bench: $(READY)  ## every claim of speed, measured on this machine
 ui: $(READY)  ## the MLflow page on 127.0.0.1
 	@python -m pipelines.tracking ui --port $(PORT)
 
-$(READY): requirements.lock
+$(READY): requirements.lock pipelines/host/launcher.py
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit(f"Limber needs Python 3.11, found {v[0]}.{v[1]}: make PYTHON=/path/of/python3.11")'
 	@echo "making .venv from requirements.lock (once; some minutes)"
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@.venv/bin/python -m pipelines --install
 	@touch $(READY)
 
 clean:  ## takes away the environment; data, runs and results stay

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,14 +17,14 @@ ROOF = Path(__file__).resolve().parents[1]
 
 
 class Arguments(argparse.ArgumentParser):
-    """Of `python -m pipelines.NAME`; `--help` explains with `text`, the module's docstring.
+    """Of `python -m pipelines.NAME`, `limber NAME`; `--help` explains with the module's docstring.
 
     Wrong arguments are a ValueError, as whatever else a user can write wrong.
     """
 
     def __init__(self, name: str, text: str | None) -> None:
         super().__init__(
-            prog=f"python -m pipelines.{name}",
+            prog=f"{called()}{name}",
             description=inspect.cleandoc(text or ""),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -49,11 +50,20 @@ def listed_numbers(option: str, text: str, accepted: str) -> list[int]:
     return [int(word) for word in words]
 
 
-def commands(roof: Path = ROOF) -> Iterator[tuple[str, str]]:
-    """(name, the first line of what it says of itself) of every `python -m pipelines.NAME`."""
+def called() -> str:
+    """What stands before a command's name: as `limber` or by python."""
+    return "limber " if os.environ.get("LIMBER_CALLED") else "python -m pipelines."
+
+
+def command_files(roof: Path = ROOF) -> dict[str, Path]:
+    """The file of each command, by its name."""
     files = {path.stem: path for path in roof.glob("*.py")}
     files |= {path.parent.name: path for path in roof.glob("*/__main__.py")}
-    for name, path in sorted(files.items()):
-        if not name.startswith("__"):
-            text = ast.get_docstring(ast.parse(path.read_text())) or ""
-            yield name, text.partition("\n")[0]
+    return {name: path for name, path in sorted(files.items()) if not name.startswith("__")}
+
+
+def commands(roof: Path = ROOF) -> Iterator[tuple[str, str]]:
+    """(name, the first line of what it says of itself) of every `python -m pipelines.NAME`."""
+    for name, path in command_files(roof).items():
+        text = ast.get_docstring(ast.parse(path.read_text())) or ""
+        yield name, text.partition("\n")[0]

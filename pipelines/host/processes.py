@@ -70,7 +70,9 @@ def _wait_for(file: Any, path: Path, does: str, patience_s: float) -> None:
 
 def run_child(command: Sequence[str], cwd: Path | None = None) -> int:
     """The command's exit code, 128 + n if a signal ended it; signals to us are passed on."""
-    child = subprocess.Popen(command, cwd=cwd)
+    ours = str(Path(sys.executable).parent)  # stages say `python`, also where no shell knows ours
+    path = os.pathsep.join([ours, os.environ.get("PATH", os.defpath)])
+    child = subprocess.Popen(command, cwd=cwd, env={**os.environ, "PATH": path})
 
     def pass_on(number: int, _: object) -> None:
         with suppress(ProcessLookupError):

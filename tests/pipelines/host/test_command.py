@@ -45,7 +45,7 @@ def test_a_wrong_option_is_one_line_and_2(name: str, capsys: pytest.CaptureFixtu
 
 
 def test_all_commands_are_listed_with_what_they_do(capsys: pytest.CaptureFixture[str]) -> None:
-    listing.main()
+    assert listing.main([]) == 0
     _, __, *lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(LISTED)
     assert {"fetch", "prepare", "train", "evaluate", "compare", "promote"} <= set(LISTED)
