@@ -19,12 +19,14 @@ from pathlib import Path
 from data.files.images import read_image
 from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton
+from data.menus import DATASETS
 from pipelines.evaluation.chosen import Chosen, boxes_for, of_folder, of_split, read_chosen
 from pipelines.evaluation.shown import Shown, heatmaps_page, poses_page, stages_of
 from pipelines.host import places
 from pipelines.host.command import Arguments, listed_numbers, run_command
 from pipelines.host.folders import writable
 from pipelines.pictures.people import write_picture
+from pipelines.prediction.boxes import PERSON
 from pipelines.prediction.split import split_place
 from pipelines.prediction.trained import Trained, load_trained
 from pipelines.recipe.reader import load_recipe, recipe_names
@@ -64,7 +66,11 @@ def show(asked: Namespace) -> None:
     if asked.test_dev:
         chosen = of_folder(asked.image_info, asked.images_folder, ids, asked.detections)
     else:
-        chosen = of_split(split_place(first.recipe), ids, asked.detections)
+        place, person = split_place(first.recipe), PERSON
+        if asked.detections is not None:
+            data_set = DATASETS[first.recipe.dataset]
+            person = data_set.person_category(place.raw, place.split)
+        chosen = of_split(place, ids, asked.detections, person)
     shown = [Shown(name, each, boxes_for(each, chosen, name)) for name, each in trained.items()]
     folder = asked.out or places.shown() / "__".join(trained)[:LONGEST]
     for path in write_pages(folder, shown, chosen, keypoints, asked.scale):

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from data.datasets.sources.coco_json import Rows, read_truth, samples_of, truth_of
+from data.datasets.sources.coco_json import (
+    Rows,
+    person_category,
+    read_truth,
+    samples_of,
+    truth_of,
+)
 from data.ground.data_set import Archive, Counted, DataSet, Layout, accept
 from data.ground.sample import Pose, Reject, Sample
 from data.ground.skeleton import load_skeleton
@@ -53,6 +59,9 @@ class Coco(DataSet):
         name = f"COCO_{split}2017_detections_AP_H_56_person.json"
         path = root / "person_detection_results" / name
         return path if path.is_file() else None
+
+    def person_category(self, root: Path, split: str) -> int:
+        return person_category(read_truth(self.truth_file(root, split), ROWS))
 
     def images_folder(self, root: Path, split: str) -> Path:
         return root / f"{split}2017"

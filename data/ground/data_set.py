@@ -122,6 +122,10 @@ class DataSet(Protocol):
         """A detector's boxes of people in COCO's json of results, where given."""
         return None
 
+    def person_category(self, root: Path, split: str) -> int:
+        """The category id of a person in its file of truth, which a detector's rows go by."""
+        return 1
+
     def check_truth(self, root: Path, split: str) -> None:
         """Raises ValueError where the file of truth that was fetched is not this data set's."""
         return

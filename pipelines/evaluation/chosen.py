@@ -15,7 +15,7 @@ from data.files.table import Table
 from data.ground.refusal import refusal
 from data.menus import EVALUATORS
 from pipelines.intake.prepared import image_files, person_pose
-from pipelines.prediction.boxes import Boxes, read_detections, truth_boxes
+from pipelines.prediction.boxes import PERSON, Boxes, read_detections, truth_boxes
 from pipelines.prediction.coco_results import read_image_info
 from pipelines.prediction.feed import SplitPlace
 from pipelines.prediction.poses import ByImage
@@ -37,11 +37,16 @@ class Chosen:
     detections: Boxes | None
 
 
-def of_split(place: SplitPlace, ids: Sequence[int], detections: Path | None = None) -> Chosen:
-    """Images of a prepared split. Raises ValueError for ids that are none of its."""
+def of_split(
+    place: SplitPlace, ids: Sequence[int], detections: Path | None = None, person: int = PERSON
+) -> Chosen:
+    """Images of a prepared split. Raises ValueError for ids that are none of its.
+
+    detections: a detector's file, whose rows of the category `person` are people.
+    """
     known = image_files(place.prepared, place.raw, place.split)
     files = pick(known, ids, f"{len(known):,} images of {place.raw.name} {place.split}")
-    return Chosen(files, labelled_people(place, ids), _boxes(detections, known, ids))
+    return Chosen(files, labelled_people(place, ids), _boxes(detections, known, ids, person))
 
 
 def of_folder(info: Path, folder: Path, ids: Sequence[int], detections: Path | None) -> Chosen:
@@ -64,8 +69,10 @@ def pick(known: Mapping[int, Path], ids: Sequence[int], told: str) -> dict[int, 
     return {image_id: known[image_id] for image_id in ids}
 
 
-def _boxes(path: Path | None, known: Collection[int], ids: Collection[int]) -> Boxes | None:
-    return read_detections(path, known).of_images(ids) if path else None
+def _boxes(
+    path: Path | None, known: Collection[int], ids: Collection[int], person: int = PERSON
+) -> Boxes | None:
+    return read_detections(path, known, person).of_images(ids) if path else None
 
 
 def labelled_people(place: SplitPlace, ids: Collection[int]) -> ByImage:

@@ -88,6 +88,8 @@ def write_protocol(
     if boxes is None:
         write_fields(part / "fields", trained, list(files))
     numbers = name_protocol(evaluator.result(), protocol)
+    if boxes is not None:
+        tell_left_out(protocol, boxes)
     print(f"{protocol}: {'  '.join(f'{k} {v:.3f}' for k, v in numbers.items())}")
     return numbers, name_protocol(score_poses(judge, skeleton, others, truth).result(), protocol)
 
@@ -100,7 +102,17 @@ def count_boxes(
     if boxes is None:
         return Counts(images, unreadable, images_without_boxes=0)
     without = len(set(truth) - {int(i) for i in boxes.image_id})
-    return Counts(images, unreadable, without, len(boxes), boxes.empty)
+    others = dict(boxes.others) or None
+    return Counts(images, unreadable, without, len(boxes), boxes.empty, others)
+
+
+def tell_left_out(protocol: str, boxes: Boxes) -> None:
+    """A line on what of a detector's file is nobody's box, or on a file without anybody."""
+    if not len(boxes):
+        print(f"{protocol}: no boxes: nobody can be found from them")
+    if boxes.others:
+        told = ", ".join(f"{each} ({count:,})" for each, count in boxes.others.items())
+        print(f"{protocol}: boxes of other categories than person left out: {told}")
 
 
 def describe(trained: Trained) -> dict[str, Any]:

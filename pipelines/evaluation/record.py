@@ -52,13 +52,17 @@ class NetworkCost:
 
 @dataclass(frozen=True)
 class Counts:
-    """Images that were scored, and on how many of them nothing could be found; boxes, if any."""
+    """Images that were scored, and on how many of them nothing could be found; boxes, if any.
+
+    other_categories_left_out: rows of a detector's file by category id, None where all are people.
+    """
 
     images: int
     unreadable_images: int
     images_without_boxes: int
     boxes: int | None = field(default=None, metadata=LATER)
     empty_boxes_left_out: int | None = field(default=None, metadata=LATER)
+    other_categories_left_out: dict[str, int] | None = field(default=None, metadata=LATER)
 
 
 def has_evaluation(folder: Path) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ RESULTS_FORMAT = "github.com/cocodataset, 'results format': image_id, category_i
 class Boxes:
     """People as boxes: image_id int64 [N], box_image float64 [N, 4] (x, y, w, h), score [N].
 
-    `empty` counts boxes of a file that were left out because width or height is not above 0;
-    person_id [N] says whose true boxes these are, None: a detector's.
+    `empty` counts boxes of a file that were left out because width or height is not above 0,
+    `others` those of each other category than person; person_id [N] says whose true boxes these
+    are, None: a detector's.
     """
 
     image_id: np.ndarray
@@ -32,6 +34,7 @@ class Boxes:
     score: np.ndarray
     empty: int = 0
     person_id: np.ndarray | None = None
+    others: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.image_id)
@@ -41,7 +44,7 @@ class Boxes:
         rows = np.isin(self.image_id, np.fromiter(wanted, np.int64, len(wanted)))
         columns = (self.image_id[rows], self.box_image[rows], self.score[rows])
         people = None if self.person_id is None else self.person_id[rows]
-        return Boxes(*columns, self.empty, people)
+        return Boxes(*columns, self.empty, people, self.others)
 
 
 def truth_boxes(prepared: Path, split: str, aligned: bool = False) -> Boxes:
@@ -62,18 +65,21 @@ def truth_boxes(prepared: Path, split: str, aligned: bool = False) -> Boxes:
     )
 
 
-def read_detections(path: Path, known: Collection[int]) -> Boxes:
-    """A detector's boxes in COCO results format; other categories than person are left out.
+def read_detections(path: Path, known: Collection[int], person: int = PERSON) -> Boxes:
+    """A detector's boxes in COCO results format; other categories are left out, and counted.
 
-    `known` are the split's image ids. Raises ValueError that names file and row where a row is
-    malformed or the file belongs to other images.
+    `known` are the split's image ids, `person` the category id of a person in its truth. A file
+    without rows is of a detector that found nobody. Raises ValueError that names file and row where
+    a row is malformed or the file belongs to other images, and where none of its rows is a person.
     """
     rows = read_json(path)
     if not isinstance(rows, list):
         raise refusal(
             path, fault=f"given {type(rows).__name__}", accepted=f"a list ({RESULTS_FORMAT})"
         )
-    people = [(n, row) for n, row in enumerate(rows) if _is_person(path, n, row)]
+    categories = [_category(path, n, row) for n, row in enumerate(rows)]
+    others = _others(path, categories, person)
+    people = [(n, rows[n]) for n, category in enumerate(categories) if category == person]
     for n, row in people:
         _check_detection(path, n, row, known)
     kept = [row for _, row in people if row["bbox"][2] > 0 and row["bbox"][3] > 0]
@@ -82,6 +88,7 @@ def read_detections(path: Path, known: Collection[int]) -> Boxes:
         np.array([row["bbox"] for row in kept], dtype=np.float64).reshape(-1, 4),
         np.array([row["score"] for row in kept], dtype=np.float64),
         len(people) - len(kept),
+        others=others,
     )
 
 
@@ -96,10 +103,28 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
-def _is_person(path: Path, n: int, row: object) -> bool:
+def _category(path: Path, n: int, row: object) -> int:
     if not isinstance(row, dict) or not {"image_id", "category_id", "bbox", "score"} <= set(row):
         raise refusal(f"{path}: row {n}", fault=f"given {_short(row)}", accepted=RESULTS_FORMAT)
-    return bool(row["category_id"] == PERSON)
+    category = row["category_id"]
+    if not _finite([category]) or category != int(category):
+        where = f"{path}: row {n}: category_id"
+        raise refusal(where, given=category, accepted=f"a whole number ({RESULTS_FORMAT})")
+    return int(category)
+
+
+def _others(path: Path, categories: Sequence[int], person: int) -> dict[str, int]:
+    """How many rows each category has that is not `person`; ValueError where all are others."""
+    counts = Counter(category for category in categories if category != person)
+    if counts and counts.total() == len(categories):
+        found = ", ".join(f"{each} ({counts[each]:,} rows)" for each in sorted(counts))
+        raise refusal(
+            f"{path}: category_id",
+            fault=f"no row is a person: given {found}",
+            accepted=f"{person} for people, as the truth numbers them",
+            do=f"write {person} for the detector's class of people",
+        )
+    return {str(each): counts[each] for each in sorted(counts)}
 
 
 def _check_detection(path: Path, n: int, row: Mapping[str, Any], known: Collection[int]) -> None:

@@ -74,7 +74,8 @@ class CropFeed(Feed):
         }
         path = data_set.detections_file(place.raw, place.split)
         if path is not None:
-            boxes["det"] = read_detections(path, known)
+            person = data_set.person_category(place.raw, place.split)
+            boxes["det"] = read_detections(path, known, person)
         return boxes
 
     def groups(self, most: int) -> list[list[int]]:

@@ -124,6 +124,45 @@ def test_both_protocols_on_real_images(real: Recipe) -> None:
         assert [metrics[f"{name}@{protocol}"] for name in NUMBERS] == expected
 
 
+def own_detections(raw: Path, text: str) -> None:
+    """Other detections in `raw`, a link to the samples, which becomes a folder of links to them."""
+    samples = raw.resolve()
+    raw.unlink()
+    folder = raw / "person_detection_results"
+    folder.mkdir(parents=True)
+    for each in samples.iterdir():
+        if each.name != folder.name:
+            (raw / each.name).symlink_to(each)
+    (folder / "COCO_val2017_detections_AP_H_56_person.json").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [([], "det: no boxes"), ([(18, 3), (1, 1)], "other categories than person left out: 18 (3)")],
+)
+def test_a_detector_that_found_next_to_nobody_is_scored_and_counted(
+    real: Recipe,
+    rows: list[tuple[int, int]],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save_trained("some", real)
+    image_id = next(iter(DATASETS["coco"].truth(places.raw("coco"), "val")))
+    row = {"image_id": image_id, "bbox": [1.0, 2.0, 30.0, 40.0], "score": 0.9}
+    found = [{**row, "category_id": c} for c, n in rows for _ in range(n)]
+    own_detections(places.raw("coco"), json.dumps(found))
+    folder = evaluate.evaluate("some", real)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert [metrics[f"{name}@det"] for name in NUMBERS] == [0.0] * len(NUMBERS)
+    counts = json.loads((folder / "evaluation.json").read_text())["counts"]["det"]
+    people = sum(n for category, n in rows if category == 1)
+    assert (counts["boxes"], counts["images"]) == (people, 18)
+    assert counts.get("other_categories_left_out") == ({"18": 3} if rows else None)
+    assert said in capsys.readouterr().out
+    matches = load_matches(folder / "matches_det.npz")
+    assert matches.resampled(np.ones((1, 18), np.int32)).tolist() == [0.0]
+
+
 def test_flip_test_is_what_the_recipe_says(drawn: Recipe) -> None:
     without = replace(drawn, evaluation=replace(drawn.evaluation, flip_test=False))
     found = {}

@@ -132,6 +132,12 @@ def _person_categories(content: Mapping[str, Any]) -> dict[object, bool]:
     return {c.get("id"): c.get("name") == "person" for c in content["categories"]}
 
 
+def person_category(content: Mapping[str, Any]) -> int:
+    """The id of the person in a json of this kind."""
+    ids = (each for each, person in _person_categories(content).items() if person)
+    return next((each for each in ids if isinstance(each, int)), 1)
+
+
 def _keypoints(row: Mapping[str, Any], how: Rows) -> np.ndarray | None:
     """[K, 3] float64 (x, y, visibility) or None where the row has no such numbers."""
     try:

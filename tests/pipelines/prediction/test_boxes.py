@@ -25,13 +25,28 @@ def test_people_are_read_others_are_not(tmp_path: Path) -> None:
     boxes = read_detections(write(tmp_path / "boxes.json", rows), {5, 6})
     assert boxes.image_id.tolist() == [5, 5] and boxes.score.tolist() == [0.9, 0.0]
     assert boxes.box_image.tolist() == [GOOD["bbox"]] * 2
-    assert boxes.empty == 1
+    assert boxes.empty == 1 and boxes.others == {"18": 1}
     assert len(boxes.of_images([6])) == 0 and len(boxes.of_images([5])) == 2
 
 
 def test_a_file_without_rows_is_no_error(tmp_path: Path) -> None:
     boxes = read_detections(write(tmp_path / "boxes.json", []), {5})
-    assert boxes.box_image.shape == (0, 4)
+    assert boxes.box_image.shape == (0, 4) and boxes.others == {}
+
+
+def test_a_person_is_what_the_truth_says_it_is(tmp_path: Path) -> None:
+    rows = [{**GOOD, "category_id": each} for each in (7, 1, 1, 0)]
+    boxes = read_detections(write(tmp_path / "boxes.json", rows), {5}, person=7)
+    assert len(boxes) == 1 and boxes.others == {"0": 1, "1": 2}
+    assert boxes.of_images([6]).others == boxes.others
+
+
+def test_a_file_without_any_person_says_what_is_in_it(tmp_path: Path) -> None:
+    rows = [{**GOOD, "category_id": each} for each in (0, 0, 2)]
+    path = write(tmp_path / "boxes.json", rows)
+    said = r"no row is a person: given 0 \(2 rows\), 2 \(1 rows\), accepted: 1"
+    with pytest.raises(ValueError, match=rf"boxes\.json: category_id: {said}"):
+        read_detections(path, {5})
 
 
 @pytest.mark.parametrize(
@@ -43,6 +58,7 @@ def test_a_file_without_rows_is_no_error(tmp_path: Path) -> None:
         ({**GOOD, "bbox": [1, 2, 3, float("nan")]}, "4 finite numbers"),
         ({**GOOD, "bbox": [1, 2, 3, "4"]}, "4 finite numbers"),
         ({**GOOD, "score": None}, "score: given None"),
+        ({**GOOD, "category_id": "person"}, "category_id: given 'person'"),
         ({k: v for k, v in GOOD.items() if k != "score"}, "results format"),
         ("five", "results format"),
     ],
