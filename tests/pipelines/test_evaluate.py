@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -125,15 +126,14 @@ def test_both_protocols_on_real_images(real: Recipe) -> None:
 
 
 def own_detections(raw: Path, text: str) -> None:
-    """Other detections in `raw`, a link to the samples, which becomes a folder of links to them."""
+    """Other detections in `raw`, a link to the samples, which becomes a copy of them."""
     samples = raw.resolve()
     raw.unlink()
-    folder = raw / "person_detection_results"
-    folder.mkdir(parents=True)
-    for each in samples.iterdir():
-        if each.name != folder.name:
-            (raw / each.name).symlink_to(each)
-    (folder / "COCO_val2017_detections_AP_H_56_person.json").write_text(text)
+    name = "COCO_val2017_detections_AP_H_56_person.json"
+    shutil.copytree(samples, raw, ignore=shutil.ignore_patterns("person_detection_results"))
+    raw.chmod(0o755)
+    (raw / "person_detection_results").mkdir()
+    (raw / "person_detection_results" / name).write_text(text)
 
 
 @pytest.mark.parametrize(
