@@ -27,9 +27,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.fresh_process import peak_of, run_apart
+from data.ground.yaml_text import read_yaml
 from models.cost import Cost, count
 from pipelines.recipe.build import build_architecture
-from pipelines.recipe.reader import load_recipe, read_as, read_yaml, recipe_names, recipe_path
+from pipelines.recipe.reader import load_recipe, read_as, recipe_names, recipe_path
 from pipelines.recipe.schema import Published, Recipe
 from pipelines.report.cost import row_of
 from pipelines.report.cost_rows import Row

@@ -21,7 +21,6 @@ from data.files.images import read_image
 from data.ground.refusal import refusal
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton
-from data.menus import DATASETS
 from pipelines.evaluation.errors import analyse_errors, setting_of
 from pipelines.evaluation.folder import EvaluationFolder, read_evaluation
 from pipelines.evaluation.scoring import PROTOCOLS
@@ -31,6 +30,7 @@ from pipelines.host.folders import whole_folder
 from pipelines.intake.prepared import data_hash, image_files
 from pipelines.pictures.people import draw_poses, write_picture
 from pipelines.prediction.coco_results import read_predictions
+from pipelines.recipe.datasets import data_set
 from pipelines.report.errors_page import draw_errors, draw_groups, errors_page
 from pipelines.tracking.runs import attach_folder
 
@@ -80,7 +80,7 @@ def true_poses(name: str, evaluation: EvaluationFolder) -> dict[int, list[Pose]]
         accepted = "oks (its kinds of error are told by OKS)"
         raise refusal(evaluation.path, fault=f"scored by {evaluator}", accepted=accepted)
     raw = places.raw(record.dataset)
-    truth: dict[int, list[Pose]] = DATASETS[record.dataset].truth(raw, record.split)
+    truth: dict[int, list[Pose]] = data_set(record.dataset).truth(raw, record.split)
     return truth
 
 
@@ -98,7 +98,7 @@ def write_protocol(
 ) -> dict[str, Any]:
     """Numbers of one protocol; their pictures into `part`."""
     record = evaluation.record
-    skeleton: Skeleton = DATASETS[record.dataset].SKELETON
+    skeleton: Skeleton = data_set(record.dataset).SKELETON
     threshold = record.protocol.keypoint_threshold
     predicted = read_predictions(evaluation.path / f"predictions_{protocol}.json", threshold)
     matches = evaluation.matches(protocol)

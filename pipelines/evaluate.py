@@ -22,7 +22,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.ground.refusal import refusal
-from data.menus import DATASETS
 from pipelines.evaluation.ceiling import told
 from pipelines.evaluation.decoded import read_options, read_otherwise, spelled
 from pipelines.evaluation.measure import Reader, write_evaluation, write_json
@@ -36,6 +35,7 @@ from pipelines.prediction.boxes import read_detections
 from pipelines.prediction.coco_results import official_name, read_image_info, results_rows
 from pipelines.prediction.reading import read_poses
 from pipelines.prediction.trained import Trained, load_trained
+from pipelines.recipe.datasets import data_set
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
 from pipelines.registry.versions import champion_checkpoint
@@ -130,12 +130,10 @@ def evaluate_champion(
     checkpoint: Callable[[str], tuple[Path, Identity]] = champion_checkpoint,
 ) -> Path:
     """The slot's champion on another data set's split, for a fair comparison there."""
-    if dataset not in DATASETS:
-        raise refusal("--dataset", given=dataset, accepted=", ".join(DATASETS))
     path, identity = checkpoint(slot)
     trained = load_trained(path, f"champion of {slot}", None)
-    if trained.skeleton != DATASETS[dataset].SKELETON:
-        theirs, ours = DATASETS[dataset].SKELETON.name, trained.skeleton.name
+    if trained.skeleton != data_set(dataset).SKELETON:
+        theirs, ours = data_set(dataset).SKELETON.name, trained.skeleton.name
         fault = f"{dataset} has skeleton {theirs}, the champion of {slot} predicts {ours}"
         raise refusal("--dataset", fault=fault, accepted="a data set of the same skeleton")
     trained = replace(trained, recipe=replace(trained.recipe, dataset=dataset))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing.process
+import shutil
 import signal
 import socket
 import subprocess
@@ -88,11 +89,16 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder of small real data sets; without $LIMBER_REAL_DATA the test is skipped."""
+def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the small real data sets, so that no test reaches the real ones by a link; without
+    $LIMBER_REAL_DATA the test is skipped."""
     if REAL_DATA is None:
         pytest.skip("LIMBER_REAL_DATA names no folder")
-    return REAL_DATA
+    folder = tmp_path_factory.mktemp("real") / "data"
+    shutil.copytree(REAL_DATA, folder, copy_function=shutil.copyfile)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return folder
 
 
 @pytest.fixture

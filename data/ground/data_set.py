@@ -61,7 +61,8 @@ class Making:
     """What a data set that makes its files itself is given.
 
     folder: empty, to be filled; settings: its own in params.yaml, `where` they stand; members: the
-    roots of its members, by name; counting: tells how far it is.
+    roots of its members, by name; counting: tells how far it is; home: where paths in the settings
+    start.
     """
 
     folder: Path
@@ -69,6 +70,7 @@ class Making:
     where: str
     members: Mapping[str, Path]
     counting: Counting
+    home: Path = Path()
 
 
 @dataclass(frozen=True)

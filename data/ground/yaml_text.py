@@ -10,10 +10,15 @@ import yaml
 from data.ground.refusal import refusal
 
 
+def plain_yaml(text: str | bytes) -> Any:
+    """What a text of yaml says."""
+    return yaml.safe_load(text)
+
+
 def read_yaml(path: Path) -> Any:
     """What a yaml file holds. Raises ValueError that names a file that is missing or none."""
     try:
-        return yaml.safe_load(path.read_bytes())
+        return plain_yaml(path.read_bytes())
     except FileNotFoundError as error:
         raise refusal(path, fault="no such file") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:

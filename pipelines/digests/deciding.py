@@ -14,12 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from data.ground.data_set import DataSet
-from data.ground.refusal import refusal
+from data.ground.skeleton import plain_skeleton
 from data.menus import CODECS, DATASETS
 from models.menus import ARCHITECTURES
 from pipelines.digests.sources import Sources
 from pipelines.host.imports import reached
+from pipelines.recipe.datasets import data_set, own_entries, read_source
 from pipelines.recipe.schema import Recipe
 
 TRAINING = ("pipelines/training/loop.py", "pipelines/training/results.py")
@@ -27,6 +27,7 @@ MEASURING = ("pipelines/evaluation/measure.py",)
 PREPARING = ("pipelines/intake/preparing.py",)
 FETCHING = ("pipelines/intake/sources.py",)
 COMPARING = ("pipelines/compare.py",)
+OWN_DATA = "data/datasets/own.py"  # the class of data sets that are entries of params.yaml
 PROMOTING = ("pipelines/promote.py",)
 TELLS = {  # files and folders -> why they decide nothing
     "data/ground/refusal.py": "words of refusals",
@@ -38,6 +39,7 @@ TELLS = {  # files and folders -> why they decide nothing
     "pipelines/intake/preview.py": "a picture",
     "pipelines/pictures": "pictures",
     "pipelines/recipe/check.py": "refuses a recipe, changes none",
+    "pipelines/recipe/datasets.py": "finds a data set by its name: what it finds counts for itself",
     "pipelines/training/pictures.py": "pictures",
 }
 Plug = tuple[str, object]  # menu, name
@@ -57,33 +59,45 @@ class Deciding(NamedTuple):
 def trains(recipe: Recipe, sources: Sources) -> Deciding:
     """What decides what a training of the recipe ends with."""
     losses: list[Plug] = [("LOSSES", loss.name) for loss in recipe.losses.values()]
-    files, values = _decide(TRAINING, [*_plugs(recipe), *losses], sources)
+    roots = [*TRAINING, *own_files(recipe.dataset)]
+    files, values = _decide(roots, [*_plugs(recipe), *losses], sources)
     return Deciding(files, values | variant(recipe))
 
 
 def scores(recipe: Recipe, sources: Sources) -> Deciding:
     """What decides how a trained network of the recipe scores."""
-    files, values = _decide(MEASURING, _plugs(recipe), sources)
+    files, values = _decide([*MEASURING, *own_files(recipe.dataset)], _plugs(recipe), sources)
     return Deciding(files, values | variant(recipe))
 
 
 def prepares(dataset: str, sources: Sources) -> Deciding:
     """What decides the tables of a data set; of a mixture its members too."""
-    return _decide(PREPARING, [("DATASETS", dataset)], sources)
+    roots = [*PREPARING, *own_files(dataset)]
+    files, values = _decide(roots, data_plugs(dataset), sources)
+    return Deciding(files, values | own_skeleton(dataset))
 
 
 def fetches(dataset: str, sources: Sources) -> Deciding:
-    """What decides the raw files of a data set: its code where it makes them, else its layout."""
-    if (layout := on_menu(dataset).LAYOUT) is None:
-        return _decide(FETCHING, [("DATASETS", dataset)], sources)
-    files, values = _decide(FETCHING, [], sources)
-    return Deciding(files, values | {f"DATASETS[{dataset}].LAYOUT": repr(layout)})
+    """What decides the raw files of a data set: its code where it makes them, else its layout.
+
+    Of an own one that is the reader of its format, and the skeleton whose order its rows get.
+    """
+    plugs = data_plugs(dataset)
+    if dataset not in DATASETS:
+        source = read_source(own_entries()[dataset], f"params.yaml: datasets.{dataset}")
+        plugs = [("READERS", source.format)]
+    elif (layout := DATASETS[dataset].LAYOUT) is not None:
+        files, values = _decide(FETCHING, [], sources)
+        return Deciding(files, values | {f"DATASETS[{dataset}].LAYOUT": repr(layout)})
+    files, values = _decide([*FETCHING, *own_files(dataset)], plugs, sources)
+    return Deciding(files, values | own_skeleton(dataset))
 
 
 def compares(datasets: Iterable[str], sources: Sources) -> Deciding:
     """What decides the report; what it reads is decided by others, but for what papers count."""
     files, values = _decide(COMPARING, [], sources)
-    published = {f"DATASETS[{name}].PUBLISHED": repr(on_menu(name).PUBLISHED) for name in datasets}
+    kinds = {name: data_set(name) for name in datasets}
+    published = {f"DATASETS[{name}].PUBLISHED": repr(kinds[name].PUBLISHED) for name in kinds}
     return Deciding(files, values | published)
 
 
@@ -99,19 +113,29 @@ def variant(recipe: Recipe) -> dict[str, str]:
     return {f"ARCHITECTURES[{name}].VARIANTS[{key}]": json.dumps(options, sort_keys=True)}
 
 
-def on_menu(dataset: str) -> DataSet:
-    """Raises ValueError for a name that is on no menu."""
-    if dataset not in DATASETS:
-        where = "params.yaml: run: data set"
-        raise refusal(where, given=dataset, accepted=", ".join(DATASETS))
-    return DATASETS[dataset]
+def data_plugs(dataset: str) -> list[Plug]:
+    """Its line on the menu; none of an own one. Raises ValueError for an unknown name."""
+    data_set(dataset)
+    return [("DATASETS", dataset)] if dataset in DATASETS else []
+
+
+def own_files(dataset: str) -> list[str]:
+    """The class of own data sets, where it is one."""
+    return [] if dataset in DATASETS else [OWN_DATA]
+
+
+def own_skeleton(dataset: str) -> dict[str, str]:
+    """The values of an own data set's skeleton, wherever its file lies."""
+    if dataset in DATASETS:
+        return {}
+    return {"skeleton": json.dumps(plain_skeleton(data_set(dataset).SKELETON), sort_keys=True)}
 
 
 def _plugs(recipe: Recipe) -> list[Plug]:
     """What both a training and an evaluation are made of."""
     refined: list[Plug] = [("REFINEMENTS", recipe.refine.name)] if recipe.refine else []
     return [
-        ("DATASETS", recipe.dataset),
+        *data_plugs(recipe.dataset),
         ("CODECS", recipe.codec.name),
         ("FEEDS", CODECS[recipe.codec.name].whole_image),
         ("ARCHITECTURES", recipe.architecture.name),

@@ -13,6 +13,7 @@ from pipelines.host.imports import imported_files
 
 MENUS = {  # file -> its menus; a line on one of them decides for those alone who name it
     "data/menus.py": ("DATASETS", "CODECS", "EVALUATORS"),
+    "data/datasets/formats/menu.py": ("READERS", "WRITERS"),
     "data/evaluators/__init__.py": ("MATCHES",),
     "models/menus.py": ("ARCHITECTURES", "REFINEMENTS", "LOSSES"),
     "pipelines/prediction/feeds.py": ("FEEDS",),

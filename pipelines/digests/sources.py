@@ -8,11 +8,11 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from data.ground.yaml_text import plain_yaml
 from pipelines.digests.menus import MENUS, Line, menu_line, without_menus
 from pipelines.host.imports import named_files
 from pipelines.host.places import REPOSITORY
@@ -66,9 +66,9 @@ def _named(place: str, root: Path, text: str) -> tuple[str, ...]:
 
 @cache
 def digest(text: str, suffix: str = ".py") -> str:
-    """sha256 of what a file does; of toml its values, of another file its text."""
-    if suffix == ".toml":
-        text = json.dumps(tomllib.loads(text), sort_keys=True, default=str)
+    """sha256 of what a file does; of yaml its values, of another file its text."""
+    if suffix == ".yaml":
+        text = json.dumps(plain_yaml(text), sort_keys=True, default=str)
     if suffix != ".py":
         return hashlib.sha256(text.encode()).hexdigest()
     tree = ast.parse(text)

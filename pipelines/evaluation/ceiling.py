@@ -11,7 +11,7 @@ import json
 import torch
 
 from data.ground.codec import Codec
-from data.menus import DATASETS, EVALUATORS
+from data.menus import EVALUATORS
 from pipelines.evaluation.scoring import name_protocol, score_poses
 from pipelines.host import places
 from pipelines.prediction.boxes import truth_boxes
@@ -19,20 +19,21 @@ from pipelines.prediction.feed import Feed
 from pipelines.prediction.predictor import read_truth
 from pipelines.prediction.split import split_feed, split_place
 from pipelines.recipe.build import build_architecture, build_codec
+from pipelines.recipe.datasets import data_set
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
 
 
 def ceiling(recipe: Recipe) -> dict[str, float]:
     """The evaluator's numbers, named after the protocol: {"AP@image": ...} or {"AP@gt": ...}."""
-    codec, data_set = build_codec(recipe), DATASETS[recipe.dataset]
+    codec, kind = build_codec(recipe), data_set(recipe.dataset)
     with torch.device("meta"):
         outputs = build_architecture(recipe).outputs
     feed, place = truth_feed(recipe, codec), split_place(recipe)
-    predictions = read_truth(codec, outputs, data_set.SKELETON, feed.labelled(place))
-    truth = data_set.truth(place.raw, place.split)
+    predictions = read_truth(codec, outputs, kind.SKELETON, feed.labelled(place))
+    truth = kind.truth(place.raw, place.split)
     judge = recipe.evaluation.evaluator
-    evaluator = score_poses(judge, data_set.SKELETON, feed.poses(predictions), truth)
+    evaluator = score_poses(judge, kind.SKELETON, feed.poses(predictions), truth)
     return name_protocol(evaluator.result(), feed.protocol)
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from data.ground.sample import Pose
-from data.menus import DATASETS
 from models.cost import count
 from pipelines.evaluation.pictures import write_fields, write_overlays
 from pipelines.evaluation.record import (
@@ -31,6 +30,7 @@ from pipelines.prediction.reading import read_poses
 from pipelines.prediction.split import split_place
 from pipelines.prediction.trained import Trained
 from pipelines.recipe.build import build_codec
+from pipelines.recipe.datasets import data_set
 
 Reader = Callable[..., list[ByImage]]
 
@@ -44,10 +44,10 @@ def write_evaluation(
     """
     started = time.monotonic()
     recipe, place = trained.recipe, split_place(trained.recipe)
-    data_set = DATASETS[recipe.dataset]
-    truth = data_set.truth(place.raw, place.split)
+    labelled = data_set(recipe.dataset)
+    truth = labelled.truth(place.raw, place.split)
     files = image_files(place.prepared, place.raw, place.split)
-    protocols = feed_kind(trained.codec).box_sets(data_set, trained.codec, place, truth.keys())
+    protocols = feed_kind(trained.codec).box_sets(labelled, trained.codec, place, truth.keys())
     numbers: dict[str, float] = {}
     others: dict[str, float] = {}
     with whole_folder(folder) as part:

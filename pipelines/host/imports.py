@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 OURS = ("data", "models", "pipelines")
-SKELETONS = "data/skeletons"  # `load_skeleton("coco")` reads coco.toml there
+SKELETONS = "data/skeletons"  # `load_skeleton("coco")` reads coco.yaml there
 T = TypeVar("T", bound=Hashable)
 
 
@@ -25,7 +25,7 @@ def named_files(path: Path, root: Path, text: str | None = None) -> list[Path]:
         if isinstance(node, ast.Import | ast.ImportFrom):
             files += [file for alias in node.names for file in imported_files(node, alias, root)]
         elif isinstance(node, ast.Call) and _is_skeleton(node):
-            files.append(root / SKELETONS / f"{ast.literal_eval(node.args[0])}.toml")
+            files.append(root / SKELETONS / f"{ast.literal_eval(node.args[0])}.yaml")
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
             place = Path(*_steps(node))
             ours = bool(place.parts) and place.parts[0] in OURS

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 
 from data.ground.refusal import refusal
-from data.menus import DATASETS
 from pipelines.host import places
 from pipelines.host.folders import whole_folder
 from pipelines.intake.preview import write_preview
@@ -14,6 +13,7 @@ from pipelines.intake.quarantine import refuse_bad_rows, write_quarantine
 from pipelines.intake.splits import Split, read_split, weigh
 from pipelines.intake.summary import summarise
 from pipelines.intake.tables import write_split
+from pipelines.recipe.datasets import data_set
 
 
 def prepare(dataset: str, bad_row_limit: float, weights: object = None) -> None:
@@ -21,7 +21,7 @@ def prepare(dataset: str, bad_row_limit: float, weights: object = None) -> None:
 
     weights: of a data set's members, how often each of their people is trained on in an epoch.
     """
-    kind, raw, target = DATASETS[dataset], places.raw(dataset), places.prepared(dataset)
+    kind, raw, target = data_set(dataset), places.raw(dataset), places.prepared(dataset)
     shares = kind.check_weights(weights, f"params.yaml: datasets.{dataset}.weights")
     if not raw.is_dir():
         do = f"run `python -m pipelines.fetch {dataset}`"

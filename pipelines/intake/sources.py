@@ -10,12 +10,12 @@ from typing import Any
 
 from data.ground.data_set import Archive, DataSet, Layout, Making
 from data.ground.refusal import refusal
-from data.menus import DATASETS
 from pipelines.host import places
 from pipelines.host.progress import Tally
 from pipelines.host.s3 import list_s3
 from pipelines.intake import manifest
 from pipelines.intake.download import bring, extract
+from pipelines.recipe.datasets import data_set
 
 DETECTIONS = "person_detection_results"
 
@@ -30,10 +30,10 @@ def bring_raw(name: str, settings: Mapping[str, Any], folder: Path) -> dict[str,
 
     settings: its own in params.yaml. Raises ValueError that names what is wrong there.
     """
-    dataset, where = DATASETS[name], f"params.yaml: datasets.{name}"
+    dataset, where = data_set(name), f"params.yaml: datasets.{name}"
     members = {member: _fetched(member) for member in dataset.members}
     if dataset.LAYOUT is None:
-        dataset.make(Making(folder, settings, where, members, counting))
+        dataset.make(Making(folder, settings, where, members, counting, places.home()))
     else:
         downloads = places.raw(name).with_name(".downloads") / name
         bring_source(dataset.LAYOUT, settings.get("source"), f"{where}.source", folder, downloads)

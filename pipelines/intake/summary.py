@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data.ground.skeleton import Skeleton
-from data.menus import DATASETS
+from data.ground.skeleton import Skeleton, hashed_values
 from pipelines.host import places
 from pipelines.host.folders import file_digest
 from pipelines.intake.splits import Split, bad_row_share
+from pipelines.recipe.datasets import data_set
 
 
 def summarise(folder: Path, dataset: str, splits: Sequence[Split]) -> dict[str, Any]:
-    kind, raw = DATASETS[dataset], places.raw(dataset)
+    kind, raw = data_set(dataset), places.raw(dataset)
     truth = {split.name: kind.truth_file(raw, split.name) for split in splits}
     more = {
         f"{split.name} {path.name}": path
@@ -41,5 +40,5 @@ def hash_tables(folder: Path, truth: Mapping[str, Path], skeleton: Skeleton) -> 
         path.relative_to(folder).as_posix(): file_digest(path) for path in folder.rglob("*.arrow")
     }
     parts |= {f"truth {split}": file_digest(path) for split, path in truth.items()}
-    parts["skeleton"] = dataclasses.asdict(skeleton)
+    parts["skeleton"] = hashed_values(skeleton)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -12,12 +12,12 @@ from data.ground.codec import Codec
 from data.ground.data_set import DataSet
 from data.ground.refusal import refusal
 from data.ground.sample import Batch, WholeBatch
-from data.menus import DATASETS
 from data.views.settings import Augmentation
 from pipelines.prediction.boxes import Boxes, read_detections, truth_boxes
 from pipelines.prediction.feed import Feed, Samples, SplitPlace
 from pipelines.prediction.poses import ByImage, poses_by_image
 from pipelines.prediction.readout import Predictions
+from pipelines.recipe.datasets import data_set
 from pipelines.recipe.schema import Recipe
 
 LABELLED = 32  # of a batch that the truth writes
@@ -57,7 +57,7 @@ class CropFeed(Feed):
             place.raw,
             place.split,
             recipe.size,
-            DATASETS[recipe.dataset].SKELETON,
+            data_set(recipe.dataset).SKELETON,
             aligned=codec.aligned,
             augmentation=changes if augmented else None,
             seed=recipe.seed,
@@ -94,6 +94,6 @@ class CropFeed(Feed):
             yield samples.batch(rows[start : start + LABELLED])
 
     def poses(self, predictions: Predictions) -> ByImage:
-        sigmas = DATASETS[self.recipe.dataset].SKELETON.sigmas
+        sigmas = data_set(self.recipe.dataset).SKELETON.sigmas
         settings = (self.recipe.size, self.codec.aligned, self.recipe.evaluation, sigmas)
         return poses_by_image(predictions, self.boxes, *settings)

@@ -16,13 +16,13 @@ from data.feeds.whole_images import WholeImageDataset, WholeItem, collate_whole
 from data.ground.codec import Codec
 from data.ground.data_set import DataSet
 from data.ground.sample import Batch, WholeBatch
-from data.menus import DATASETS
 from data.views.geometry import invert, move
 from data.views.settings import Augmentation, PersonCropAugmentation
 from pipelines.prediction.boxes import Boxes
 from pipelines.prediction.feed import Feed, Samples, SplitPlace
 from pipelines.prediction.poses import ByImage, people_by_image
 from pipelines.prediction.readout import Predictions
+from pipelines.recipe.datasets import data_set
 from pipelines.recipe.schema import Recipe
 
 
@@ -50,7 +50,7 @@ class ImageFeed(Feed):
     @staticmethod
     def samples(recipe: Recipe, codec: Codec, place: SplitPlace, *, augmented: bool) -> Samples:
         """With a `person_crop` augmentation: views around one person after another."""
-        skeleton = DATASETS[recipe.dataset].SKELETON
+        skeleton = data_set(recipe.dataset).SKELETON
         split = (place.prepared, place.raw, place.split, recipe.size, skeleton)
         changes = recipe.augmentation if augmented else None
         assert not isinstance(changes, Augmentation), "check_recipe: whole images have a view"

@@ -10,11 +10,11 @@ import torch
 from data.ground.codec import Codec
 from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton
-from data.menus import DATASETS
 from models.contracts import Network
 from models.weights import load_whole
 from pipelines.prediction.best_weights import BestWeights, Origin
 from pipelines.recipe.build import build_architecture, build_codec
+from pipelines.recipe.datasets import data_set
 from pipelines.recipe.reader import read_recipe
 from pipelines.recipe.schema import Recipe
 
@@ -44,7 +44,7 @@ def load_trained(path: Path, name: str, recipe: Recipe | None) -> Trained:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = build_architecture(stored)
     load_whole(network, best.model, str(path))
-    skeleton = DATASETS[stored.dataset].SKELETON
+    skeleton = data_set(stored.dataset).SKELETON
     return Trained(stored, network.to(device), build_codec(stored), skeleton, device, best.origin)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from data.ground.codec import Codec
 from data.ground.sample import Outputs
-from data.menus import CODECS, DATASETS
+from data.menus import CODECS
 from models.contracts import Loss, Network, Refinement
 from models.menus import ARCHITECTURES, LOSSES, REFINEMENTS
+from pipelines.recipe.datasets import data_set
 from pipelines.recipe.schema import Options, Recipe
 
 
@@ -27,7 +28,7 @@ def build_architecture(recipe: Recipe) -> Network:
     """
     kind = ARCHITECTURES[recipe.architecture.name]
     codec = build_codec(recipe)
-    channels = codec.channels(DATASETS[recipe.dataset].SKELETON)
+    channels = codec.channels(data_set(recipe.dataset).SKELETON)
     network: Network = kind(channels, **architecture_options(recipe))
     if recipe.refine is None:
         return network

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 
 from data.ground.refusal import refusal
-from data.menus import CODECS, DATASETS, EVALUATORS
+from data.menus import CODECS, EVALUATORS
 from data.views.photometric import check_photometric
 from data.views.settings import Augmentation, check_crop_draws
 from models.menus import ARCHITECTURES, LOSSES, REFINEMENTS
 from pipelines.recipe.build import build_architecture, build_codec
+from pipelines.recipe.datasets import data_set, data_set_names
 from pipelines.recipe.schema import FieldLoss, Recipe
 from pipelines.recipe.strict import hint
 
@@ -23,7 +24,7 @@ NOT_OPTIONS = ("self", "channels", "base", "aligned")  # parameters of a plug th
 
 def check_recipe(recipe: Recipe, where: str) -> None:
     """ValueError naming file, place, what was given and what is accepted; builds no weights."""
-    _on_menu(where, "dataset", recipe.dataset, DATASETS)
+    _told_with_place(where, "dataset", data_set, recipe.dataset)
     _on_menu(where, "evaluation.evaluator", recipe.evaluation.evaluator, EVALUATORS)
     _on_menu(where, "codec.name", recipe.codec.name, CODECS)
     _check_evaluation(recipe, where)
@@ -51,10 +52,12 @@ def _check_evaluation(recipe: Recipe, where: str) -> None:
 
 
 def _check_evaluator(recipe: Recipe, where: str) -> None:
-    name, dataset = recipe.evaluation.evaluator, DATASETS[recipe.dataset]
+    name, dataset = recipe.evaluation.evaluator, data_set(recipe.dataset)
     if name in dataset.EVALUATORS:
         return
-    scored = [each.SKELETON.name for each in DATASETS.values() if name in each.EVALUATORS]
+    scored = [
+        each.SKELETON.name for each in map(data_set, data_set_names()) if name in each.EVALUATORS
+    ]
     raise ValueError(
         f"{where}: evaluation.evaluator: given {name!r}, which scores "
         f"{', '.join(dict.fromkeys(scored))}; accepted for {recipe.dataset} (skeleton "
@@ -79,7 +82,7 @@ def _check_monitor(recipe: Recipe, whole: bool, where: str) -> None:
 def _check_no_boxes(recipe: Recipe, where: str) -> None:
     """What draws or scores single people needs their boxes: no codec of whole images has them."""
     codec, evaluator = recipe.codec.name, recipe.evaluation.evaluator
-    if DATASETS[recipe.dataset].members:
+    if data_set(recipe.dataset).members:
         fault = f"{codec!r} reads whole images, the mixture {recipe.dataset} draws single people"
         raise refusal(f"{where}: codec", fault=fault, accepted="a top-down codec")
     if EVALUATORS[evaluator].by_person:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from data.ground.refusal import refusal
-from data.menus import DATASETS
+from data.ground.yaml_text import read_yaml
 from pipelines.host.places import REPOSITORY
-from pipelines.recipe.reader import read_yaml
+from pipelines.recipe.datasets import data_set
 from pipelines.recipe.schema import Recipe
 
 PARAMS = REPOSITORY / "params.yaml"
@@ -18,9 +18,11 @@ MOST_MEMBERS = 3  # of a mixture, as many as dvc.yaml names
 def dataset_settings(dataset: str, path: Path = PARAMS) -> dict[str, Any]:
     """`datasets.DATASET` of params.yaml. Raises ValueError where there is none."""
     settings = load_params(path).get("datasets", {}).get(dataset)
-    if dataset not in DATASETS or not isinstance(settings, dict):
-        fault = "not there or on no menu"
-        raise refusal(f"params.yaml: datasets.{dataset}", fault=fault, accepted=", ".join(DATASETS))
+    if not isinstance(settings, dict):
+        data_set(dataset, path)  # says which names there are
+        where = f"params.yaml: datasets.{dataset}"
+        raise refusal(where, given=settings, accepted="its settings, a mapping")
+    data_set(dataset, path)
     return settings
 
 
@@ -40,7 +42,7 @@ def run_entry(recipe: Recipe) -> dict[str, Any]:
 
 def sources(recipe: Recipe) -> list[str]:
     """The data sets that are fetched for a recipe: its own, or those that it is made of."""
-    return list(DATASETS[recipe.dataset].members) or [recipe.dataset]
+    return list(data_set(recipe.dataset).members) or [recipe.dataset]
 
 
 def mixture_entry(recipe: Recipe) -> dict[str, Any]:

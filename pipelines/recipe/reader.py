@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import yaml
-
-from data.ground.refusal import refusal
+from data.ground.yaml_text import read_yaml
 from pipelines.host.places import REPOSITORY
 from pipelines.recipe.check import check_recipe
 from pipelines.recipe.schema import Recipe
@@ -40,15 +38,6 @@ def read_recipe(content: object, where: str) -> Recipe:
     recipe: Recipe = read(Recipe, content, where)
     check_recipe(recipe, where)
     return recipe
-
-
-def read_yaml(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text())
-    except FileNotFoundError as error:
-        raise refusal(path, fault="no such file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise refusal(path, fault=f"not readable as yaml: {error}") from error
 
 
 def read_as(kind: type[Kind], content: object, where: str) -> Kind:

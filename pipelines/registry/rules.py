@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from data.ground.refusal import refusal
+from data.ground.yaml_text import read_yaml
 from pipelines.evaluation.record import NetworkCost
 from pipelines.host import places
-from pipelines.recipe.reader import read_as, read_yaml
+from pipelines.recipe.reader import read_as
 
 RULES = places.REPOSITORY / "mlflow" / "promotion.yaml"
 

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 
 from data.ground.refusal import refusal
-from data.menus import DATASETS
+from data.ground.yaml_text import read_yaml
 from models.contracts import Network
 from models.cost import Cost, count, count_parts, saved_bytes
 from models.menus import ARCHITECTURES, REFINEMENTS
 from pipelines.host import places
 from pipelines.recipe.build import build_architecture, build_codec
-from pipelines.recipe.reader import read_as, read_yaml, recipe_names, recipe_path
+from pipelines.recipe.datasets import data_set
+from pipelines.recipe.reader import read_as, recipe_names, recipe_path
 from pipelines.recipe.schema import Published, Recipe
 from pipelines.report.cost_rows import REMARKS, Row, further_rows
 from pipelines.report.markdown import NONE, markdown_table
@@ -87,7 +88,7 @@ def _recipe_rows() -> Iterator[Row]:
 def row_of(name: str, recipe: Recipe, published: Published) -> Row:
     """The recipe's network and input size, and what is printed of them."""
     architecture, size = recipe.architecture, (recipe.input_size[0], recipe.input_size[1])
-    skeleton = DATASETS[recipe.dataset].SKELETON
+    skeleton = data_set(recipe.dataset).SKELETON
     channels = build_codec(recipe).channels(skeleton)
     return Row(
         architecture.name,

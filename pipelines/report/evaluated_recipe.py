@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from data.ground.yaml_text import read_yaml
 from pipelines.evaluation.folder import EvaluationFolder
 from pipelines.host import places
 from pipelines.prediction.best_weights import BestWeights
 from pipelines.recipe.json_records import read_json
-from pipelines.recipe.reader import read_recipe, read_yaml, recipe_path
+from pipelines.recipe.reader import read_recipe, recipe_path
 from pipelines.recipe.schema import Recipe
 
 CARD = "card.json"  # of a registered version: its recipe, among other things

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.recipe.reader import read_yaml, recipe_path
+from data.ground.yaml_text import read_yaml
+from pipelines.recipe.reader import recipe_path
 from pipelines.recipe.schema import Published
 
 COUNTS = {"exact_g": "exact G", "exact_gi": "exact Gi", "hr_g": "HR G", "hr_gi": "HR Gi"}

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data.menus import DATASETS
 from pipelines.evaluation.record import EvaluationRecord, NetworkCost, has_evaluation
 from pipelines.evaluation.test_dev import is_stale, kept_scores
 from pipelines.host import places
+from pipelines.recipe.datasets import data_set, data_set_names
 from pipelines.recipe.schema import Recipe
 from pipelines.training.record import History, TrainingRecord
 
@@ -48,8 +48,9 @@ class Result:
     @property
     def comparable(self) -> bool:
         """Whether measured over the images (MPII: people) that papers measure over."""
-        dataset = DATASETS.get(self.evaluation.dataset)
-        published = dataset.PUBLISHED.get(self.evaluation.split) if dataset else None
+        known = self.evaluation.dataset in data_set_names()
+        counted = data_set(self.evaluation.dataset).PUBLISHED if known else {}
+        published = counted.get(self.evaluation.split)
         if published is None:
             return False
         if published.people:

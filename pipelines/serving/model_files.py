@@ -65,7 +65,7 @@ def pack(trained: Trained, folder: Path) -> dict[str, Any]:
     plugs: list[type | ModuleType] = [data.views.geometry, readout, *([kind] if whole else [])]
     codec = {"module": kind.__module__, "class": kind.__name__}
     options = {"options": dataclasses.asdict(trained.codec)}
-    package = pack_code(plugs, trained.skeleton.name, folder)
+    package = pack_code(plugs, trained.skeleton, folder)
     return {"package": package, "codec": codec | options if whole else None}
 
 

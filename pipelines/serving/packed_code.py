@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 from data.ground.refusal import refusal
+from data.ground.skeleton import Skeleton, plain_skeleton, skeleton_of_file
 from pipelines.host.imports import SKELETONS, named_files, reached
 from pipelines.host.places import REPOSITORY
 
@@ -20,15 +22,16 @@ PREFIX = "limber_"
 MAY_TRAVEL = ("data", "pipelines/prediction/readout.py")
 
 
-def pack_code(plugs: Sequence[type | ModuleType], skeleton: str, folder: Path) -> str:
+def pack_code(plugs: Sequence[type | ModuleType], skeleton: Skeleton, folder: Path) -> str:
     """Writes what the plugs import of ours, and that skeleton, into `folder`: the package's name.
 
     In it everything lies as in the repository. Raises ValueError where a file imports what cannot
     travel: what is not of the data wing or reads poses.
     """
     first = [Path(inspect.getfile(plug)).resolve() for plug in plugs]
-    needed = {*reached(first, _needed), REPOSITORY / SKELETONS / f"{skeleton}.toml"}
-    texts = {path.relative_to(REPOSITORY): path.read_text() for path in sorted(needed)}
+    texts = {p.relative_to(REPOSITORY): p.read_text() for p in reached(first, _needed)}
+    texts[Path(SKELETONS) / f"{skeleton.name}.yaml"] = _skeleton_text(skeleton)
+    texts = dict(sorted(texts.items()))
     content = "".join(f"{place}\0{text}\0" for place, text in texts.items())
     package = PREFIX + hashlib.sha256(content.encode()).hexdigest()[:12]
     for place, text in texts.items():
@@ -39,6 +42,14 @@ def pack_code(plugs: Sequence[type | ModuleType], skeleton: str, folder: Path) -
             if parent.name:
                 (folder / parent / "__init__.py").touch()
     return package
+
+
+def _skeleton_text(skeleton: Skeleton) -> str:
+    """Its own file where that says the same, else its values (json is yaml)."""
+    path = REPOSITORY / SKELETONS / f"{skeleton.name}.yaml"
+    if path.is_file() and skeleton_of_file(path) == skeleton:
+        return path.read_text()
+    return json.dumps(plain_skeleton(skeleton), indent=1) + "\n"
 
 
 def _needed(path: Path) -> list[Path]:

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from data.ground.refusal import refusal
 from data.ground.sample import Batch
-from data.menus import DATASETS
 from pipelines.evaluation.pictures import draw_fields
 from pipelines.host.progress import Clock, Pace, ProgressLine
+from pipelines.recipe.datasets import data_set
 from pipelines.recipe.schema import Recipe
 from pipelines.training.job import Job, Listener, TrainingStopped, TrainingSummary
 from pipelines.training.optimizer import rate_factor, set_learning_rate
@@ -138,7 +138,7 @@ def _is_due(every: int | None, steps: int, at: Position) -> bool:
 
 def _picture_batch(job: Job, batch: Batch, listener: Listener) -> None:
     path = job.run_folder / "pictures" / "samples.jpg"
-    draw_batch(path, batch, DATASETS[job.recipe.dataset].SKELETON)
+    draw_batch(path, batch, data_set(job.recipe.dataset).SKELETON)
     listener.picture(path, "samples")
 
 

@@ -17,7 +17,6 @@ from data.ground.codec import Codec
 from data.ground.refusal import refusal
 from data.ground.sample import Batch, Pose, WholeBatch
 from data.ground.skeleton import Skeleton
-from data.menus import DATASETS
 from pipelines.evaluation.scoring import name_protocol, score_poses
 from pipelines.prediction.boxes import truth_boxes
 from pipelines.prediction.feed import Feed, SplitPlace
@@ -26,6 +25,7 @@ from pipelines.prediction.predictor import predict
 from pipelines.prediction.readout import Predictions, join
 from pipelines.prediction.split import split_feed
 from pipelines.recipe.build import build_codec
+from pipelines.recipe.datasets import data_set
 from pipelines.training.job import Job
 from pipelines.training.rank import Rank
 
@@ -51,17 +51,17 @@ class Validation:
 def build_validation(job: Job, rank: Rank) -> Validation:
     """Raises ValueError where the split has no people."""
     recipe, codec = job.recipe, build_codec(job.recipe)
-    data_set = DATASETS[recipe.dataset]
+    labelled = data_set(recipe.dataset)
     place = SplitPlace(job.prepared, job.raw, recipe.evaluation.split)
     boxes = truth_boxes(place.prepared, place.split, codec.aligned)
     if not len(boxes):
         raise refusal(place.prepared / place.split, fault="no person to validate on")
-    truth = data_set.truth(place.raw, place.split) if rank.is_main else {}
+    truth = labelled.truth(place.raw, place.split) if rank.is_main else {}
     samples = feed_kind(codec).samples(recipe, codec, place, augmented=False)
     sample = samples.first(min(SAMPLES, len(samples)))
     feed = split_feed(recipe, codec, place, boxes)
     batches = rank_batches(feed, job, rank)
-    return Validation(feed, batches, truth, sample, codec, data_set.SKELETON)
+    return Validation(feed, batches, truth, sample, codec, labelled.SKELETON)
 
 
 def rank_batches(feed: Feed, job: Job, rank: Rank) -> Iterable[Batch] | Iterable[WholeBatch]:

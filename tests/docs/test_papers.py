@@ -16,8 +16,9 @@ from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides
 from pytest import approx
 
+from data.ground.yaml_text import read_yaml
 from pipelines.host.command import Arguments
-from pipelines.recipe.reader import load_recipe, read_recipe, read_yaml, recipe_names, recipe_path
+from pipelines.recipe.reader import load_recipe, read_recipe, recipe_names, recipe_path
 from pipelines.recipe.schema import Published
 from pipelines.report.cost import all_rows, measure
 from pipelines.report.paper_rows import PAPER_TABLES

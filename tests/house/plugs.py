@@ -13,6 +13,7 @@ MENUS = ("data/menus.py", "models/menus.py")
 PLUGS = ("data/datasets", "data/codecs", "data/evaluators", "models", "models/losses")
 GROUND = {  # files beside the plugs that are none
     "data/datasets/mixture.py": "a plug made of plugs: on the menu by its members",
+    "data/datasets/own.py": "entries of params.yaml are its names",
     "models/contracts.py": "what a network and a loss promise",
     "models/cost.py": "counts what any network costs",
     "models/ghost_blocks.py": "parts of the two ghost networks",

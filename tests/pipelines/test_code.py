@@ -50,9 +50,7 @@ def test_written_again_it_is_the_same_to_the_byte(home: Path) -> None:
 
 def test_a_name_on_no_menu_leaves_what_was_there(home: Path) -> None:
     write_code(["demo_hrnet"], ["coco"])
-    with pytest.raises(
-        ValueError, match=r"params\.yaml: run: data set: given 'nowhere', accepted: coco"
-    ):
+    with pytest.raises(ValueError, match=r"data set: given 'nowhere', accepted: coco"):
         write_code(["demo_simple_baseline"], ["nowhere"])
     with pytest.raises(ValueError, match="no_recipe"):
         write_code(["no_recipe"], ["coco"])

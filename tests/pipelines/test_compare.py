@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from data.ground.plug import Plug
+from data.ground.yaml_text import read_yaml
 from data.menus import EVALUATORS
 from data.views.settings import Augmentation
 from pipelines import compare
@@ -21,7 +22,7 @@ from pipelines.evaluation.scoring import NUMBERS
 from pipelines.evaluation.test_dev import keep_scores
 from pipelines.host import places
 from pipelines.prediction.coco_results import official_name
-from pipelines.recipe.reader import load_recipe, read_yaml, recipe_names, recipe_path
+from pipelines.recipe.reader import load_recipe, recipe_names, recipe_path
 from pipelines.recipe.schema import (
     Architecture,
     Evaluation,

@@ -70,7 +70,7 @@ def test_what_nothing_uses_re_runs_nothing(checkout: Path) -> None:
     """Nor does what only tells."""
     for place in (
         "data/datasets/mpii.py",
-        "data/skeletons/mpii.toml",
+        "data/skeletons/mpii.yaml",
         "data/codecs/associative_embedding.py",
         "data/evaluators/pckh.py",
         "models/losses/pull_push.py",

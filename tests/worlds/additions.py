@@ -40,19 +40,19 @@ def kind(above: str, name: str, body: str = "") -> str:
 
 
 SKELETON = """
-keypoints = ["head", "left_hand", "right_hand"]
-limbs = [["left_hand", "head"], ["head", "right_hand"]]
-mirrored = [["left_hand", "right_hand"]]
-sigmas = [0.05, 0.06, 0.06]
-upper_body = ["head", "left_hand", "right_hand"]
+keypoints: [head, left_hand, right_hand]
+limbs: [[left_hand, head], [head, right_hand]]
+mirrored: [[left_hand, right_hand]]
+sigmas: [0.05, 0.06, 0.06]
+upper_body: ["head", "left_hand", "right_hand"]
 """
 ADDITIONS = {
-    "skeleton": Addition(files={"data/skeletons/unused.toml": SKELETON}),
+    "skeleton": Addition(files={"data/skeletons/unused.yaml": SKELETON}),
     "data set": Addition(
         files={
             "data/datasets/tried.py": "from data.ground.skeleton import load_skeleton\n"
             + kind("data.datasets.coco.Coco", "Tried", '    SKELETON = load_skeleton("tried")'),
-            "data/skeletons/tried.toml": SKELETON,
+            "data/skeletons/tried.yaml": SKELETON,
         },
         menu=(DATA, "DATASETS", '"tried": Tried()', "from data.datasets.tried import Tried"),
         recipe=("dataset: stick_figures", "dataset: tried"),
@@ -118,7 +118,7 @@ ADDITIONS = {
     "comment": Addition(
         lines={
             "pipelines/training/loop.py": ("\n\nimport", "\n\n# a comment\nimport"),
-            "data/skeletons/coco.toml": ("keypoints = ", "# a comment\nkeypoints = "),
+            "data/skeletons/coco.yaml": ("keypoints: ", "# a comment\nkeypoints: "),
         }
     ),
 }

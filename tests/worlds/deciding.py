@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from data.ground.yaml_text import read_yaml
 from data.menus import DATASETS
 from pipelines.digests.deciding import (
     Deciding,
@@ -15,7 +16,7 @@ from pipelines.digests.deciding import (
     trains,
 )
 from pipelines.digests.sources import Sources
-from pipelines.recipe.reader import read_as, read_yaml, recipe_names, recipe_path
+from pipelines.recipe.reader import read_as, recipe_names, recipe_path
 from pipelines.recipe.schema import Recipe
 
 HERE = Sources()  # the checkout, each file read once

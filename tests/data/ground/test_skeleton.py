@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-import tomllib
 from dataclasses import replace
 
 import pytest
 
-from data.ground.skeleton import FOLDER, Skeleton, load_skeleton, read_skeleton, skeleton_names
+from data.ground.skeleton import (
+    FOLDER,
+    Skeleton,
+    hashed_values,
+    load_skeleton,
+    read_skeleton,
+    skeleton_names,
+)
+from data.ground.yaml_text import read_yaml
 
 COCO = load_skeleton("coco")
 SKELETONS = {name: load_skeleton(name) for name in skeleton_names()}
@@ -55,23 +61,30 @@ def test_an_unknown_one_is_refused_with_those_there_are() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"sigmas": None}, r"x.toml: sigmas: given None, accepted: a list of numbers"),
-        ({"sigmas": [1] * 17}, "sigmas: given .*accepted: a list of numbers with a point"),
+        ({"sigmas": None}, r"x.yaml: sigmas: given None, accepted: a list of numbers"),
+        ({"sigmas": ["1"] * 17}, "sigmas: given .*accepted: a list of numbers"),
+        ({"sigmas": [0] * 17}, "sigmas above 0"),
+        ({"keypoints": [False]}, "yaml reads no, on, 1 as other things"),
+        ({"reference": "foot"}, r"reference: given 'foot', accepted: box, head, or \[keypoint"),
+        ({"reference": ["nose", "tail"]}, "tail"),
+        ({"mirrored": [["nose", "left_eye"], ["nose", "right_eye"]]}, "two mirror pairs"),
         ({"limbs": [["nose"]]}, r"limbs: given .*accepted: a list of \[name, name\]"),
         ({"keypoints": "nose"}, "keypoints: given 'nose', accepted: a list of names"),
-        ({"colour": "red"}, "x.toml: colour: unknown key, accepted: keypoints, limbs, mirrored"),
+        ({"colour": "red"}, "x.yaml: colour: unknown key, accepted: keypoints, limbs, mirrored"),
     ],
 )
 def test_its_file_is_read_strictly(change: dict[str, object], says: str) -> None:
-    content = tomllib.loads((FOLDER / "coco.toml").read_text())
-    assert read_skeleton("coco", content, "x.toml") == COCO
+    content = read_yaml(FOLDER / "coco.yaml")
+    assert read_skeleton("coco", content, "x.yaml") == COCO
     with pytest.raises(ValueError, match=says):
-        read_skeleton("coco", content | change, "x.toml")
-    with pytest.raises(ValueError, match=r"x.toml: limbs: missing, accepted: keypoints, limbs"):
-        read_skeleton("coco", {k: v for k, v in content.items() if k != "limbs"}, "x.toml")
+        read_skeleton("coco", content | change, "x.yaml")
+    with pytest.raises(ValueError, match=r"x.yaml: limbs: missing, accepted: keypoints, limbs"):
+        read_skeleton("coco", {k: v for k, v in content.items() if k != "limbs"}, "x.yaml")
 
 
 def test_the_digest_over_coco_outlives_its_file() -> None:
     """It is a part of the hash of prepared data: another one re-trains every recipe."""
-    text = json.dumps(dataclasses.asdict(COCO), sort_keys=True)
+    text = json.dumps(hashed_values(COCO), sort_keys=True)
     assert hashlib.sha256(text.encode()).hexdigest()[:12] == "c5ca632692a7"
+    other = replace(COCO, reference=("left_shoulder", "right_hip"))
+    assert hashed_values(other) != hashed_values(COCO)

@@ -94,10 +94,10 @@ def of_data(name: str) -> set[str]:
 @pytest.mark.parametrize(
     ("name", "sources", "whose"),
     [
-        ("skeleton", ["data/skeletons/unused.toml"], set()),
+        ("skeleton", ["data/skeletons/unused.yaml"], set()),
         (
             "data set",
-            ["data/datasets/tried.py", "data/skeletons/tried.toml", "DATASETS[tried]"],
+            ["data/datasets/tried.py", "data/skeletons/tried.yaml", "DATASETS[tried]"],
             users("data set") | {"datasets/tried/prepare"},
         ),
         ("data set", ["DATASETS[tried].LAYOUT"], {"datasets/tried/fetch"}),

@@ -49,9 +49,9 @@ def test_what_is_done_changes_the_digest(text: str) -> None:
     assert digest(text) != digest(PLAIN)
 
 
-def test_of_toml_values_count_and_of_other_files_every_letter() -> None:
-    texts = ("a = 1", "a = 1  # one", "a = 2")
-    assert len({digest(text, ".toml") for text in texts}) == 2
+def test_of_yaml_values_count_and_of_other_files_every_letter() -> None:
+    texts = ("a: 1", "a: 1  # one", "a: 2")
+    assert len({digest(text, ".yaml") for text in texts}) == 2
     assert len({digest(text, ".csv") for text in texts}) == 3
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from data.ground.yaml_text import read_yaml
 from data.menus import DATASETS
 from pipelines.digests.deciding import scores, trains
-from pipelines.recipe.reader import read_as, read_yaml, recipe_path
+from pipelines.recipe.reader import read_as, recipe_path
 from pipelines.recipe.schema import Recipe
 from tests.worlds.deciding import HERE, deciding_code
 from tests.worlds.here import ROOT
@@ -100,11 +101,11 @@ def test_what_feeds_whole_images_decides_no_top_down_result(stage: str) -> None:
         (
             "hrnet_w32_mpii_256x256",
             {
-                "data/datasets/mpii.py", "data/skeletons/mpii.toml", "data/evaluators/pckh.py",
+                "data/datasets/mpii.py", "data/skeletons/mpii.yaml", "data/evaluators/pckh.py",
                 "data/codecs/heatmap.py", "models/hrnet.py", "models/losses/keypoint_mse.py",
             },
             {
-                "data/datasets/coco.py", "data/skeletons/coco.toml", "data/evaluators/oks.py",
+                "data/datasets/coco.py", "data/skeletons/coco.yaml", "data/evaluators/oks.py",
                 "models/simple_baseline.py", "models/losses/masked.py",
                 "data/codecs/associative_embedding.py",
             },
@@ -113,11 +114,11 @@ def test_what_feeds_whole_images_decides_no_top_down_result(stage: str) -> None:
             "lightweight_openpose_coco_368",
             {
                 "data/codecs/part_affinity_fields.py", "data/codecs/limbs/grouping.py",
-                "data/skeletons/openpose18.toml", "data/skeletons/coco.toml",
+                "data/skeletons/openpose18.yaml", "data/skeletons/coco.yaml",
                 "models/losses/masked.py", "models/lightweight_openpose.py",
             },
             {
-                "data/skeletons/mpii.toml", "data/skeletons/crowdpose.toml", "models/hrnet.py",
+                "data/skeletons/mpii.yaml", "data/skeletons/crowdpose.yaml", "models/hrnet.py",
                 "data/codecs/tags/grouping.py", "models/losses/pull_push.py",
                 "data/codecs/heatmap.py", "data/evaluators/pckh.py",
             },
@@ -131,10 +132,10 @@ def test_what_feeds_whole_images_decides_no_top_down_result(stage: str) -> None:
             "hrnet_w32_coco_mpii_256x192",
             {
                 "data/datasets/mixture.py", "data/datasets/coco.py", "data/datasets/mpii.py",
-                "data/skeletons/mpii.toml",
+                "data/skeletons/mpii.yaml",
             },
             {
-                "data/datasets/crowdpose.py", "data/skeletons/crowdpose.toml",
+                "data/datasets/crowdpose.py", "data/skeletons/crowdpose.yaml",
                 "data/evaluators/pckh.py",
             },
         ),

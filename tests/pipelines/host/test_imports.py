@@ -10,7 +10,7 @@ from pipelines.host.imports import named_files, reached
 
 FILES = (
     "data/__init__.py", "data/one.py", "data/room/__init__.py", "data/room/two.py",
-    "models/net.py", "pipelines/served.py", "data/skeletons/coco.toml",
+    "models/net.py", "pipelines/served.py", "data/skeletons/coco.yaml",
 )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def named(tree: Path, text: str) -> list[str]:
         ("def f():\n    from models.net import Net\n", ["models/net.py"]),
         ("if TYPE_CHECKING:\n    from models.net import Net\n", ["models/net.py"]),
         ("import numpy\nfrom torch import nn\nfrom database import one", []),
-        ('SKELETON = load_skeleton("coco")', ["data/skeletons/coco.toml"]),
+        ('SKELETON = load_skeleton("coco")', ["data/skeletons/coco.yaml"]),
         ("skeleton = load_skeleton(name)", []),
         ('FILE = ROOT / "pipelines" / "served.py"', ["pipelines/served.py"]),
         ('FILE = places.ROOT / "pipelines/served.py"', ["pipelines/served.py"]),
@@ -58,7 +58,7 @@ def test_an_import_by_dots_is_refused(tree: Path) -> None:
 
 
 def test_what_is_no_python_names_nothing(tree: Path) -> None:
-    assert named_files(tree / "data/skeletons/coco.toml", tree) == []
+    assert named_files(tree / "data/skeletons/coco.yaml", tree) == []
 
 
 def test_circles_end() -> None:

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from data.ground.sample import WholeBatch
+from data.ground.yaml_text import read_yaml
 from data.menus import CODECS, DATASETS
 from data.views.settings import PersonCropAugmentation, WholeImageAugmentation
 from models.weights import LEAST_SHARE, compare
 from pipelines.recipe.build import build_architecture, build_codec, build_losses
-from pipelines.recipe.reader import load_recipe, read_yaml, recipe_names, recipe_path
+from pipelines.recipe.reader import load_recipe, recipe_names, recipe_path
 from pipelines.recipe.schema import Recipe
 from pipelines.training.optimizer import parameter_groups
 from tests.worlds.here import MANIFESTS

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from data.ground.yaml_text import read_yaml
 from pipelines.recipe.check import check_recipe
-from pipelines.recipe.reader import read_as, read_yaml, recipe_path
+from pipelines.recipe.reader import read_as, recipe_path
 from pipelines.recipe.schema import Recipe
 
 CROPS, WHOLE, LIMBS = "demo_hrnet", "demo_higher_hrnet", "demo_openpose"

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from data.ground.sample import Batch
+from data.ground.yaml_text import read_yaml
 from models.weights import LEAST_SHARE, compare
 from pipelines.digests.deciding import trains
 from pipelines.digests.sources import Sources
 from pipelines.recipe.build import build_architecture, build_codec, build_losses, unrefined
-from pipelines.recipe.reader import load_recipe, read_yaml, recipe_names, recipe_path
+from pipelines.recipe.reader import load_recipe, recipe_names, recipe_path
 from pipelines.recipe.schema import Recipe
 from tests.worlds.here import MANIFESTS
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.recipe.reader import read_as, read_recipe, read_yaml, recipe_names, recipe_path
+from data.ground.yaml_text import read_yaml
+from pipelines.recipe.reader import read_as, read_recipe, recipe_names, recipe_path
 from pipelines.recipe.schema import Recipe
 from pipelines.report.recipe_difference import (
     RecipeDifferences,

@@ -13,12 +13,14 @@ import pytest
 
 import data.views.geometry
 from data.codecs.associative_embedding import AssociativeEmbedding
+from data.ground.skeleton import load_skeleton
 from pipelines.host.imports import named_files
 from pipelines.host.places import REPOSITORY
 from pipelines.prediction import poses, readout
 from pipelines.serving.packed_code import PREFIX, pack_code
 
 PLUGS = (data.views.geometry, readout)
+COCO, MPII = load_skeleton("coco"), load_skeleton("mpii")
 
 
 @pytest.fixture
@@ -41,18 +43,18 @@ def packed(folder: Path, package: str) -> dict[str, str]:
 
 def test_the_same_content_has_the_same_name(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
-    name = pack_code(PLUGS, "coco", one)
-    assert name == pack_code(PLUGS[::-1], "coco", other), "whatever the order of the plugs"
+    name = pack_code(PLUGS, COCO, one)
+    assert name == pack_code(PLUGS[::-1], COCO, other), "whatever the order of the plugs"
     assert name.isidentifier() and name.startswith(PREFIX)
     assert packed(one, name) == packed(other, name)
 
 
 def test_other_content_has_another_name(tmp_path: Path) -> None:
     names = [
-        pack_code(PLUGS, "coco", tmp_path),
-        pack_code(PLUGS, "mpii", tmp_path),
-        pack_code([readout], "coco", tmp_path),
-        pack_code([*PLUGS, AssociativeEmbedding], "coco", tmp_path),
+        pack_code(PLUGS, COCO, tmp_path),
+        pack_code(PLUGS, MPII, tmp_path),
+        pack_code([readout], COCO, tmp_path),
+        pack_code([*PLUGS, AssociativeEmbedding], COCO, tmp_path),
     ]
     assert len(set(names)) == 4
     assert {path.name for path in tmp_path.iterdir()} == set(names), "all live in one folder"
@@ -60,7 +62,7 @@ def test_other_content_has_another_name(tmp_path: Path) -> None:
 
 def test_the_name_follows_each_text(tmp_path: Path) -> None:
     """It is the digest of every place and text as they lie in the repository."""
-    name = pack_code(PLUGS, "coco", tmp_path)
+    name = pack_code(PLUGS, COCO, tmp_path)
     root = tmp_path / name
     files = sorted(p for p in root.rglob("*") if p.suffix != ".py" or p.name != "__init__.py")
     digest = hashlib.sha256()
@@ -71,14 +73,14 @@ def test_the_name_follows_each_text(tmp_path: Path) -> None:
 
 def test_the_skeleton_lies_inside_untouched(tmp_path: Path) -> None:
     for skeleton, other in (("coco", "mpii"), ("mpii", "coco")):
-        texts = packed(tmp_path, pack_code(PLUGS, skeleton, tmp_path))
-        place = f"data/skeletons/{skeleton}.toml"
+        texts = packed(tmp_path, pack_code(PLUGS, load_skeleton(skeleton), tmp_path))
+        place = f"data/skeletons/{skeleton}.yaml"
         assert texts[place] == (REPOSITORY / place).read_text()
-        assert f"data/skeletons/{other}.toml" not in texts
+        assert f"data/skeletons/{other}.yaml" not in texts
 
 
 def test_nothing_in_it_names_the_repository(tmp_path: Path) -> None:
-    package = pack_code([*PLUGS, AssociativeEmbedding], "coco", tmp_path)
+    package = pack_code([*PLUGS, AssociativeEmbedding], COCO, tmp_path)
     texts = packed(tmp_path, package)
     assert {"data/views/geometry.py", "pipelines/prediction/readout.py"} <= set(texts)
     for place, text in texts.items():
@@ -91,7 +93,7 @@ def test_nothing_in_it_names_the_repository(tmp_path: Path) -> None:
 
 
 def test_it_runs_on_its_own_code(folder: Path) -> None:
-    package = pack_code(PLUGS, "coco", folder)
+    package = pack_code(PLUGS, COCO, folder)
     importlib.invalidate_caches()
     travelled = importlib.import_module(f"{package}.pipelines.prediction.readout")
     assert travelled is not readout
@@ -106,7 +108,7 @@ def test_it_runs_on_its_own_code(folder: Path) -> None:
 
 
 def test_two_packages_live_in_one_process(folder: Path) -> None:
-    names = [pack_code(PLUGS, skeleton, folder) for skeleton in ("coco", "mpii")]
+    names = [pack_code(PLUGS, load_skeleton(skeleton), folder) for skeleton in ("coco", "mpii")]
     importlib.invalidate_caches()
     loaded = [importlib.import_module(f"{name}.data.ground.skeleton") for name in names]
     assert [module.skeleton_names() for module in loaded] == [["coco"], ["mpii"]]
@@ -115,5 +117,5 @@ def test_two_packages_live_in_one_process(folder: Path) -> None:
 def test_a_file_that_imports_what_may_not_travel_is_refused(tmp_path: Path) -> None:
     said = r"prediction/poses\.py: imports \S+, which cannot travel with a model"
     with pytest.raises(ValueError, match=said):
-        pack_code([poses], "coco", tmp_path)
+        pack_code([poses], COCO, tmp_path)
     assert list(tmp_path.iterdir()) == [], "nothing is half written"
