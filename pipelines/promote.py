@@ -8,26 +8,23 @@ python -m pipelines.promote --list            who is champion of what
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from pipelines.evaluation.record import has_evaluation
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
+from pipelines.host.processes import held
 from pipelines.recipe.params import load_params
-from pipelines.registry.gate import (
-    Candidate,
-    WriteFiles,
-    consider,
-    read_candidate,
-    register,
-    roll_back,
-)
+from pipelines.registry.crowning import restore, roll_back
+from pipelines.registry.gate import Candidate, WriteFiles, consider, read_candidate, register
 from pipelines.registry.ledger import Ledger
 from pipelines.registry.rules import RULES, Rule, read_rules, why_not
 from pipelines.registry.slots import slot_lines, slot_state
 from pipelines.registry.versions import Registry
 from pipelines.serving.model_files import write_model_files
+from pipelines.tracking.server import answers_in_words
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,13 +37,25 @@ def main(argv: Sequence[str]) -> int:
 def decide_champions(rollback: str | None, only_list: bool) -> None:
     rules = read_rules(RULES)
     if rollback:
-        registry, ledger = Registry(), Ledger(places.promotion())
-        roll_back(registry, ledger, rollback, rules)
-        ledger.set_slots(print_slots(registry, rules))
+        with deciding() as (registry, ledger):
+            roll_back(registry, ledger, rollback, rules)
+            ledger.set_slots(print_slots(registry, rules))
     elif only_list:
-        print_slots(Registry(), rules)
+        registry = Registry()
+        with answers_in_words(registry.uri):
+            print_slots(registry, rules)
     else:
         promote(load_params()["run"]["recipes"], rules)
+
+
+@contextmanager
+def deciding() -> Iterator[tuple[Registry, Ledger]]:
+    """Registry and ledger, for this process alone: two at once would register all twice."""
+    lock = places.promotion_lock()
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    registry = Registry()
+    with held(lock, "decides who is champion"), answers_in_words(registry.uri):
+        yield registry, Ledger(places.promotion())
 
 
 def promote(
@@ -55,11 +64,13 @@ def promote(
     write_files: WriteFiles = write_model_files,
 ) -> None:
     """The stage: each evaluated recipe to the slots that take it; then who is champion of what."""
-    registry, ledger = Registry(), Ledger(places.promotion())
-    for name in recipes:
-        if candidate := candidate_of(name):
-            offer(registry, ledger, candidate, rules, write_files)
-    ledger.set_slots(print_slots(registry, rules))
+    with deciding() as (registry, ledger):
+        for slot, rule in rules.items():
+            restore(registry, ledger, slot, rule)
+        for name in recipes:
+            if candidate := candidate_of(name):
+                offer(registry, ledger, candidate, rules, write_files)
+        ledger.set_slots(print_slots(registry, rules))
 
 
 def candidate_of(name: str) -> Candidate | None:

@@ -178,3 +178,8 @@ def shown() -> Path:
 def promotion() -> Path:
     """The ledger of promotions."""
     return reports() / "promotion.json"
+
+
+def promotion_lock() -> Path:
+    """Held by whoever decides who is champion."""
+    return runs() / "promotion.lock"

@@ -14,6 +14,7 @@ from pipelines.evaluation.folder import EvaluationFolder, champion_elsewhere, re
 from pipelines.host import lineage, places
 from pipelines.host.folders import file_digest
 from pipelines.prediction.trained import Trained, load_trained
+from pipelines.registry.crowning import STEPPED_DOWN, crown
 from pipelines.registry.decide import Decision, VersionScore, decide
 from pipelines.registry.ledger import Ledger
 from pipelines.registry.rules import Rule
@@ -23,7 +24,6 @@ from pipelines.registry.versions import (
     CHAMPION,
     EVALUATION,
     IDENTITY,
-    PREVIOUS,
     Registry,
     Version,
 )
@@ -135,8 +135,8 @@ def consider(
     champion = registry.aliased(slot, CHAMPION)
     if champion and champion.number == version.number:
         return
-    if "limber.stepped_down" in version.tags:
-        why = f"was champion before ({version.tags['limber.stepped_down']}); not considered again"
+    if STEPPED_DOWN in version.tags:
+        why = f"was champion before ({version.tags[STEPPED_DOWN]}); not considered again"
         print(f"{candidate.recipe}: version {version.number} of {slot} {why}")
         return
     number = champion.number if champion else "none"
@@ -227,29 +227,3 @@ def version_score(
         protocol=protocol,
         value=record.value(rule.metric, protocol),
     )
-
-
-def crown(registry: Registry, slot: str, version: Version, champion: Version | None) -> None:
-    if champion:
-        registry.point(slot, PREVIOUS, champion.number)
-        registry.tag(champion, stepped_down=f"gave way to version {version.number}")
-    registry.point(slot, CHAMPION, version.number)
-
-
-def roll_back(registry: Registry, ledger: Ledger, slot: str, rules: dict[str, Rule]) -> None:
-    """Swaps `champion` and `previous`. Raises ValueError where there is no previous one."""
-    if slot not in rules:
-        raise refusal("--rollback", given=slot, accepted=", ".join(rules))
-    champion, previous = registry.aliased(slot, CHAMPION), registry.aliased(slot, PREVIOUS)
-    if champion is None or previous is None:
-        raise refusal(
-            f"slot {slot}",
-            fault="no previous champion to go back to",
-            do="see `python -m pipelines.promote --list`",
-        )
-    reason = f"rolled back by hand from version {champion.number} to {previous.number}"
-    ledger.append(slot, "rolled back", reason, version=previous.number, instead_of=champion.number)
-    registry.point(slot, CHAMPION, previous.number)
-    registry.point(slot, PREVIOUS, champion.number)
-    registry.tag(champion, stepped_down=reason, decision="rolled back")
-    registry.tag(previous, reason=reason, decision="promoted")

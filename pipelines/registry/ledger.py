@@ -18,13 +18,17 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._read()
+
+    def _read(self) -> None:
+        """What stands there now: somebody else may have written since."""
         self._content: dict[str, Any] = {"slots": {}, "decisions": []}
-        if path.is_file():
+        if self.path.is_file():
             try:
-                self._content |= json.loads(path.read_text())
+                self._content |= json.loads(self.path.read_text())
             except ValueError as error:
                 raise refusal(
-                    path,
+                    self.path,
                     fault=f"damaged ({error})",
                     do="take it from `dvc checkout` or move it away",
                 ) from error
@@ -41,11 +45,13 @@ class Ledger:
     def append(self, slot: str, action: str, reason: str, **facts: Any) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         entry = {"time": now, "slot": slot, "action": action, "reason": reason, **facts}
+        self._read()
         self._content["decisions"].append(entry)
         self.write()
 
     def set_slots(self, slots: dict[str, Entry]) -> None:
         """Sets the state of the slots; the file is left alone where nothing is new."""
+        self._read()
         if self._content["slots"] != slots or not self.path.is_file():
             self._content["slots"] = slots
             self.write()

@@ -14,8 +14,8 @@ from data.ground.refusal import refusal
 from pipelines.evaluation.record import Identity
 from pipelines.host import places
 from pipelines.prediction.best_weights import BestWeights
-from pipelines.tracking.models import download_version_files
-from pipelines.tracking.server import mlflow_client, tracking_uri
+from pipelines.tracking.models import download_version_files, has_model
+from pipelines.tracking.server import mlflow_client, tracking_uri, use_server
 
 CHAMPION, CANDIDATE, PREVIOUS = "champion", "candidate", "previous"
 IDENTITY = "limber.identity"
@@ -40,6 +40,7 @@ class Registry:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         self.uri = tracking_uri(uri)
         self.client = mlflow_client(self.uri)
+        use_server(self.uri)
         try:
             self.client.search_registered_models(max_results=1)
         except Exception as error:
@@ -65,6 +66,12 @@ class Registry:
         number = self.aliases(slot).get(alias)
         return self.version(slot, number) if number else None
 
+    def versions(self, slot: str) -> list[Version]:
+        """All of a slot, newest first."""
+        kept = self.client.search_model_versions(f"name = '{slot}'")
+        numbers = sorted((int(each.version) for each in kept), reverse=True)
+        return [self.version(slot, str(number)) for number in numbers]
+
     def find(self, slot: str, identity: str) -> Version | None:
         """The version that was made from exactly this training's checkpoint."""
         for each in self.client.search_model_versions(f"name = '{slot}'"):
@@ -73,9 +80,11 @@ class Registry:
         return None
 
     def model_of(self, identity: str) -> Version | None:
-        """Any slot's version of that checkpoint: its files are stored once."""
-        twins = self.client.search_model_versions(f"tags.`{IDENTITY}` = '{identity}'")
-        return self.version(twins[0].name, str(twins[0].version)) if twins else None
+        """Any slot's version of that checkpoint: its files are stored once, if not deleted."""
+        for each in self.client.search_model_versions(f"tags.`{IDENTITY}` = '{identity}'"):
+            if has_model(self.client, each.tags.get("limber.model_id", ""), each.run_id):
+                return self.version(each.name, str(each.version))
+        return None
 
     def of_run(self, run_id: str) -> Version | None:
         """The newest version that was made from this run."""
@@ -105,8 +114,13 @@ class Registry:
         for key, value in tags.items():
             self.client.set_model_version_tag(version.slot, version.number, f"limber.{key}", value)
 
+    def untag(self, version: Version, key: str) -> None:
+        """Takes a tag off, if it is there."""
+        if key in version.tags:
+            self.client.delete_model_version_tag(version.slot, version.number, key)
+
     def files(self, version: Version, part: str, folder: Path) -> Path:
-        """Some of a version's files, brought to `folder`."""
+        """Some of a version's files, brought to `folder`. Raises ValueError where they are gone."""
         return download_version_files(self.uri, version.slot, version.number, part, folder)
 
     def attach(self, version: Version, folder: Path, part: str) -> None:

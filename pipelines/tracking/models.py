@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from data.ground.refusal import refusal
 from pipelines.host import places
+from pipelines.tracking.delivery import living_run
+from pipelines.tracking.outbox import first_line
 from pipelines.tracking.run_log import metric_name
+from pipelines.tracking.server import use_server
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 NO_STEP = -1  # MLflow would double the curve's points at a model's step
 
@@ -26,8 +34,7 @@ def log_registered(
     import mlflow
     from mlflow.models import Model
 
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
+    use_server(uri)
     # else the files would go to the default experiment, below the working directory
     mlflow.set_experiment(experiment_id=mlflow.get_run(run_id).info.experiment_id)
     logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)  # it misses a schema; none fits
@@ -48,12 +55,36 @@ def log_registered(
     return str(info.model_id), str(info.model_uri)
 
 
+def has_model(client: MlflowClient, model_id: str, run_id: str | None) -> bool:
+    """Whether a logged model and the run that it is of are still there, neither deleted."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_logged_model(model_id)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return False
+        raise
+    return bool(run_id) and living_run(client, str(run_id)) is not None
+
+
 def download_version_files(uri: str, name: str, version: str, part: str, folder: Path) -> Path:
-    """Files below `part` of a registered version, brought to `folder`."""
+    """Files below `part` of a registered version, brought to `folder`.
+
+    Raises ValueError where they are gone.
+    """
     import mlflow
+    from mlflow.exceptions import MlflowException
 
     address = f"models:/{name}/{version}/{part}"
-    got = mlflow.artifacts.download_artifacts(
-        artifact_uri=address, dst_path=str(folder), tracking_uri=uri, registry_uri=uri
-    )
+    try:
+        got = mlflow.artifacts.download_artifacts(
+            artifact_uri=address, dst_path=str(folder), tracking_uri=uri, registry_uri=uri
+        )
+    except (MlflowException, OSError) as error:
+        raise refusal(
+            f"{address} at {uri}",
+            fault=f"cannot be brought ({first_line(error)})",
+            do="bring its files back, or delete that version on MLflow's page and promote again",
+        ) from error
     return Path(got)

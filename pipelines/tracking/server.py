@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from data.ground.refusal import refusal
@@ -64,11 +66,37 @@ def mlflow_client(uri: str | None = None) -> MlflowClient:
     return MlflowClient(tracking_uri=where, registry_uri=where)
 
 
+def use_server(uri: str) -> None:
+    """MLflow's functions that take no client ask there too, not a database in this folder."""
+    import mlflow
+
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+
+
+@contextmanager
+def answers_in_words(uri: str) -> Iterator[None]:
+    """What MLflow will not do, as one line: a ValueError that says where."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        fault = f"MLflow refuses ({' '.join(str(error).split())[:300]})"
+        do = "look at its page (`make ui`) and run the same command again"
+        raise refusal(uri, fault=fault, do=do) from error
+
+
 def experiment_id(client: MlflowClient, name: str, uri: str) -> str:
-    """Id of the experiment, made if need be (beside the database: artifacts in `mlartifacts`)."""
+    """Id of the experiment, made if need be (beside the database: artifacts in `mlartifacts`).
+
+    One that was deleted is taken back: MLflow keeps its name, and lets nobody write to it.
+    """
     from mlflow.exceptions import MlflowException
 
     if experiment := client.get_experiment_by_name(name):
+        if experiment.lifecycle_stage == "deleted":
+            client.restore_experiment(experiment.experiment_id)
         return str(experiment.experiment_id)
     database = database_file(uri)
     location = artifact_root(database) if database else None

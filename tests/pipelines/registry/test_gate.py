@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,56 +15,23 @@ from pipelines.host.folders import file_digest
 from pipelines.prediction.best_weights import BestWeights
 from pipelines.prediction.trained import load_trained
 from pipelines.registry.gate import read_candidate
-from pipelines.registry.rules import RULES, read_rules
 from pipelines.registry.versions import Registry, champion_checkpoint
 from pipelines.report.difference import registered_evaluation
 from pipelines.report.evaluated_recipe import evaluated_recipe
-from pipelines.serving.model_files import write_model_files
-from pipelines.tracking.server import mlflow_client
+from tests.worlds.promoted import SLOT, actions, ledger, offer
 from tests.worlds.results import COST, hits, write_evaluation, write_mpii_results, write_results
 
 pytestmark = pytest.mark.contract  # MLflow asks the machine by a process
 
-SLOT = "pose-coco"
-
-
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """MLflow's tables, made once."""
-    path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    mlflow_client(f"sqlite:///{path}").search_experiments()
-    return path.read_bytes()
-
 
 @pytest.fixture
-def home(home: Path, empty_database: bytes) -> Path:
-    """A home with a registry of its own."""
-    home.mkdir()
-    (home / "mlflow.db").write_bytes(empty_database)
-    return home
-
-
-def write_no_graph(_: object, path: Path) -> None:
-    """The graph's export is another test's business."""
-    path.write_bytes(b"graph")
-
-
-def run(*recipes: str) -> None:
-    write_files = partial(write_model_files, write_graph=write_no_graph)
-    promote.promote(recipes, read_rules(RULES), write_files)
-
-
-def ledger() -> dict[str, Any]:
-    return dict(json.loads(places.promotion().read_text()))
-
-
-def actions(slot: str = SLOT) -> list[str]:
-    return [d["action"] for d in ledger()["decisions"] if d["slot"] == slot]
+def home(registry_home: Path) -> Path:
+    return registry_home
 
 
 def test_the_road_of_a_slot(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_results("first", quality=0.6, seed=1)
-    run("first", "missing")
+    offer("first", "missing")
     said = capsys.readouterr().out
     assert "missing: not evaluated" in said
     assert "\npose-coco: champion version 1 (first, AP@gt 0.600): first version" in said
@@ -76,12 +40,12 @@ def test_the_road_of_a_slot(home: Path, capsys: pytest.CaptureFixture[str]) -> N
     check_lineage(registry)
 
     write_results("better", quality=0.8, seed=2)
-    run("first", "better")
+    offer("first", "better")
     assert registry.aliases(SLOT) == {"champion": "2", "candidate": "2", "previous": "1"}
     gained = ledger()["decisions"][-1]
     assert gained["interval"]["low"] > 0 and gained["champion"]["version"] == "1"
     before = places.promotion().read_bytes()
-    run("first", "better")
+    offer("first", "better")
     assert places.promotion().read_bytes() == before, "nothing new to decide"
     assert len(registry.client.search_model_versions(f"name = '{SLOT}'")) == 2
     shutil.move(places.evaluated("first"), places.home() / "away")
@@ -94,7 +58,7 @@ def test_the_road_of_a_slot(home: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert promote.main(["--rollback", SLOT]) == 0
     assert registry.aliases(SLOT)["champion"] == "1"
     assert registry.aliases(SLOT)["previous"] == "2"
-    run("first", "better")
+    offer("first", "better")
     assert registry.aliases(SLOT)["champion"] == "1", "what was rolled back stays so"
     assert actions() == ["promoted", "promoted", "rolled back"]
     assert ledger()["slots"][SLOT]["champion"] == "1"
@@ -108,7 +72,7 @@ def test_mpii_has_a_slot_of_its_own(home: Path, capsys: pytest.CaptureFixture[st
     write_mpii_results("first", quality=0.7, seed=2)
     write_mpii_results("better", quality=0.8, seed=3)
     write_results("coco", quality=0.6)
-    run("low", "first", "better", "coco")
+    offer("low", "first", "better", "coco")
     said = capsys.readouterr().out
     assert "coco: not for pose-mpii: skeleton coco, the slot takes mpii" in said
     assert "better: not for pose-coco: skeleton mpii, the slot takes coco" in said
@@ -144,7 +108,7 @@ def test_a_worse_and_an_equal_model_stay_candidates(home: Path) -> None:
     write_results("champion", quality=0.7, seed=1)
     write_results("equal", quality=0.7, seed=2)
     write_results("low", quality=0.1, seed=3)
-    run("champion", "equal", "low")
+    offer("champion", "equal", "low")
     assert Registry().aliases(SLOT) == {"champion": "1", "candidate": "3"}
     assert actions() == ["promoted", "rejected", "rejected"]
     reasons = [d["reason"] for d in ledger()["decisions"] if d["slot"] == SLOT]
@@ -155,7 +119,7 @@ def test_a_large_model_is_not_for_the_lite_slot(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_results("large", cost=replace(COST, params=28_500_000, exact_g=7.6))
-    run("large")
+    offer("large")
     said = capsys.readouterr().out
     assert "large: not for pose-coco-lite: 28.50 M parameters" in said
     assert "\npose-coco-lite: no champion" in said
@@ -168,7 +132,7 @@ def test_what_was_learnt_by_heart_is_left_out(
     best = BestWeights.read(places.best_weights("by_heart"))
     best.recipe["evaluation"]["split"] = "train"
     best.write(places.best_weights("by_heart"))
-    run("by_heart")
+    offer("by_heart")
     assert (
         "by_heart: left out: evaluated on the images that it trained on" in capsys.readouterr().out
     )
@@ -179,20 +143,20 @@ def test_other_data_is_refused_until_the_champion_is_evaluated_there(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_results("old", quality=0.5, seed=1)
-    run("old")
+    offer("old")
     write_results("new", quality=0.8, seed=2, data_hash="e" * 64, protocols=("gt", "det"))
-    run("new")
+    offer("new")
     command = "python -m pipelines.evaluate --champion pose-coco --dataset stick_figures"
     assert command in capsys.readouterr().out
     assert Registry().aliases(SLOT)["champion"] == "1"
-    run("new")
+    offer("new")
     assert actions() == ["promoted", "refused"], "told once in the ledger"
 
     record = read_evaluation(places.evaluated("new")).record
     other = replace(record, slot=SLOT, version="1", numbers={"AP@gt": 0.6})
     folder = places.champion_evaluated(SLOT, "stick_figures", "e" * 64)
     write_evaluation(folder, other, {"gt": hits(0.6)})
-    run("new")
+    offer("new")
     assert Registry().aliases(SLOT) == {"champion": "2", "candidate": "2", "previous": "1"}
     last = [d for d in ledger()["decisions"] if d["slot"] == SLOT][-1]
     assert last["metric"] == "AP@gt" and last["champion"]["value"] == 0.6
