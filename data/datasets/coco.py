@@ -61,7 +61,7 @@ class Coco(DataSet):
         return path if path.is_file() else None
 
     def person_category(self, root: Path, split: str) -> int:
-        return person_category(read_truth(self.truth_file(root, split), ROWS))
+        return person_category(read_truth(self.truth_file(root, split), ROWS), ROWS)
 
     def images_folder(self, root: Path, split: str) -> Path:
         return root / f"{split}2017"

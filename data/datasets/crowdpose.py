@@ -6,7 +6,6 @@ Rows tell no area: its evaluation (crowdposetools) takes 0.53 of the box.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Any
 
 from data.datasets.sources import coco_json
 from data.ground.data_set import Counted, DataSet, Layout, accept
+from data.ground.json_text import finite, whole
 from data.ground.refusal import refusal
-from data.ground.sample import Pose, Reject, Sample
+from data.ground.sample import AREA_OF_BOX, Pose, Reject, Sample
 from data.ground.skeleton import load_skeleton
 
 FOLDERS = ("json", "annotations")
@@ -23,7 +23,7 @@ ROWS = coco_json.Rows(
     load_skeleton("crowdpose"),
     told="CrowdPose's layout (json/crowdpose_{train,val,test,trainval}.json, images/)",
     others=(("head", "top_head"),),
-    box_share=0.53,
+    box_share=AREA_OF_BOX,
 )
 
 
@@ -56,7 +56,7 @@ class CrowdPose(DataSet):
     def truth(self, root: Path, split: str) -> dict[int, list[Pose]]:
         """All people of every image id, each with the crowd index of its image."""
         content = read_truth(self.truth_file(root, split))
-        index = {int(image["id"]): float(image["crowdIndex"]) for image in content["images"]}
+        index = {whole(image.get("id")): float(image["crowdIndex"]) for image in content["images"]}
         return {
             image_id: [replace(pose, crowd_index=index[image_id]) for pose in people]
             for image_id, people in coco_json.truth_of(content, ROWS).items()
@@ -68,7 +68,8 @@ def read_truth(path: Path) -> Mapping[str, Any]:
     content = coco_json.read_truth(path, ROWS)
     for n, image in enumerate(content["images"]):
         index = image.get("crowdIndex")
-        if not isinstance(index, int | float) or not math.isfinite(index):
+        number = finite(index)
+        if number is None or not 0 <= number <= 1:
             accepted = "a number from 0 to 1, as CrowdPose's files have it"
             raise refusal(f"{path}: images[{n}]: crowdIndex", given=index, accepted=accepted)
     return content

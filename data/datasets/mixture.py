@@ -110,7 +110,10 @@ def to_skeleton(pose: Pose, places: np.ndarray) -> Pose:
     there = places >= 0
     points = np.where(there[:, None], pose.keypoints_image[places], 0.0)
     return replace(
-        pose, keypoints_image=points, visibility=np.where(there, pose.visibility[places], 0)
+        pose,
+        keypoints_image=points,
+        visibility=np.where(there, pose.visibility[places], 0),
+        num_keypoints=0 if pose.num_keypoints == 0 else None,  # others are of its own skeleton
     )
 
 
@@ -123,10 +126,10 @@ def _moved(sample: Sample, places: np.ndarray, apart: int) -> Sample:
     regions = iter(sample.ignore)
     poses, ignore = [], []
     for pose in sample.poses:
-        had_region = pose.is_crowd or not pose.visibility.any()
+        had_region = pose.has_region
         region = next(regions) if had_region else []
         pose = replace(to_skeleton(pose, places), id=pose.id + apart)
-        if had_region or not pose.visibility.any():
+        if pose.has_region:
             ignore.append(region)
         poses.append(pose)
     return replace(

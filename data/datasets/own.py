@@ -69,7 +69,8 @@ class OwnData(DataSet):
 
     def __init__(self, name: str, source: Source, skeleton: Skeleton, read: Reader) -> None:
         self.name, self.source, self.SKELETON, self._read = name, source, skeleton, read
-        self._rows = coco_json.Rows(skeleton, told=f"what fetch wrote of {source.train.labels}")
+        told = f"what fetch wrote of {source.train.labels}"
+        self._rows = coco_json.Rows(skeleton, told=told, sizes_told=False)
 
     def truth_file(self, root: Path, split: str) -> Path:
         return root / "annotations" / f"{split}.json"

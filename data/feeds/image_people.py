@@ -55,8 +55,14 @@ class ImagePeople:
         visibility = self.persons["visibility"][rows].astype(np.int64)
         return keypoints.reshape(len(rows), keypoints.shape[1] // 2, 2), visibility
 
+    def counted(self, rows: np.ndarray) -> np.ndarray:
+        """How many keypoints of people are labelled, by the data set's file, int64 [N]."""
+        if "num_keypoints" in self.persons.names:
+            return np.asarray(self.persons["num_keypoints"][rows], dtype=np.int64)
+        return np.asarray((self.persons["visibility"][rows] > 0).sum(axis=-1), dtype=np.int64)
+
     def unlabelled(self, row: int) -> np.ndarray:
-        """uint8 [H, W]: 1 over crowds and people without labelled keypoints."""
+        """uint8 [H, W]: 1 over crowds and people of whom the file counts no keypoint."""
         rows, start = self.regions_of
         height, width = int(self.images["height"][row]), int(self.images["width"][row])
         lengths = [

@@ -60,6 +60,6 @@ def main_people(people: ImagePeople) -> np.ndarray:
     found = []
     for image in range(len(people.images)):
         rows = people.person_rows(image)[:MOST_PEOPLE]
-        given = (persons[name][rows] for name in ("visibility", "area", "box_image"))
+        given = people.counted(rows), persons["area"][rows], persons["box_image"][rows]
         found.append(rows[people_to_view(*given)])
     return np.concatenate([np.zeros(0, np.int64), *found])

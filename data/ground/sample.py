@@ -58,7 +58,8 @@ class Pose:
     box_image (x, y, w, h); area in pixels^2 (COCO's segment area: what OKS divides by);
     score and keypoint_scores [K] only mean something on a predicted pose; head_size in pixels (0:
     unknown) on a true one, where the data set has it (MPII: 0.6 x the head box's diagonal), and
-    crowd_index, how crowded its image is (CrowdPose: 0 to 1).
+    crowd_index, how crowded its image is (CrowdPose: 0 to 1). num_keypoints: how many keypoints the
+    data set's file counts of a true one, whatever its flags say; None where it says nothing.
     """
 
     keypoints_image: np.ndarray
@@ -71,6 +72,22 @@ class Pose:
     keypoint_scores: np.ndarray | None = None
     head_size: float = 0.0
     crowd_index: float = 0.0
+    num_keypoints: int | None = None
+
+    @property
+    def counted_keypoints(self) -> int:
+        """The file's number where it tells one, else how many flags say labelled."""
+        if self.num_keypoints is not None:
+            return self.num_keypoints
+        return int(np.count_nonzero(self.visibility > 0))
+
+    @property
+    def has_region(self) -> bool:
+        """Whether losses over whole images leave it out: a crowd, nobody labelled, or counted 0."""
+        return self.is_crowd or not self.visibility.any() or self.num_keypoints == 0
+
+
+AREA_OF_BOX = 0.53  # what people fill of their boxes: CrowdPose's share, COCO's mean is 0.5
 
 
 def box_around(points: np.ndarray) -> tuple[float, float, float, float]:
@@ -83,8 +100,8 @@ def box_around(points: np.ndarray) -> tuple[float, float, float, float]:
 class Sample:
     """One image of a data set with all its people; crowd regions are poses with `is_crowd`.
 
-    `ignore` holds, per region that training must not count as background (crowds, people without
-    keypoints), COCO's own segmentation (polygons or RLE). Width and height are 0 where no file
+    `ignore` holds, per pose with `has_region` and in their order, COCO's own segmentation (polygons
+    or RLE): what training must not count as background. Width and height are 0 where no file
     tells them. clip: boxes are cut to the image, as COCO's loaders do; else they are views that an
     annotator chose and may leave it.
     """
@@ -100,10 +117,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row of a data set that cannot be used, and why; goes to quarantine.csv."""
+    """A row of a data set that cannot be used, and why; goes to quarantine.csv.
+
+    kind: "image", "person", or "note" of a row that is used all the same, by what it lacks.
+    """
 
     split: str
-    kind: str  # "image" or "person"
+    kind: str
     id: str
     image_id: str
     reason: str

@@ -15,7 +15,6 @@ from data.evaluators.matching.errors import (
     diagnose,
     group_matches,
     neighbours,
-    real_people,
 )
 from data.evaluators.matching.matches import OksMatches
 from data.evaluators.matching.people import People, best_found, true_people
@@ -70,7 +69,7 @@ def analyse_errors(setting: Setting, matches: OksMatches, worst: int) -> dict[st
     lost = lost_oks(setting, diagnosis)
     order = np.argsort(-lost, kind="stable")[:worst]
     return {
-        "people": int(real_people(setting.truth).sum()),
+        "people": int(setting.truth.wanted.sum()),
         "people_found": len(diagnosis.truth),
         "predictions": len(setting.found),
         "intervals": {name: span(interval) for name, interval in own.items()},
@@ -118,7 +117,7 @@ def groups_of(setting: Setting) -> list[Group]:
     for least, last in CROWDING:
         name = f"{least}" if least == last else f"{least} or more"
         made.append(Group("crowding", name, within(crowd, least, last + 1), nothing))
-    real = real_people(truth)
+    real = truth.wanted
     made = [replace(group, people=group.people & real) for group in made]
     return [group for group in made if group.people.any()]
 
@@ -145,7 +144,7 @@ def by_group(setting: Setting) -> list[dict[str, Any]]:
 def lost_oks(setting: Setting, diagnosis: Diagnosis) -> np.ndarray:
     """Per image [I] what its people lack to an OKS of 1, all together; not found at all: 1."""
     images, truth = len(setting.image_ids), setting.truth
-    people = np.bincount(truth.image_index[real_people(truth)], minlength=images)
+    people = np.bincount(truth.image_index[truth.wanted], minlength=images)
     index = truth.image_index[diagnosis.truth]
     return np.asarray(people - np.bincount(index, np.minimum(diagnosis.oks, 1.0), images))
 
@@ -154,7 +153,7 @@ def image_row(
     setting: Setting, diagnosis: Diagnosis, image: int, lost: np.ndarray
 ) -> dict[str, Any]:
     of = setting.truth.image_index[diagnosis.truth] == image
-    people = int(real_people(setting.truth)[setting.truth.image_index == image].sum())
+    people = int(setting.truth.wanted[setting.truth.image_index == image].sum())
     counts = shares(diagnosis.kind[of])
     return {
         "image_id": int(setting.image_ids[image]),

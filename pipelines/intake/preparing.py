@@ -45,7 +45,7 @@ def prepare(dataset: str, bad_row_limit: float, weights: object = None) -> None:
 def _told(dataset: str, splits: Sequence[Split]) -> str:
     lines = [
         f"  {split.name}: {len(split.images):,} images, {split.persons:,} persons, "
-        f"{len(split.people):,} to train on, {len(split.rejected):,} rows in quarantine"
+        f"{len(split.people):,} to train on, {len(split.unusable):,} rows in quarantine"
         for split in splits
     ]
     return "\n".join([f"{dataset}: {places.prepared(dataset)}", *lines])

@@ -28,7 +28,7 @@ def refuse_bad_rows(listed: Path, target: Path, splits: Sequence[Split], limit: 
     kept = target.with_name(f"{target.name}.quarantine.csv")
     shutil.copyfile(listed, kept)
     shutil.rmtree(target, ignore_errors=True)
-    reasons = Counter(row.reason for split in splits for row in split.rejected)
+    reasons = Counter(row.reason for split in splits for row in split.unusable)
     raise refusal(
         target.name,
         fault=f"{share:.2%} of the rows cannot be used ({dict(reasons.most_common(4))})",

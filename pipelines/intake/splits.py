@@ -14,6 +14,8 @@ from data.ground.sample import Pose, Rejected, Sample
 from pipelines.intake.image_check import Seen, Told, check_images
 
 Box = tuple[float, float, float, float]
+_BOXLESS = ("box empty", "area not")  # people that were counted before they were left out
+NOTE = "note"  # `Rejected.kind` of rows that are used all the same
 
 
 @dataclass
@@ -32,15 +34,21 @@ class Split:
     @property
     def counts(self) -> dict[str, Any]:
         crowds = sum(pose.is_crowd for _, pose, _ in self.ignore)
-        reasons = Counter(row.reason for row in self.rejected)
+        unlabelled = sum(_no_crop(pose) for _, pose, _ in self.ignore)
         return {
             "images": len(self.images),
             "persons": self.persons,
-            "persons_with_keypoints": self.persons - len(self.ignore),
+            "persons_with_keypoints": self.persons - unlabelled,
             "training_persons": len(self.people),
             "crowds": crowds,
-            "quarantined": dict(sorted(reasons.items())),
+            "quarantined": _by_reason(self.unusable),
+            "notes": _by_reason([row for row in self.rejected if row.kind == NOTE]),
         }
+
+    @property
+    def unusable(self) -> list[Rejected]:
+        """Rows that are left out: of `rejected` all but the notes."""
+        return [row for row in self.rejected if row.kind != NOTE]
 
 
 def read_split(dataset: DataSet, called: str, name: str, raw: Path) -> Split:
@@ -52,7 +60,7 @@ def read_split(dataset: DataSet, called: str, name: str, raw: Path) -> Split:
     for sample, answer in zip(samples, seen, strict=True):
         _take(split, sample, answer)
     if not split.people:
-        reasons = Counter(row.reason for row in split.rejected).most_common(3)
+        reasons = Counter(row.reason for row in split.unusable).most_common(3)
         fault = (
             f"no person to train on or to evaluate ({len(samples)} images, {split.persons} "
             f"persons; left out: {dict(reasons)})"
@@ -76,13 +84,24 @@ def _take(split: Split, sample: Sample, seen: Seen) -> None:
     split.persons += len(sample.poses)
     regions = iter(sample.ignore)
     for pose in sample.poses:
-        if pose.is_crowd or not pose.visibility.any():
-            split.ignore.append((row, pose, next(regions)))
-        elif box := crop_box(pose, seen, sample.clip):
+        region = next(regions) if pose.has_region else None
+        if region or _no_crop(pose):  # without a region the file's 0 masks nobody (HigherHRNet)
+            split.ignore.append((row, pose, region))
+        if _no_crop(pose):
+            continue
+        if box := crop_box(pose, seen, sample.clip):
             split.people.append((row, pose, box))
         else:
-            reason = "box empty or outside the image"
+            reason = "box empty or outside the image" if pose.area > 0 else "area not above 0"
             split.rejected.append(Rejected(split.name, "person", str(pose.id), image_id, reason))
+
+
+def _no_crop(pose: Pose) -> bool:
+    return pose.is_crowd or not pose.visibility.any()
+
+
+def _by_reason(rows: Sequence[Rejected]) -> dict[str, int]:
+    return dict(sorted(Counter(row.reason for row in rows).items()))
 
 
 def clip_box(pose: Pose, width: int, height: int) -> Box | None:
@@ -120,7 +139,7 @@ def crop_box(pose: Pose, seen: Seen, clip: bool) -> Box | None:
 
 def bad_row_share(splits: Sequence[Split]) -> float:
     """Rows in quarantine over all rows, images and persons alike."""
-    bad = sum(len(split.rejected) for split in splits)
-    boxless = sum(r.reason.startswith("box") for split in splits for r in split.rejected)
+    bad = sum(len(split.unusable) for split in splits)
+    boxless = sum(r.reason.startswith(_BOXLESS) for split in splits for r in split.rejected)
     good = sum(len(split.images) + split.persons for split in splits) - boxless
     return bad / max(bad + good, 1)

@@ -2,7 +2,8 @@
 
 persons.arrow: person_id, image_row, image_id, box_image [4] (x, y, w, h), area, keypoints_image
 [2 K], visibility [K] and, where boxes are views of an annotator, border (0: DARK's code does not
-make them a pixel larger, as it does COCO's).
+make them a pixel larger, as it does COCO's); where the file counts keypoints otherwise than its
+flags do, num_keypoints.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ def write_split(folder: Path, split: Split, skeleton: Skeleton) -> None:
     border = np.array([split.images[row].clip for row in rows], np.int8)
     if not border.all():
         columns["border"] = border
+    counted = np.array([pose.counted_keypoints for pose in poses], np.int32)
+    if (counted != [np.count_nonzero(pose.visibility) for pose in poses]).any():
+        columns["num_keypoints"] = counted
     write_table(folder / "persons.arrow", columns)
     _write_ignore(folder / "ignore.arrow", split)
 

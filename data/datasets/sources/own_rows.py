@@ -17,12 +17,11 @@ import numpy as np
 
 from data.datasets.formats.labels import Box, LabelledPerson, Labels, Note
 from data.ground.refusal import refusal
-from data.ground.sample import box_around
+from data.ground.sample import AREA_OF_BOX, box_around
 from data.ground.skeleton import Skeleton
 
 MARGIN = 0.1  # of a side of the box around keypoints, on each side
 NARROW = 0.2  # the shorter side of that box is at least this share of the longer
-AREA_OF_BOX = 0.53
 LARGEST_ID = 2**63 - 1
 
 

@@ -40,7 +40,7 @@ class Diagnosis:
 def diagnose(truth: People, found: People, images: int, skeleton: Skeleton) -> Diagnosis:
     """`found` is sorted best first in each image (data.evaluators.people.best_found)."""
     pairs = all_pairs(truth, found, images, skeleton.sigmas)
-    own = pair_up(pairs, real_people(truth))
+    own = pair_up(pairs, truth.wanted)
     mirror = np.array(skeleton.mirror)
     straight = similarity(truth, found, pairs, skeleton, np.arange(len(mirror)))
     mirrored = similarity(truth, found, pairs, skeleton, mirror)
@@ -53,11 +53,6 @@ def diagnose(truth: People, found: People, images: int, skeleton: Skeleton) -> D
     kind = np.where(labelled, kinds(straight[own], mirrored[own], swapped), -1)
     shown = np.where(labelled, straight[own], np.nan)
     return Diagnosis(pairs.found[own], pairs.truth[own], pairs.oks[own], shown, kind)
-
-
-def real_people(truth: People) -> np.ndarray:
-    """People that are to be found [G]: no crowds, none without labelled keypoints."""
-    return np.asarray(~truth.crowd & (truth.labelled > 0))
 
 
 def pair_up(pairs: Pairs, real: np.ndarray, least: float = FOUND) -> np.ndarray:
@@ -100,7 +95,7 @@ def neighbours(truth: People) -> np.ndarray:
     low = truth.box_image[:, :2]
     high = low + np.maximum(truth.box_image[:, 2:], 0)
     size = np.prod(high - low, axis=1)
-    real = real_people(truth)
+    real = truth.wanted
     count = np.zeros(len(truth), dtype=np.int64)
     starts = np.searchsorted(truth.image_index, truth.image_index, side="left")
     ends = np.searchsorted(truth.image_index, truth.image_index, side="right")
@@ -135,7 +130,7 @@ def group_matches(
     nearest = np.full(len(found), -1)
     nearest[pairs.found[near]] = pairs.truth[near]  # the last one written is the nearest
     away = np.where(nearest >= 0, ~groups[:, nearest], ~astray)
-    ignore = ~groups | ~real_people(truth)
+    ignore = ~groups | ~truth.wanted
     made = match_people(truth, found, pairs, images, ignore, away)
     return [
         OksMatches(image_ids, positives, found.image_index, found.score, hit, ignored)

@@ -45,12 +45,13 @@ def match(
 ) -> Matching:
     """Greedy: the best prediction chooses first, the person of the largest OKS, real ones first.
 
-    Crowds, people without labelled keypoints and people outside an area range are ignored: what
-    matches them counts neither way, nor does a miss outside the range. Of people equally near
-    the later is taken, as pycocotools does. `found` is sorted best first in each image.
+    Crowds, people of whom the file counts no keypoint (`People.wanted`) and people outside an area
+    range are ignored: what matches them counts neither way, nor does a miss outside the range. Of
+    people equally near the later is taken, as pycocotools does. `found` is sorted best first in
+    each image.
     """
     outside = np.stack([_outside(truth.area, r) for r in ranges])
-    ignore = outside | truth.crowd | (truth.labelled == 0)
+    ignore = outside | ~truth.wanted
     away = np.stack([_outside(found.area, r) for r in ranges])
     pairs = all_pairs(truth, found, images, sigmas)
     return match_people(truth, found, pairs, images, ignore, away, thresholds)

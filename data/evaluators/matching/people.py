@@ -17,7 +17,8 @@ ByImage = Sequence[Sequence[Pose]]  # poses of each image, images in the order o
 class People:
     """N poses, image after image: image_index [N], keypoints [N, K, 2], area [N], score [N],
 
-    and of true ones visible [N, K], box_image [N, 4], crowd [N].
+    and of true ones visible [N, K], box_image [N, 4], crowd [N], and wanted [N]: who is to be
+    found, no crowd, and nobody of whom the file counts 0 keypoints, whatever its flags say.
     """
 
     image_index: np.ndarray
@@ -27,13 +28,14 @@ class People:
     visible: np.ndarray
     box_image: np.ndarray
     crowd: np.ndarray
+    wanted: np.ndarray
 
     def __len__(self) -> int:
         return len(self.image_index)
 
     @property
     def labelled(self) -> np.ndarray:
-        """Keypoints that are labelled, per pose [N]."""
+        """Keypoints that flags say are labelled, per pose [N]: what OKS is taken over."""
         return np.asarray(self.visible.sum(axis=1))
 
 
@@ -48,6 +50,7 @@ def true_people(by_image: ByImage, keypoints: int) -> People:
         np.concatenate([np.zeros(0), *seen]).reshape(-1, keypoints) > 0,
         np.array([pose.box_image for pose in poses], dtype=np.float64).reshape(-1, 4),
         np.array([pose.is_crowd for pose in poses], dtype=bool),
+        np.array([not p.is_crowd and p.counted_keypoints != 0 for p in poses], dtype=bool),
     )
 
 
@@ -68,7 +71,8 @@ def best_found(image_ids: Sequence[int], by_image: ByImage, keypoints: int, most
     x, y = points[..., 0], points[..., 1]
     area = (x.max(axis=1) - x.min(axis=1)) * (y.max(axis=1) - y.min(axis=1))
     nothing = np.zeros((len(order), 0))
-    return People(image, points, area, score, nothing > 0, nothing, np.zeros(len(order), bool))
+    nobody = np.zeros(len(order), bool)
+    return People(image, points, area, score, nothing > 0, nothing, nobody, nobody)
 
 
 def _image_index(by_image: ByImage) -> np.ndarray:

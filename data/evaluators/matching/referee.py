@@ -72,7 +72,7 @@ def coco_dataset(images: list[dict[str, Any]], poses: Poses, row: Any) -> Any:
 def annotation(pose: Pose) -> dict[str, Any]:
     return {
         "keypoints": _flat(pose.keypoints_image, pose.visibility),
-        "num_keypoints": int(np.count_nonzero(pose.visibility > 0)),
+        "num_keypoints": pose.counted_keypoints,
         "bbox": list(pose.box_image),
         "area": float(pose.area),
         "iscrowd": int(pose.is_crowd),

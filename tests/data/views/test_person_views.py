@@ -14,18 +14,16 @@ PLAIN = PersonCropAugmentation("person_crop", [1.0, 1.0], 0.0, 0.0, 0.0)
 
 
 def test_people_with_little_to_learn_from_are_left_out() -> None:
-    visibility = np.full((5, 17), 2)
-    visibility[1, 4:] = 0  # four keypoints
-    visibility[2, 5:] = 0  # five
+    labelled = np.array([17, 4, 5, 17, 17])
     area = np.array([5000.0, 5000, 5000, 1023, 1024])
     boxes = np.array([[100.0 * n, 0, 40, 100] for n in range(5)])
-    assert people_to_view(visibility, area, boxes).tolist() == [0, 2, 4]
-    assert people_to_view(np.zeros((0, 17)), np.zeros(0), np.zeros((0, 4))).tolist() == []
+    assert people_to_view(labelled, area, boxes).tolist() == [0, 2, 4]
+    assert people_to_view(np.zeros(0), np.zeros(0), np.zeros((0, 4))).tolist() == []
 
 
 def test_a_person_near_one_used_already_is_left_out() -> None:
     boxes = np.array([[0.0, 0, 100, 50], [29, 0, 100, 50], [31, 0, 100, 50], [59, 0, 10, 50]])
-    seen, area = np.full((4, 17), 1), np.full(4, 5000.0)
+    seen, area = np.full(4, 17), np.full(4, 5000.0)
     # the second is too near to the first and so does not stand in the way of the third
     assert people_to_view(seen, area, boxes).tolist() == [0, 2]
     boxes[3, 0] = 107  # middle 31 to the right of the third's

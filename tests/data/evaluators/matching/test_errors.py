@@ -13,7 +13,6 @@ from data.evaluators.matching.errors import (
     group_matches,
     neighbours,
     pair_up,
-    real_people,
 )
 from data.evaluators.matching.oks_matching import all_pairs
 from data.evaluators.matching.people import best_found, true_people
@@ -104,7 +103,7 @@ def test_the_best_prediction_takes_the_nearest_person_that_is_left() -> None:
     predicted = [replace(near, score=0.9), replace(one, score=0.5), replace(other, score=0.1)]
     found = best_found([1], [predicted], K, MOST)
     pairs = all_pairs(truth, found, 1, COCO.sigmas)
-    rows = pair_up(pairs, real_people(truth))
+    rows = pair_up(pairs, truth.wanted)
     assert pairs.found[rows].tolist() == [0, 2], "score before OKS; the second finds no one left"
     assert pairs.truth[rows].tolist() == [1, 2]
 

@@ -1,0 +1,46 @@
+"""Json as plain data, whoever wrote it, and its numbers as tables can hold them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from data.ground.refusal import refusal
+
+LARGEST = 3.0e38  # what a column of 32 bits holds; far beyond any image
+
+
+def read_json(path: Path, missing: str = "") -> Any:
+    """What a json file holds, with or without a byte order mark.
+
+    Raises ValueError that names a file that is missing (`missing`: what to do then), cut or none.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise refusal(path, fault="no such file", do=missing) from error
+    except (ValueError, RecursionError) as error:  # cut, other bytes, digits or depth without end
+        fault = f"truncated or no json ({error})"
+        raise refusal(path, fault=fault, do="was it copied whole? fetch it again") from error
+    except OSError as error:
+        raise refusal(path, fault=f"cannot be read ({error.strerror})", do="check it") from error
+
+
+def whole(value: object) -> int | None:
+    """A whole number of 64 bits, 785.0 too; None for text, 785.5, true and 2^63.
+
+    Ids of images and people are such: what is none is read by nobody.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and (not value.is_integer() or abs(value) > 2**53):
+        return None
+    return int(value) if -(2**63) <= value < 2**63 else None
+
+
+def finite(value: object) -> float | None:
+    """A number that is finite in 32 bits too; None for text, true, NaN and 1e300."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) <= LARGEST else None
