@@ -17,8 +17,8 @@ from data.evaluators.matching.errors import diagnose
 from data.evaluators.matching.people import best_found, true_people
 from data.evaluators.oks import OksEvaluator
 from data.ground.sample import Pose
-from tests.data.evaluators.test_oks import reference
 from tests.worlds.odd_truth import as_crowdpose, guesses, odd_truth
+from tests.worlds.official import reference
 from tests.worlds.plain_crowdpose import crowdpose_numbers
 
 

@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pycocotools.coco
 import pytest
-from pycocotools.cocoeval import COCOeval
 
 from data.evaluators import load_matches
 from data.evaluators.matching.matches import OksMatches
-from data.evaluators.oks import NAMES, OksEvaluator
+from data.evaluators.oks import OksEvaluator
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton, load_skeleton, skeleton_names
+from tests.worlds.official import reference
 from tests.worlds.people import world
 
 COCO = load_skeleton("coco")
 SKELETONS = {name: load_skeleton(name) for name in skeleton_names()}
 
 Truth = dict[int, list[Pose]]
-
-
-def reference(
-    truth: dict[str, Any], results: list[dict[str, Any]], folder: Path
-) -> dict[str, float]:
-    (folder / "truth.json").write_text(json.dumps(truth))
-    (folder / "results.json").write_text(json.dumps(results))
-    with contextlib.redirect_stdout(io.StringIO()):
-        files = pycocotools.coco.COCO(str(folder / "truth.json"))
-        run = COCOeval(files, files.loadRes(str(folder / "results.json")), "keypoints")
-        run.evaluate()
-        run.accumulate()
-        run.summarize()
-    return dict(zip(NAMES, run.stats.tolist(), strict=True))
 
 
 def drawn(images: int = 12, seed: int = 0) -> tuple[Truth, Truth]:
