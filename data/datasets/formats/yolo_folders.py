@@ -1,0 +1,141 @@
+"""Which text file labels which image of a YOLO-pose set.
+
+In: data.yaml's splits (folders, lists of folders, text files that list images), or the user's two
+folders. Out: `Pair`s; what has no partner goes to the notes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from data.datasets.formats.findings import Findings
+from data.datasets.formats.picture_folder import PictureFolder
+from data.datasets.formats.values import SUFFIXES, RowError
+from data.datasets.formats.yolo_settings import Settings
+from data.ground.refusal import refusal
+
+IMAGES, LABELS = "images", "labels"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image below the folder of images and its text file; None: an image with nobody."""
+
+    image: str
+    labels: Path | None
+    split: str = ""
+
+
+def pairs_of(
+    labels: Path, folder: PictureFolder, settings: Settings, findings: Findings
+) -> list[Pair]:
+    """By data.yaml's splits where the labels are that file, or the folder that holds it; else all
+    text files below the folder of labels. Raises ValueError where there is nothing."""
+    whole = labels == settings.path or labels == settings.path.parent
+    if whole and any(settings.splits.values()):
+        pairs = list(_of_splits(folder, settings, findings))
+    else:
+        pairs = list(_of_folders(settings.path.parent if whole else labels, folder, findings))
+    if not any(pair.labels for pair in pairs):
+        fault = f"no file of labels for any of {len(pairs)} images below {folder.root}"
+        do = f"YOLO-pose keeps {LABELS}/a.txt beside {IMAGES}/a.jpg"
+        raise refusal(labels, fault=fault, do=do)
+    return pairs
+
+
+def _of_splits(folder: PictureFolder, settings: Settings, findings: Findings) -> Iterator[Pair]:
+    told = dict[tuple[str, ...], str]()
+    for split, places in settings.splits.items():
+        if told.setdefault(places, split) != split:  # sets without a val of their own name train's
+            continue
+        for image in (image for place in places for image in _listed(place, split, settings)):
+            try:
+                file = _below(image, folder)
+            except RowError as error:
+                findings.note("image", str(image), str(image), str(error))
+            else:
+                yield Pair(file, _text_of(image), split)
+
+
+def _listed(place: str, split: str, settings: Settings) -> list[Path]:
+    """Images of one entry: those below a folder, or the lines of a text file."""
+    path = _resolved(place, settings)
+    if path is None:
+        do = "correct it, or give the two folders of images and labels instead"
+        fault = f"{place}: no such file or folder below {settings.folder}"
+        raise refusal(f"{settings.path}: {split}", fault=fault, do=do)
+    if path.is_dir():
+        return sorted(each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise refusal(path, fault=f"not readable as a list of images: {error}") from error
+    return [path.parent / line.strip() for line in lines if line.strip()]
+
+
+def _resolved(place: str, settings: Settings) -> Path | None:
+    """Below `path`, else beside data.yaml; leading `../` that lead nowhere are left out, since
+    exports of Roboflow have one too many."""
+    short = place.replace("\\", "/")
+    while short.startswith("../"):
+        short = short[3:]
+    for root in (settings.folder, settings.path.parent):
+        for each in (root / place, root / short):
+            if each.exists():
+                return each
+    return None
+
+
+def _below(image: Path, folder: PictureFolder) -> str:
+    """The image as named below the user's folder, whatever links and dots its path has."""
+    plain, root = _without_dots(image), _without_dots(folder.root)
+    if not plain.is_file():
+        raise RowError("no such image")
+    if plain.is_relative_to(root):
+        return plain.relative_to(root).as_posix()
+    if image.resolve().is_relative_to(root.resolve()):
+        return image.resolve().relative_to(root.resolve()).as_posix()
+    raise RowError(f"not below {folder.root}")
+
+
+def _without_dots(path: Path) -> Path:
+    """Absolute; links stay as they are."""
+    return Path(os.path.normpath(path.absolute()))
+
+
+def _text_of(image: Path) -> Path | None:
+    """`labels` for the last `images` of its path, else beside it; None where neither is there."""
+    parts = _without_dots(image).parts
+    beside = image.with_suffix(".txt")
+    if IMAGES in parts[:-1]:
+        place = len(parts) - 1 - parts[::-1].index(IMAGES)
+        swapped = Path(*parts[:place], LABELS, *parts[place + 1 :]).with_suffix(".txt")
+        return swapped if swapped.is_file() else None
+    return beside if beside.is_file() else None
+
+
+def _of_folders(labels: Path, folder: PictureFolder, findings: Findings) -> Iterator[Pair]:
+    """Every image, with the text file of its name; text files without an image to the notes."""
+    texts = {path.relative_to(labels).as_posix(): path for path in sorted(labels.rglob("*.txt"))}
+    taken = set[str]()
+    for image in folder.all():
+        name = next((name for name in _names(image) if name in texts), None)
+        taken |= {name} if name else set()
+        yield Pair(image, texts[name] if name else None)
+    for name in sorted(set(texts) - taken):
+        if PurePosixPath(name).stem not in ("classes", "train", "val", "test", "README"):
+            findings.note("image", name, name, "labels without an image of that name")
+
+
+def _names(image: str) -> Iterator[str]:
+    """Where its text file may lie below the folder of labels."""
+    text = PurePosixPath(image).with_suffix(".txt")
+    yield text.as_posix()
+    parts = [LABELS if part == IMAGES else part for part in text.parts]
+    yield "/".join(parts)
+    yield f"{LABELS}/{text.as_posix()}"
+    if text.parts[0] == IMAGES:
+        yield "/".join(text.parts[1:])
