@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.datasets.formats.guessing import guess
 from data.datasets.formats.labels import LabelledImage, Labels
-from data.datasets.formats.menu import READERS, WRITERS, guess
+from data.datasets.formats.menu import READERS, WRITERS
 from data.datasets.formats.yolo_pose import place_of
 from tests.worlds.label_files import DIALECTS, NAMES, NO_FLAGS, NUMBERED, TRUTH, Person, pictures
 
