@@ -20,7 +20,7 @@ from pipelines.recipe.params import load_params
 from pipelines.registry.crowning import restore, roll_back
 from pipelines.registry.gate import Candidate, WriteFiles, consider, read_candidate, register
 from pipelines.registry.ledger import Ledger
-from pipelines.registry.rules import RULES, Rule, read_rules, why_not
+from pipelines.registry.rules import RULES, Rule, read_rules, slots_of, why_not
 from pipelines.registry.slots import slot_lines, slot_state
 from pipelines.registry.versions import Registry
 from pipelines.serving.model_files import write_model_files
@@ -94,7 +94,7 @@ def offer(
     write_files: WriteFiles,
 ) -> None:
     skeleton, record = candidate.trained.skeleton.name, candidate.evaluation.record
-    for slot, rule in rules.items():
+    for slot, rule in slots_of(rules, record.dataset).items():
         if reason := why_not(rule, skeleton, record.cost, record.numbers):
             print(f"{candidate.recipe}: not for {slot}: {reason}")
             continue
@@ -103,8 +103,10 @@ def offer(
 
 
 def print_slots(registry: Registry, rules: Mapping[str, Rule]) -> dict[str, dict[str, Any]]:
-    """Says who is champion of what; returns the state of the slots."""
-    slots = {slot: slot_state(registry, slot, rule) for slot, rule in rules.items()}
+    """Says who is champion of what; returns the state of the slots. Slots of own data sets that
+    nobody was offered to are left out."""
+    told = {s: rule for s, rule in rules.items() if rule.dataset is None or registry.aliases(s)}
+    slots = {slot: slot_state(registry, slot, rule) for slot, rule in told.items()}
     print("\n".join(slot_lines(slots)))
     return slots
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +13,10 @@ from data.ground.refusal import refusal
 from data.ground.yaml_text import read_yaml
 from pipelines.evaluation.record import NetworkCost
 from pipelines.host import places
+from pipelines.recipe.datasets import data_set, own_entries
 from pipelines.recipe.reader import read_as
 
+OF_DATA = "{dataset}"  # in the name of a slot of own data sets
 RULES = places.REPOSITORY / "mlflow" / "promotion.yaml"
 
 
@@ -44,19 +46,51 @@ class Rule:
     least_gain: float
     bootstrap: Bootstrap
     limits: Limits | None = None
+    dataset: str | None = None
 
     def digest(self) -> str:
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+        """Of what it asks; rules of before, without `dataset`, keep theirs."""
+        asked = {key: value for key, value in asdict(self).items() if key != "dataset" or value}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class OwnRule:
+    """What a slot of any own data set asks: a rule without the skeleton and data set it is of."""
+
+    metric: str
+    protocols: list[Literal["gt", "det", "image"]]
+    floor: float
+    least_gain: float
+    bootstrap: Bootstrap
+    limits: Limits | None = None
+
+    def of(self, dataset: str, skeleton: str) -> Rule:
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Rule(skeleton=skeleton, dataset=dataset, **own)
 
 
 @dataclass(frozen=True)
 class RuleBook:
     slots: dict[str, Rule]
+    own: dict[str, OwnRule] = field(default_factory=dict)
 
 
-def read_rules(path: Path) -> dict[str, Rule]:
-    """Slots by name. Raises ValueError naming file, place, what was given and what is accepted."""
-    slots = read_as(RuleBook, read_yaml(path), path.name).slots
+def read_rules(path: Path, skeletons: Mapping[str, str] | None = None) -> dict[str, Rule]:
+    """Slots by name, and those of own data sets: `skeletons` names each one's, by default those of
+    params.yaml. Raises ValueError naming file, place, what was given and what is accepted."""
+    book = read_as(RuleBook, read_yaml(path), path.name)
+    if skeletons is None:
+        skeletons = {name: data_set(name).SKELETON.name for name in own_entries()}
+    if nameless := next((slot for slot in book.own if OF_DATA not in slot), None):
+        raise refusal(f"{path.name}: own.{nameless}", fault=f"no {OF_DATA} in the slot's name")
+    named = {rule.dataset for rule in book.slots.values()}
+    slots = book.slots | {
+        slot.replace(OF_DATA, dataset): rule.of(dataset, skeleton)
+        for dataset, skeleton in skeletons.items()
+        for slot, rule in book.own.items()
+        if dataset not in named
+    }
     for slot, rule in slots.items():
         where = f"{path.name}: slots.{slot}"
         if not rule.protocols:
@@ -76,6 +110,13 @@ def read_rules(path: Path) -> dict[str, Rule]:
         if rule.least_gain < 0:
             raise refusal(f"{where}.least_gain", given=rule.least_gain, accepted="0 or more")
     return slots
+
+
+def slots_of(rules: Mapping[str, Rule], dataset: str) -> dict[str, Rule]:
+    """Those that models evaluated on a data set may fill: its own where there are, else all that
+    are of no data set."""
+    own = dataset if any(rule.dataset == dataset for rule in rules.values()) else None
+    return {slot: rule for slot, rule in rules.items() if rule.dataset == own}
 
 
 def why_not(rule: Rule, skeleton: str, cost: NetworkCost, numbers: Mapping[str, float]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.registry.rules import RULES, Bootstrap, Limits, Rule, read_rules, why_not
+from pipelines.registry.rules import RULES, Bootstrap, Limits, Rule, read_rules, slots_of, why_not
 from tests.worlds.results import COST
 
 RULE = Rule("coco", "AP", ["det", "gt"], 0.3, 0.002, Bootstrap(200, 0.95, 1))
@@ -26,7 +26,7 @@ def test_a_slot_takes_what_fits() -> None:
 
 
 def test_the_rule_book_of_this_repository() -> None:
-    rules = read_rules(RULES)
+    rules = read_rules(RULES, {})
     assert set(rules) == {"pose-coco", "pose-coco-lite", "pose-coco-bottom-up", "pose-mpii"}
     assert rules["pose-coco"].protocols == ["det", "gt"]
     limits = rules["pose-coco-lite"].limits
@@ -51,4 +51,35 @@ def test_a_wrong_rule_book_is_named(tmp_path: Path, line: str, wrong: str, messa
     path = tmp_path / "promotion.yaml"
     path.write_text(text.replace(line, wrong))
     with pytest.raises(ValueError, match=rf"promotion\.yaml: slots\.pose-coco\.?.*{message}"):
-        read_rules(path)
+        read_rules(path, {})
+
+
+def test_an_own_data_set_has_slots_of_its_own_and_others_keep_theirs() -> None:
+    rules = read_rules(RULES, {"workers": "coco", "hands": "hand6"})
+    own = {slot: rule for slot, rule in rules.items() if rule.dataset == "workers"}
+    assert set(own) == {"pose-workers", "pose-workers-bottom-up", "pose-workers-pck"}
+    plain = rules["pose-coco"]
+    assert own["pose-workers"] == replace(plain, dataset="workers"), "rules inherited"
+    assert rules["pose-hands"].skeleton == "hand6"
+    assert slots_of(rules, "workers") == own
+    menu = slots_of(rules, "coco")
+    assert set(menu) == {"pose-coco", "pose-coco-lite", "pose-coco-bottom-up", "pose-mpii"}
+    assert menu == slots_of(rules, "stick_figures")
+
+
+def test_a_slot_that_names_an_own_data_set_takes_the_place_of_the_inherited_ones(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "promotion.yaml"
+    text = RULES.read_text().replace("  pose-mpii:", "  mine:\n    dataset: workers", 1)
+    path.write_text(text)
+    rules = read_rules(path, {"workers": "mpii"})
+    assert list(slots_of(rules, "workers")) == ["mine"]
+    path.write_text(text.replace("pose-{dataset}:", "pose:"))
+    with pytest.raises(ValueError, match=r"promotion\.yaml: own\.pose: no \{dataset\} in the slot"):
+        read_rules(path, {})
+
+
+def test_a_rule_without_a_data_set_keeps_its_digest() -> None:
+    assert RULE.digest() == "d0cc4b69f791"
+    assert replace(RULE, dataset="workers").digest() != RULE.digest()
