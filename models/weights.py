@@ -1,35 +1,26 @@
-"""Weights from files: reading official and own checkpoints, filling a network, saying what came.
+"""Filling a network with weights, whole or its trunk alone, and saying what came.
 
-A file holds a state dict, bare or under `state_dict` or `model`; wrappers' prefixes are dropped.
+Names are the network's own (those of its authors' code) or of a layout of `weight_layouts.py`.
 """
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.contracts import Network
 from models.refusal import refusal
+from models.weight_layouts import LAYOUTS, OWN, State, relaid
 
-State = dict[str, Tensor]
-
-NESTED = ("state_dict", "model")  # where checkpoints keep their weights
-# DataParallel, half-precision wrapper (the network is the second of a Sequential), torch.compile
-WRAPPERS = ("module.", "1.", "_orig_mod.")
 COUNTER = "num_batches_tracked"  # old files lack it; nothing we compute reads it
 UNKNOWN = "not in the network"
 LEAST_SHARE = 0.9  # of the trunk's weights, below which a file is of another network
+TRIED = f"names tried: {'; '.join(LAYOUTS)}"
 
 
 @dataclass(frozen=True)
@@ -38,7 +29,8 @@ class LoadReport:
 
     `share`: of the trunk's weights that were loaded; `due`: the same without the parts that the
     architecture lets a file lack (`FRESH`); `fresh`: those of the missing keys that are of the
-    trunk, under the name of the part. `str` tells it in three lines, or four.
+    trunk, under the name of the part; `layout`: whose names the file has. `str` tells it in three
+    to five lines.
     """
 
     loaded: tuple[str, ...]
@@ -47,6 +39,18 @@ class LoadReport:
     share: float
     due: float
     fresh: dict[str, str]
+    layout: str = OWN
+
+    @property
+    def whole(self) -> bool:
+        """Whether the file and the network have the same tensors; counters may be of one alone."""
+        left_out = (key for key in self.left_out if not key.endswith(COUNTER))
+        return not self.missing and not any(left_out)
+
+    @property
+    def match(self) -> tuple[int, int]:
+        """How well the names fit: more tensors loaded, then fewer that the network lacks."""
+        return len(self.loaded), -sum(why == UNKNOWN for why in self.left_out.values())
 
     def __str__(self) -> str:
         total = len(self.loaded) + len(self.missing)
@@ -60,64 +64,7 @@ class LoadReport:
         )
         if self.fresh:
             told += f"\nof the trunk start fresh {len(self.fresh)}: {_tally(self.fresh.values())}"
-        return told
-
-
-def read_state_dict(path: Path) -> State:
-    """The weights in `path` (torch or safetensors), on the CPU, without wrappers' prefixes.
-
-    Runs no code from the file. Raises ValueError that names the file.
-    """
-    if not path.is_file():
-        raise refusal(path, fault="no such file", accepted="a torch or safetensors checkpoint")
-    content = _read(path)
-    for key in NESTED:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not content or not all(map(_is_entry, content.items())):
-        keys = sorted(map(str, content))[:8] if isinstance(content, dict) else type(content)
-        raise refusal(
-            path,
-            fault=f"holds no state dict, found {keys}",
-            accepted=f"names with tensors, bare or under {' or '.join(NESTED)}",
-        )
-    return strip_wrappers(content)
-
-
-def _read(path: Path) -> object:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with torch.serialization.safe_globals(numpy_numbers()):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        fault = "not a torch checkpoint, or one that holds more than tensors and plain values"
-        raise refusal(
-            path, fault=fault, do="save its state dict alone and give that file"
-        ) from error
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError, SafetensorError) as error:
-        fault = f"damaged or no checkpoint ({error})"
-        raise refusal(path, fault=fault, do="fetch it again") from error
-
-
-def numpy_numbers() -> list[Any]:
-    """What a NumPy number in a file (HRNet's `perf`) is made of, under its old names too."""
-    scalar = np.float64(0).__reduce__()[0]
-    kinds = {type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8")}
-    places = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
-    return [*places, np.dtype, *kinds]
-
-
-def _is_entry(item: tuple[object, object]) -> bool:
-    return isinstance(item[0], str) and isinstance(item[1], Tensor)
-
-
-def strip_wrappers(state: State) -> State:
-    """Without the prefixes that wrappers put before every key, however they are nested."""
-    for prefix in WRAPPERS:
-        if state and all(key.startswith(prefix) for key in state):
-            return strip_wrappers({key[len(prefix) :]: value for key, value in state.items()})
-    return state
+        return told if self.layout == OWN else f"names as of {self.layout}\n{told}"
 
 
 def load_trunk(
@@ -133,7 +80,7 @@ def load_trunk(
     ValueError, with the network untouched, where less than the share `least` of the other weights
     of the trunk would be loaded. Print the report.
     """
-    report = compare(network, state)
+    state, report = fit(network, state)
     if not report.loaded or report.due < least:
         fresh = ", ".join(network.FRESH)
         without = f" (without {fresh}, which it may lack)" if fresh else ""
@@ -143,28 +90,44 @@ def load_trunk(
             where,
             fault=f"{other}: fills {report.due:.1%} of its trunk",
             accepted=f"at least {least:.0%}{without}",
-            do=f"{remedy} to start without\n{report}",
+            do=f"{remedy} to start without\n{report}\n{TRIED}",
         )
     _copy(network, state, report.loaded)
     return report
 
 
-def load_whole(network: Network, state: State, where: str = "the checkpoint") -> None:
-    """Copy `state` into the network, which it must fit in every name and shape.
+def load_whole(network: Network, state: State, where: str = "the checkpoint") -> LoadReport:
+    """Copy `state` into the network, which it must fit in every name and shape of some layout.
 
     Raises ValueError, with the network untouched, for a checkpoint of another architecture,
     variant or skeleton.
     """
-    report = compare(network, state)
-    left_out = {key: why for key, why in report.left_out.items() if not key.endswith(COUNTER)}
-    if left_out or report.missing:
+    state, report = fit(network, state)
+    if not report.whole:
         other = "saved by another architecture, variant or skeleton"
         raise refusal(
             where,
             fault=f"does not fit {type(network).__name__}: {other}",
-            do=f"build the network from the recipe it was trained with\n{report}",
+            do=f"build the network from the recipe it was trained with\n{report}\n{TRIED}",
         )
     _copy(network, state, report.loaded)
+    return report
+
+
+def fit(network: Network, state: State) -> tuple[State, LoadReport]:
+    """The state under the network's names, by the layout that fills most of it, and what it fills.
+
+    Layouts are tried in the order of the table; the authors' own names come first.
+    """
+    best, found = state, compare(network, state)
+    for layout in LAYOUTS:
+        if found.whole:
+            break
+        other = relaid(state, layout)
+        report = replace(compare(network, other), layout=layout)
+        if report.match > found.match:
+            best, found = other, report
+    return best, found
 
 
 def compare(network: Network, state: State) -> LoadReport:

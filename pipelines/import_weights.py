@@ -1,11 +1,13 @@
-"""Puts somebody's checkpoint into results/RECIPE, evaluates and registers it.
+"""Puts somebody's checkpoint into results/RECIPE; with --score evaluates and registers it.
 
-    python -m pipelines.import_weights FILE RECIPE [--drop PREFIX ...] [--replace]
+    python -m pipelines.import_weights FILE RECIPE [--score] [--drop PREFIX ...] [--replace]
 
 FILE: torch or safetensors; the weights bare, under `state_dict` or `model`, with or without the
-prefixes of wrappers. It must fill the recipe's network whole and hold nothing else; --drop names
+prefixes of wrappers, named as by the authors of the network, by mmpose (0.x and 1.x) or below a
+Lightning module. It must fill the recipe's network whole and hold nothing else; --drop names
 parts of it that the recipe has no use for (`refinement_stages.1`). The network is fed as the recipe
-says: weights that were trained on BGR images need a recipe with `pixels: imagenet_bgr`.
+says: weights that were trained on BGR images need a recipe with `pixels: imagenet_bgr`. What the
+recipe itself starts from (`pretrained`) is not fetched.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from pipelines.host.processes import DVC, run_child
 from pipelines.recipe.params import add_to_run
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
-from pipelines.training.imported import Log, import_weights, log_import
+from pipelines.training.imported import Log, import_weights, log_import, note_unfetched
 
 Add = Callable[[str, Recipe], None]  # a recipe to what params.yaml runs
 Run = Callable[[Sequence[str]], int]  # a command, run in the repository -> its exit code
@@ -37,6 +39,7 @@ def main(
     arguments = Arguments("import_weights", __doc__)
     arguments.add_argument("file", type=Path, help="a checkpoint: torch or safetensors")
     arguments.add_argument("recipe", help="whose network the weights are of")
+    arguments.add_argument("--score", action="store_true", help="evaluate, compare, promote it too")
     arguments.add_argument("--drop", nargs="+", default=[], metavar="PREFIX", help="parts to leave")
     arguments.add_argument("--replace", action="store_true", help="also where a training's lie")
     return run_command(arguments, argv, lambda asked: import_file(asked, log, add, run))
@@ -46,16 +49,22 @@ def import_file(asked: argparse.Namespace, log: Log, add: Add, run: Run) -> int:
     recipe = load_recipe(asked.recipe)
     import_weights(asked.file, asked.recipe, recipe, asked.drop, replace=asked.replace, log=log)
     add(asked.recipe, recipe)
-    return follow(asked.recipe, run)
+    if with_dvc():
+        tell_dvc(asked.recipe, run)
+    if asked.score:
+        return score(asked.recipe, run)
+    print(f"next: `make repro RECIPE={asked.recipe}` evaluates, compares and promotes it")
+    return 0
 
 
-def follow(name: str, run: Run = run_here) -> int:
-    """Evaluates, compares, promotes; the exit code of the first of them that fails.
+def with_dvc() -> bool:
+    """Whether results here are DVC's."""
+    return places.home() == places.REPOSITORY and (places.REPOSITORY / ".dvc").is_dir()
 
-    DVC is told that `train` is done, so that `dvc repro` trains nothing over the weights.
-    """
-    if places.home() == places.REPOSITORY and (places.REPOSITORY / ".dvc").is_dir():
-        tell_dvc(name, run)
+
+def score(name: str, run: Run = run_here) -> int:
+    """Evaluates, compares, promotes; the exit code of the first of them that fails."""
+    if with_dvc():
         stages = [f"evaluate@{name}", "compare", "promote"]
         commands = [[*DVC, "repro", "--single-item", stage] for stage in stages]
     else:
@@ -65,8 +74,13 @@ def follow(name: str, run: Run = run_here) -> int:
 
 
 def tell_dvc(name: str, run: Run) -> None:
-    before = ["repro", "--single-item", "code", f"weights@{name}"]
-    if run([*DVC, *before]) or run([*DVC, "commit", "--force", f"train@{name}"]):
+    """That `train` is done, so that `dvc repro` trains nothing over the weights.
+
+    Nothing was trained, so what the recipe starts from need not be here: a note stands for it.
+    """
+    note_unfetched(name)
+    before, done = ["repro", "--single-item", "code"], [f"weights@{name}", f"train@{name}"]
+    if run([*DVC, *before]) or run([*DVC, "commit", "--force", *done]):
         print(
             f"DVC does not know of the import: `dvc repro train@{name}` would train anew; "
             f"`dvc commit --force train@{name}` tells it",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data.ground.refusal import refusal
-from models.weights import State
+from models.weight_layouts import State
 from pipelines.host.tensors import read_tensors, save_tensors
 
 

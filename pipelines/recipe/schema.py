@@ -25,13 +25,15 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Weights to start from: a path, `s3://`, `https://` or `hf://owner/name/file`.
+    """Weights to start from: a path, `s3://`, `https://`, `hf://owner/name/file`, or a model that
+    is registered here: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `runs:/RUN`.
 
-    `sha256` is the digest of the file, or its first 8 or more hex digits.
+    `sha256` is the digest of the file, or its first 8 or more hex digits; `python -m
+    pipelines.fetch --weights RECIPE --pin` writes it, and nothing trains without.
     """
 
     source: str
-    sha256: str
+    sha256: str = ""
 
 
 @dataclass(frozen=True)

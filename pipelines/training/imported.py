@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.ground.refusal import refusal
-from models.weights import State, load_whole, read_state_dict
+from models.weight_files import read_state_dict
+from models.weight_layouts import State
+from models.weights import load_whole
 from pipelines.host import places
 from pipelines.host.folders import file_digest, whole_folder
 from pipelines.host.processes import run_lock
@@ -18,6 +20,7 @@ from pipelines.recipe.build import build_architecture
 from pipelines.recipe.schema import Recipe
 from pipelines.tracking.runs import open_run
 from pipelines.training.job import training_fingerprint
+from pipelines.training.plan import NOT_FETCHED
 from pipelines.training.record import ImportedFile, TrainingRecord, has_training
 
 PATIENCE_S = 60.0  # for MLflow, which first makes its tables where there are none
@@ -97,10 +100,19 @@ def import_weights(
     refuse_trained(name, replace)
     state = state_without(read_state_dict(file), drop, file)
     network = build_architecture(recipe)
-    load_whole(network, state, str(file))
+    print(load_whole(network, state, str(file)), flush=True)
     digest = data_hash(recipe.dataset, ": the weights are evaluated on it")
     imported = ImportedWeights(name, recipe, file, file_digest(file), digest, tuple(drop))
     return write_imported(imported, network.state_dict(), log)
+
+
+def note_unfetched(name: str) -> None:
+    """A note in the recipe's folder of weights to start from, unless they were fetched before."""
+    folder = places.weights(name)
+    if folder.is_dir() and any(folder.iterdir()):
+        return
+    with whole_folder(folder) as part:
+        (part / NOT_FETCHED).write_text('{"imported": true}\n')
 
 
 def refuse_trained(name: str, replace: bool) -> None:

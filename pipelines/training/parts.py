@@ -14,7 +14,8 @@ from data.feeds.loader import EpochSampler, build_loader
 from data.ground.codec import Codec
 from data.ground.refusal import refusal
 from models.contracts import Loss, Network, Refinement
-from models.weights import LoadReport, load_trunk, read_state_dict
+from models.weight_files import read_state_dict
+from models.weights import LoadReport, load_trunk
 from pipelines.prediction.feed import SplitPlace
 from pipelines.prediction.feeds import feed_kind
 from pipelines.recipe.build import build_architecture, build_codec, build_losses, unrefined

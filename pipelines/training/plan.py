@@ -20,6 +20,8 @@ from pipelines.training.batches import check_device, plan_batches
 from pipelines.training.job import Job, training_fingerprint
 from pipelines.training.memory import largest_batch
 
+NOT_FETCHED = "not_fetched.json"  # stands for weights that an import has no use for
+
 
 def make_job(name: str, cluster: Cluster, recipe: Recipe | None = None) -> Job:
     """Everything that can be wrong without training is refused here, in ValueErrors.
@@ -60,10 +62,11 @@ def find_weights(name: str, recipe: Recipe) -> Path | None:
     folder = places.weights(name)
     files = [p for p in sorted(folder.glob("*")) if p.is_file() and p.suffix != ".json"]
     if not files:
+        anew = "--force " if (folder / NOT_FETCHED).is_file() else ""
         raise refusal(
             folder,
             fault="no weights",
-            do=f"run `dvc repro weights@{name}` to bring {recipe.pretrained.source}, or take "
+            do=f"run `dvc repro {anew}weights@{name}` to bring {recipe.pretrained.source}, or take "
             f"`pretrained` out of recipes/{name}.yaml to start without",
         )
     return files[0]

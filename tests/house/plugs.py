@@ -21,6 +21,8 @@ GROUND = {  # files beside the plugs that are none
     "models/menus.py": "the menus themselves",
     "models/refusal.py": "words of refusals",
     "models/weights.py": "reads weights into any network",
+    "models/weight_files.py": "reads weights of any network from files",
+    "models/weight_layouts.py": "how others name the weights of any network",
 }
 SAYS = {  # what the docstring of a room's __init__ tells, and how it is found there
     "what goes in (`In: `)": r"\bIn:",

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from models.cost import count
 from models.lightweight_openpose import LightweightOpenPose
-from models.weights import load_trunk, load_whole, read_state_dict
+from models.weight_files import read_state_dict
+from models.weights import load_trunk, load_whole
 from tests.worlds.here import MANIFESTS
 
 CHANNELS = {"heatmaps": 19, "pafs": 38}

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from models.hrnet import HRNet
 from models.menus import ARCHITECTURES
 from models.simple_baseline import SimpleBaseline
-from models.weights import load_trunk, load_whole, read_state_dict
+from models.weight_files import read_state_dict
+from models.weights import load_trunk, load_whole
 from tests.worlds import families
 from tests.worlds.here import MANIFESTS
 

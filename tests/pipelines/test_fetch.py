@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from data.datasets.coco import Coco
 from data.datasets.stick_figures import draw_split
@@ -253,3 +254,66 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"expected {pretrained.sha256}"):
         fetch.fetch_weights("some", pretrained)
     assert (tmp_path / "trunk.pth").exists() and not places.weights("some").exists()
+
+
+class Champions:
+    """A registry whose alias moves: brings the version's number as weights."""
+
+    def __init__(self) -> None:
+        self.version, self.asked = 1, 0
+
+    def __call__(self, address: str, target: Path) -> str:
+        self.asked += 1
+        number = address.partition("@")[0].rpartition("/")[2] if "@" not in address else ""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(f"weights {number or self.version}".encode())
+        return f"models:/pose-coco/{number or self.version}/artifacts/model.safetensors"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "seed: 1\npretrained: {source: 'models:/pose-coco@champion'}  # ours\nlast: x\n",
+        "seed: 1\npretrained:\n  source: models:/pose-coco@champion  # ours\nlast: x\n",
+        "seed: 1\npretrained:\n  source: models:/pose-coco@champion  # ours\n"
+        "  sha256: 01234567\nlast: x\n",
+    ],
+    ids=["flow", "block", "again"],
+)
+def test_a_champion_is_pinned_fetched_and_refused_once_it_is_another(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, champions = tmp_path / "some.yaml", Champions()
+    file.write_text(text)
+    source = "models:/pose-coco@champion"
+    with pytest.raises(ValueError, match="--weights some --pin` fills it in"):
+        fetch.fetch_weights("some", Pretrained(source), champions)
+    pinned = fetch.pin_weights("some", Pretrained(source), file, champions)
+    digest = hashlib.sha256(b"weights 1").hexdigest()
+    assert "models:/pose-coco/1/" in capsys.readouterr().out
+    content = yaml.safe_load(file.read_text())
+    assert content == {
+        "seed": 1, "pretrained": {"source": source, "sha256": digest}, "last": "x"
+    }  # fmt: skip
+    assert "# ours" in file.read_text() and pinned.sha256 == digest
+    fetch.fetch_weights("some", pinned, champions)
+    assert champions.asked == 1, "what the pin brought is not brought again"
+    assert (places.weights("some") / "model.safetensors").read_bytes() == b"weights 1"
+    champions.version = 2
+    with pytest.raises(ValueError, match=r"is models:/pose-coco/2/.* now, whose sha256 is .*--pin"):
+        fetch.fetch_weights("some", pinned, champions)
+    assert (places.weights("some") / "model.safetensors").read_bytes() == b"weights 1"
+    fetch.pin_weights("some", pinned, file, champions)
+    assert hashlib.sha256(b"weights 2").hexdigest() in file.read_text()
+    assert digest not in file.read_text()
+
+
+def test_a_file_is_pinned_too_and_a_recipe_without_weights_is_not(tmp_path: Path) -> None:
+    (tmp_path / "trunk.pth").write_bytes(b"weights")
+    file = tmp_path / "some.yaml"
+    file.write_text("pretrained: {source: trunk.pth}\n")
+    pinned = fetch.pin_weights("some", Pretrained(str(tmp_path / "trunk.pth")), file)
+    assert pinned.sha256 == hashlib.sha256(b"weights").hexdigest()
+    with pytest.raises(ValueError, match=r"pretrained: none, accepted: pretrained: \{source"):
+        fetch.pin_weights("some", None, file)
+    assert fetch.main(["coco", "--pin"]) == 2

@@ -29,7 +29,7 @@ from pipelines.registry.rules import RULES, read_rules
 from pipelines.registry.versions import Registry
 from pipelines.report.results import read_result
 from pipelines.tracking.server import mlflow_client
-from pipelines.training.imported import import_weights
+from pipelines.training.imported import import_weights, note_unfetched
 from pipelines.training.record import History, TrainingRecord
 from tests.worlds.drawn import draw_at_home
 from tests.worlds.trained import save_trained
@@ -159,12 +159,13 @@ def test_the_command_adds_the_recipe_and_runs_the_stages(recipe: Recipe, tmp_pat
         )
 
     assert run(str(tmp_path / "pose.pth"), "demo_hrnet") == 0
-    assert added == ["demo_hrnet"]
+    assert added == ["demo_hrnet"] and not ran, "nothing is scored unasked"
+    assert run(str(tmp_path / "pose.pth"), "demo_hrnet", "--score") == 0
     evaluated = ["pipelines.evaluate", "demo_hrnet"]
     assert ran == [evaluated, ["pipelines.compare"], ["pipelines.promote"]]
     assert run(str(tmp_path / "none.pth"), "demo_hrnet") == 2
     assert run(str(tmp_path / "pose.pth"), "demo_hrnett") == 2
-    assert added == ["demo_hrnet"] and len(ran) == 3, "nothing follows a refusal"
+    assert added == ["demo_hrnet"] * 2 and len(ran) == 3, "nothing follows a refusal"
 
 
 def test_the_first_stage_that_fails_is_the_last(home: Path) -> None:
@@ -174,10 +175,11 @@ def test_the_first_stage_that_fails_is_the_last(home: Path) -> None:
         ran.append(stage)
         return 3
 
-    assert command.follow("demo_hrnet", fail) == 3
+    assert command.score("demo_hrnet", fail) == 3
     assert len(ran) == 1
 
 
+@pytest.mark.usefixtures("home")
 def test_dvc_hears_that_there_is_nothing_to_train(capsys: pytest.CaptureFixture[str]) -> None:
     ran: list[Sequence[str]] = []
 
@@ -186,11 +188,37 @@ def test_dvc_hears_that_there_is_nothing_to_train(capsys: pytest.CaptureFixture[
         return 0
 
     command.tell_dvc("demo_hrnet", note)
-    assert ran[0] == ["repro", "--single-item", "code", "weights@demo_hrnet"]
-    assert ran[1:] == [["commit", "--force", "train@demo_hrnet"]]
+    assert ran[0] == ["repro", "--single-item", "code"], "what it starts from is not fetched"
+    assert ran[1:] == [["commit", "--force", "weights@demo_hrnet", "train@demo_hrnet"]]
+    assert [path.name for path in places.weights("demo_hrnet").iterdir()] == ["not_fetched.json"]
     assert not capsys.readouterr().err
     command.tell_dvc("demo_hrnet", lambda stage: 1)
     assert "`dvc commit --force train@demo_hrnet` tells it" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("home")
+def test_a_trunk_that_was_fetched_stays() -> None:
+    folder = places.weights("demo_hrnet")
+    folder.mkdir(parents=True)
+    (folder / "trunk.pth").touch()
+    note_unfetched("demo_hrnet")
+    assert [path.name for path in folder.iterdir()] == ["trunk.pth"]
+
+
+def test_mmpose_names_and_weights_that_burst(recipe: Recipe, tmp_path: Path) -> None:
+    state = official(recipe)
+    named = {
+        f"{'head' if key.startswith('final_layer') else 'backbone'}.{key}": value
+        for key, value in state.items()
+    }
+    torch.save({"meta": {"epoch": 210}, "state_dict": named}, tmp_path / "mmpose.pth")
+    import_silently(tmp_path / "mmpose.pth", "demo_hrnet", recipe)
+    best = BestWeights.read(places.best_weights("demo_hrnet"))
+    assert all(torch.equal(value, state[key]) for key, value in best.model.items())
+    burst = {key: value * float("nan") for key, value in state.items()}
+    torch.save(burst, tmp_path / "burst.pth")
+    with pytest.raises(ValueError, match=r"burst\.pth: .* tensors hold NaN"):
+        import_silently(tmp_path / "burst.pth", "demo_hrnet", recipe)
 
 
 @pytest.mark.contract
