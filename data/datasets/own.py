@@ -75,6 +75,11 @@ class OwnData(DataSet):
     def truth_file(self, root: Path, split: str) -> Path:
         return root / "annotations" / f"{split}.json"
 
+    def named_file(self, root: Path, split: str) -> Path:
+        """The user's own labels."""
+        part = self.source.val if split == "val" else None
+        return Path((part or self.source.train).labels)
+
     def images_folder(self, root: Path, split: str) -> Path:
         return root / "images" / split
 

@@ -120,6 +120,10 @@ class DataSet(Protocol):
         """All files that decide a split's truth, `truth_file` first."""
         return [self.truth_file(root, split)]
 
+    def named_file(self, root: Path, split: str) -> Path:
+        """The file that a user knows a split's truth by, for messages."""
+        return self.truth_file(root, split)
+
     def detections_file(self, root: Path, split: str) -> Path | None:
         """A detector's boxes of people in COCO's json of results, where given."""
         return None

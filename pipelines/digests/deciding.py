@@ -36,6 +36,7 @@ TELLS = {  # files and folders -> why they decide nothing
     "pipelines/host/places.py": "where things lie",
     "pipelines/host/processes.py": "who works, not what comes out",
     "pipelines/host/progress.py": "progress, clocks",
+    "pipelines/intake/given_names.py": "words of refusals",
     "pipelines/intake/preview.py": "a picture",
     "pipelines/pictures": "pictures",
     "pipelines/recipe/check.py": "refuses a recipe, changes none",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from data.ground.refusal import refusal
 from pipelines.host import places
 from pipelines.host.folders import whole_folder
+from pipelines.intake.given_names import given_names
 from pipelines.intake.preview import write_preview
 from pipelines.intake.quarantine import refuse_bad_rows, write_quarantine
 from pipelines.intake.splits import Split, read_split, weigh
@@ -29,7 +30,8 @@ def prepare(dataset: str, bad_row_limit: float, weights: object = None) -> None:
     with whole_folder(target) as folder:
         splits = []
         for name in kind.SPLITS:
-            split = read_split(kind, dataset, name, raw)
+            with given_names(raw):
+                split = read_split(kind, dataset, name, raw)
             weigh(split, kind, shares)
             write_split(folder / name, split, kind.SKELETON)
             splits.append(split)

@@ -15,6 +15,7 @@ from pipelines.host.progress import Tally
 from pipelines.host.s3 import list_s3
 from pipelines.intake import manifest
 from pipelines.intake.download import bring, extract
+from pipelines.intake.given_names import given_names
 from pipelines.recipe.datasets import data_set
 
 DETECTIONS = "person_detection_results"
@@ -37,7 +38,8 @@ def bring_raw(name: str, settings: Mapping[str, Any], folder: Path) -> dict[str,
     else:
         downloads = places.raw(name).with_name(".downloads") / name
         bring_source(dataset.LAYOUT, settings.get("source"), f"{where}.source", folder, downloads)
-        check_truth(dataset, folder)
+        with given_names(folder, settings.get("source")):
+            check_truth(dataset, folder)
     bring_detections(dataset, settings.get("detections"), f"{where}.detections", folder)
     return manifest.manifest_of_members(members) if members else manifest.manifest_of(folder)
 

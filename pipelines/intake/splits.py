@@ -66,7 +66,7 @@ def read_split(dataset: DataSet, called: str, name: str, raw: Path) -> Split:
             f"persons; left out: {dict(reasons)})"
         )
         accepted = "at least one with labelled keypoints"
-        raise refusal(dataset.truth_file(raw, name), fault=fault, accepted=accepted)
+        raise refusal(dataset.named_file(raw, name), fault=fault, accepted=accepted)
     return split
 
 
