@@ -14,6 +14,7 @@ from data.datasets.mixture import Mixture
 from data.datasets.mpii import Mpii
 from data.datasets.stick_figures import StickFigures
 from data.evaluators.crowdpose import CrowdPoseEvaluator
+from data.evaluators.keypoint_distance import KeypointDistanceEvaluator
 from data.evaluators.oks import OksEvaluator
 from data.evaluators.pckh import PckhEvaluator
 from data.ground.codec import Codec
@@ -36,4 +37,5 @@ EVALUATORS: dict[str, type[Evaluator]] = {
     "oks": OksEvaluator,
     "pckh": PckhEvaluator,
     "crowdpose": CrowdPoseEvaluator,
+    "keypoint_distance": KeypointDistanceEvaluator,
 }

@@ -28,7 +28,7 @@ class Coco(DataSet):
 
     SKELETON = ROWS.skeleton
     SPLITS = ("train", "val")
-    EVALUATORS = ("oks",)
+    EVALUATORS = ("oks", "keypoint_distance")
     PUBLISHED: Mapping[str, Counted] = {"val": Counted(images=5000)}
     LAYOUT = Layout(
         told="COCO's official layout (annotations/person_keypoints_{train,val}2017.json, "

@@ -32,7 +32,7 @@ class CrowdPose(DataSet):
 
     SKELETON = ROWS.skeleton
     SPLITS = ("train", "val", "trainval", "test")
-    EVALUATORS = ("crowdpose",)
+    EVALUATORS = ("crowdpose", "keypoint_distance")
     PUBLISHED: Mapping[str, Counted] = {"test": Counted(images=8000)}
     LAYOUT = Layout(
         told=ROWS.told,

@@ -43,7 +43,7 @@ class Mpii(DataSet):
 
     SKELETON = load_skeleton("mpii")
     SPLITS = ("train", "val")
-    EVALUATORS = ("pckh",)
+    EVALUATORS = ("pckh", "keypoint_distance")
     PUBLISHED: Mapping[str, Counted] = {"val": Counted(people=2958)}
     LAYOUT = LAYOUT
 

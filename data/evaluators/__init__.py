@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data.evaluators.keypoint_distance import DistanceMatches
 from data.evaluators.matching.matches import OksMatches, load_arrays
 from data.evaluators.pckh import PckhMatches
 from data.ground.evaluator import Matches
 
-MATCHES: dict[str, type[Matches]] = {kind.kind: kind for kind in (OksMatches, PckhMatches)}
+KINDS: tuple[type[Matches], ...] = (OksMatches, PckhMatches, DistanceMatches)
+MATCHES = {kind.kind: kind for kind in KINDS}
 
 
 def load_matches(path: Path) -> Matches:

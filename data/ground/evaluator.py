@@ -7,7 +7,7 @@ its name in `EVALUATORS` of the data sets that it scores.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -50,12 +50,14 @@ class Evaluator(Protocol):
     """Collects poses per image; every image added counts, one without people too.
 
     main: the number that decides; names: of all numbers, as `result` has them; by_person: each
-    prediction answers to a true person by `Pose.id`, else predictions have to be matched.
+    prediction answers to a true person by `Pose.id`, else predictions have to be matched; falling:
+    numbers of which less is better, which nothing can be chosen by.
     """
 
     main: ClassVar[str]
     names: ClassVar[tuple[str, ...]]
     by_person: ClassVar[bool] = False
+    falling: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def __init__(self, skeleton: Skeleton) -> None:
@@ -67,8 +69,13 @@ class Evaluator(Protocol):
 
     @abstractmethod
     def result(self) -> dict[str, float]:
-        """Fractions of 1 by name; -1 where there is nothing to find."""
+        """Fractions of 1 by name (a falling one may be above); -1 where there is nothing to
+        find."""
 
     @abstractmethod
     def matches(self) -> Matches:
         """What a bootstrap resamples."""
+
+    def left_out(self) -> Mapping[str, int]:
+        """People who could not be scored, by the reason in words; by default nobody."""
+        return {}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from data.ground.sample import Pose
+from data.menus import EVALUATORS
 from models.cost import count
 from pipelines.evaluation.pictures import write_fields, write_overlays
 from pipelines.evaluation.record import (
@@ -24,6 +25,7 @@ from pipelines.host.folders import whole_folder
 from pipelines.intake.prepared import data_hash, image_files
 from pipelines.prediction.boxes import Boxes
 from pipelines.prediction.coco_results import results_rows
+from pipelines.prediction.feed import SplitPlace
 from pipelines.prediction.feeds import feed_kind
 from pipelines.prediction.poses import ByImage
 from pipelines.prediction.reading import read_poses
@@ -47,23 +49,45 @@ def write_evaluation(
     labelled = data_set(recipe.dataset)
     truth = labelled.truth(place.raw, place.split)
     files = image_files(place.prepared, place.raw, place.split)
-    protocols = feed_kind(trained.codec).box_sets(labelled, trained.codec, place, truth.keys())
+    protocols = box_sets(trained, place, truth.keys())
     numbers: dict[str, float] = {}
     others: dict[str, float] = {}
+    counts: dict[str, Counts] = {}
     with whole_folder(folder) as part:
         for protocol, boxes in protocols.items():
-            found, other = write_protocol(part, trained, protocol, boxes, files, truth, read)
-            numbers, others = numbers | found, others | other
+            scored = write_protocol(part, trained, protocol, boxes, files, truth, read)
+            numbers, others = numbers | scored.numbers, others | scored.others
+            counts[protocol] = count_boxes(boxes, truth, files, scored.left_out)
         record = EvaluationRecord(
             **asdict(identity),
             **describe(trained),
             seconds=round(time.monotonic() - started, 1),
-            counts={p: count_boxes(boxes, truth, files) for p, boxes in protocols.items()},
+            counts=counts,
             numbers=numbers,
             others=others,
         )
         record.write(part)
     return record
+
+
+def box_sets(
+    trained: Trained, place: SplitPlace, known: Collection[int]
+) -> dict[str, Boxes | None]:
+    """Per protocol its boxes; an evaluator that goes by person has no use for a detector's."""
+    recipe, kind = trained.recipe, feed_kind(trained.codec)
+    sets = kind.box_sets(data_set(recipe.dataset), trained.codec, place, known)
+    if not EVALUATORS[recipe.evaluation.evaluator].by_person:
+        return sets
+    return {kind.protocol: sets[kind.protocol]}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Numbers as the recipe asks for them, `others` with the flip test the other way round."""
+
+    numbers: dict[str, float]
+    others: dict[str, float]
+    left_out: Mapping[str, int]
 
 
 def write_protocol(
@@ -74,8 +98,8 @@ def write_protocol(
     files: Mapping[int, Path],
     truth: Mapping[int, list[Pose]],
     read: Reader,
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Numbers as the recipe asks for them, and with the flip test the other way round."""
+) -> Scored:
+    """What of one protocol lies on disk beside its numbers: matches, predictions, pictures."""
     recipe = trained.recipe
     plain, flipped = read(trained, boxes, files, both=True)
     poses, others = (flipped, plain) if recipe.evaluation.flip_test else (plain, flipped)
@@ -88,30 +112,39 @@ def write_protocol(
     if boxes is None:
         write_fields(part / "fields", trained, list(files))
     numbers = name_protocol(evaluator.result(), protocol)
-    if boxes is not None:
-        tell_left_out(protocol, boxes)
+    left_out = evaluator.left_out()
+    tell_left_out(protocol, boxes, left_out)
     print(f"{protocol}: {'  '.join(f'{k} {v:.3f}' for k, v in numbers.items())}")
-    return numbers, name_protocol(score_poses(judge, skeleton, others, truth).result(), protocol)
+    other = name_protocol(score_poses(judge, skeleton, others, truth).result(), protocol)
+    return Scored(numbers, other, left_out)
 
 
 def count_boxes(
-    boxes: Boxes | None, truth: Mapping[int, object], files: Mapping[int, Path]
+    boxes: Boxes | None,
+    truth: Mapping[int, object],
+    files: Mapping[int, Path],
+    left_out: Mapping[str, int],
 ) -> Counts:
     """How many images were scored, and on how many of them nothing could be found."""
     images, unreadable = len(truth), len(set(truth) - set(files))
+    people = dict(left_out) or None
     if boxes is None:
-        return Counts(images, unreadable, images_without_boxes=0)
+        return Counts(images, unreadable, images_without_boxes=0, people_left_out=people)
     without = len(set(truth) - {int(i) for i in boxes.image_id})
     others = dict(boxes.others) or None
-    return Counts(images, unreadable, without, len(boxes), boxes.empty, others)
+    return Counts(images, unreadable, without, len(boxes), boxes.empty, others, people)
 
 
-def tell_left_out(protocol: str, boxes: Boxes) -> None:
-    """A line on what of a detector's file is nobody's box, or on a file without anybody."""
+def tell_left_out(protocol: str, boxes: Boxes | None, people: Mapping[str, int]) -> None:
+    """A line on who is not scored, on what of a detector's file is nobody's box, on none at all."""
+    for reason, many in people.items():
+        print(f"{protocol}: {many:,} {reason} left out")
+    if boxes is None:
+        return
     if not len(boxes):
         print(f"{protocol}: no boxes: nobody can be found from them")
     if boxes.others:
-        told = ", ".join(f"{each} ({count:,})" for each, count in boxes.others.items())
+        told = ", ".join(f"{each} ({rows:,})" for each, rows in boxes.others.items())
         print(f"{protocol}: boxes of other categories than person left out: {told}")
 
 

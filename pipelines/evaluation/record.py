@@ -54,7 +54,8 @@ class NetworkCost:
 class Counts:
     """Images that were scored, and on how many of them nothing could be found; boxes, if any.
 
-    other_categories_left_out: rows of a detector's file by category id, None where all are people.
+    other_categories_left_out: rows of a detector's file by category id, None where all are people;
+    people_left_out: who could not be scored, by the reason, None where everybody could.
     """
 
     images: int
@@ -63,6 +64,7 @@ class Counts:
     boxes: int | None = field(default=None, metadata=LATER)
     empty_boxes_left_out: int | None = field(default=None, metadata=LATER)
     other_categories_left_out: dict[str, int] | None = field(default=None, metadata=LATER)
+    people_left_out: dict[str, int] | None = field(default=None, metadata=LATER)
 
 
 def has_evaluation(folder: Path) -> bool:

@@ -72,6 +72,10 @@ def _check_monitor(recipe: Recipe, whole: bool, where: str) -> None:
         near = hint(name or protocol, names, "@gt")
         accepted = f"one of {', '.join(names)}, then @ and the protocol, as @gt{near}"
         raise refusal(f"{where}: evaluation.monitor", given=monitor, accepted=accepted)
+    if name in EVALUATORS[recipe.evaluation.evaluator].falling:
+        fault = f"{name} is an error, of which less is better"
+        accepted = ", ".join(each for each in names if each != name)
+        raise refusal(f"{where}: evaluation.monitor", fault=fault, accepted=accepted)
     if (protocol == "image") != whole:
         raise ValueError(
             f"{where}: evaluation.monitor: given {monitor!r}, accepted with codec "

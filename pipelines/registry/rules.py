@@ -11,12 +11,14 @@ from typing import Literal
 
 from data.ground.refusal import refusal
 from data.ground.yaml_text import read_yaml
+from data.menus import EVALUATORS
 from pipelines.evaluation.record import NetworkCost
 from pipelines.host import places
 from pipelines.recipe.datasets import data_set, own_entries
 from pipelines.recipe.reader import read_as
 
 OF_DATA = "{dataset}"  # in the name of a slot of own data sets
+MAIN = tuple(dict.fromkeys(kind.main for kind in EVALUATORS.values()))
 RULES = places.REPOSITORY / "mlflow" / "promotion.yaml"
 
 
@@ -40,7 +42,7 @@ class Rule:
     """What one slot asks of a model; see mlflow/promotion.yaml."""
 
     skeleton: str
-    metric: Literal["AP", "PCKh@0.5"]  # the main number of the evaluator of that skeleton
+    metric: str  # the main number of an evaluator
     protocols: list[Literal["gt", "det", "image"]]
     floor: float
     least_gain: float
@@ -95,6 +97,10 @@ def read_rules(path: Path, skeletons: Mapping[str, str] | None = None) -> dict[s
         where = f"{path.name}: slots.{slot}"
         if not rule.protocols:
             raise refusal(f"{where}.protocols", fault="given none", accepted="gt, det, image")
+        if rule.metric not in MAIN:
+            raise refusal(
+                f"{where}.metric", given=rule.metric, accepted=f"one of {', '.join(MAIN)}"
+            )
         if not 0 < rule.bootstrap.confidence < 1:
             raise refusal(
                 f"{where}.bootstrap.confidence",

@@ -1,4 +1,4 @@
-"""Tables of the benchmarks that do not count COCO's ten numbers: MPII (PCKh), CrowdPose."""
+"""Tables of what is not counted in COCO's ten numbers: MPII (PCKh), CrowdPose, distances."""
 
 from __future__ import annotations
 
@@ -42,6 +42,14 @@ BENCHMARKS = (
         | {"easy": "AP_easy", "medium": "AP_medium", "hard": "AP_hard"},
         "AP as crowdposetools counts it, x 100, with flip test; easy, medium and hard by the "
         "image's crowd index (below 0.2, below 0.8, above).",
+    ),
+    Benchmark(
+        "Distances of keypoints",
+        "PCK@0.05",
+        {name: name for name in ("PCK@0.05", "PCK@0.1", "PCK@0.2", "AUC", "NME")},
+        "x 100, of the size that the skeleton's `reference` says: PCK is the share of keypoints "
+        "within 0.05, 0.1, 0.2 of it, AUC the area under PCK up to 0.2, NME the mean distance "
+        "(less is better). From true boxes, with flip test.",
     ),
 )
 

@@ -163,6 +163,24 @@ def test_a_detector_that_found_next_to_nobody_is_scored_and_counted(
     assert matches.resampled(np.ones((1, 18), np.int32)).tolist() == [0.0]
 
 
+def test_an_evaluator_that_goes_by_person_has_no_use_for_a_detector(real: Recipe) -> None:
+    changes = replace(real.evaluation, evaluator="keypoint_distance", monitor="PCK@0.1@gt")
+    recipe = replace(real, evaluation=changes)
+    save_trained("some", recipe)
+    folder = evaluate.evaluate("some", recipe)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(metrics) - {"no_flip"} == {
+        "PCK@0.05@gt",
+        "PCK@0.1@gt",
+        "PCK@0.2@gt",
+        "AUC@gt",
+        "NME@gt",
+    }
+    assert 0 < metrics["PCK@0.1@gt"] < metrics["PCK@0.2@gt"] < 0.5 < 1 < 5 * metrics["NME@gt"]
+    matches = load_matches(folder / "matches_gt.npz")
+    assert matches.resampled(np.ones((1, 18), np.int32))[0] == metrics["PCK@0.05@gt"]
+
+
 def test_flip_test_is_what_the_recipe_says(drawn: Recipe) -> None:
     without = replace(drawn, evaluation=replace(drawn.evaluation, flip_test=False))
     found = {}

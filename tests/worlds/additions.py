@@ -105,13 +105,13 @@ ADDITIONS = {
             '"tried": TriedJudge',
             "from data.evaluators.tried import TriedJudge",
         ),
-        lines={"data/datasets/coco.py": ('EVALUATORS = ("oks",)', 'EVALUATORS = ("oks", "tried")')},
+        lines={"data/datasets/coco.py": ('EVALUATORS = ("oks",', 'EVALUATORS = ("oks", "tried",')},
         recipe=("{evaluator: oks}", "{evaluator: tried}"),
     ),
     "evaluator of one more data set": Addition(
         lines={
-            "data/datasets/crowdpose.py": ('("crowdpose",)', '("crowdpose", "oks")'),
-            "data/datasets/mpii.py": ('EVALUATORS = ("pckh",)', 'EVALUATORS = ("pckh", "oks")'),
+            "data/datasets/crowdpose.py": ('("crowdpose",', '("crowdpose", "oks",'),
+            "data/datasets/mpii.py": ('EVALUATORS = ("pckh",', 'EVALUATORS = ("pckh", "oks",'),
         }
     ),
     "recipe": Addition(recipe=("seed: 1", "seed: 7")),

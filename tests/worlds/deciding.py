@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 from data.ground.yaml_text import read_yaml
@@ -32,7 +33,14 @@ def recipes() -> dict[str, Recipe]:
         if plugs := plugs_of(recipe) - seen:
             chosen[name] = recipe
             seen |= plugs
-    return chosen
+    return chosen | {"by_distance": _scored_by_distance(next(iter(chosen.values())))}
+
+
+def _scored_by_distance(recipe: Recipe) -> Recipe:
+    """As users' recipes are, of whose evaluator none here is."""
+    evaluator, monitor = "keypoint_distance", "PCK@0.05@gt"
+    changes = replace(recipe.evaluation, evaluator=evaluator, monitor=monitor)
+    return replace(recipe, evaluation=changes)
 
 
 def plugs_of(recipe: Recipe) -> set[tuple[str, str]]:

@@ -38,11 +38,25 @@ MENUS = [
     ("codec.name", "heatmapp", "given 'heatmapp'", "did you mean 'heatmap'"),
     ("losses.heatmaps.name", "keypoint_msee", "given 'keypoint_msee'", "'keypoint_mse'"),
     ("evaluation.evaluator", "pckh", "given 'pckh', which scores mpii", "stick_figures"),
+    (
+        "evaluation.evaluator",
+        "keypoint_distances",
+        "given 'keypoint_distances'",
+        "'keypoint_distance'",
+    ),
     ("evaluation.monitor", "APP@gt", "given 'APP@gt'", "did you mean 'AP@gt'"),
     ("evaluation.monitor", "AP", "given 'AP'", "then @ and the protocol, as @gt"),
     ("evaluation.monitor", "PCKh@0.5@gt", "given 'PCKh@0.5@gt'", "one of AP, "),
     ("evaluation.monitor", "AP@image", "given 'AP@image'", "'heatmap': AP@gt"),
 ]
+
+
+def test_an_error_chooses_no_epoch() -> None:
+    changes = {"evaluation.evaluator": "keypoint_distance", "evaluation.monitor": "NME@gt"}
+    said = refused(CROPS, changes)
+    assert said.startswith("r.yaml: evaluation.monitor: NME is an error, of which less is better")
+    assert said.endswith("accepted: PCK@0.05, PCK@0.1, PCK@0.2, AUC")
+    check(CROPS, changes | {"evaluation.monitor": "AUC@gt"})
 
 
 @pytest.mark.parametrize(("path", "value", "given", "accepted"), MENUS)

@@ -37,7 +37,11 @@ def test_the_rule_book_of_this_repository() -> None:
     ("line", "wrong", "message"),
     [
         ("metric: AP\n", "metrik: AP\n", "metrik: unknown key; did you mean 'metric'"),
-        ("metric: AP\n", "metric: AR\n", "metric: given 'AR', accepted: one of AP"),
+        (
+            "metric: AP\n",
+            "metric: AR\n",
+            "metric: given 'AR', accepted: one of AP, PCKh@0.5, PCK@0.05",
+        ),
         ("floor: 0.3", "floor: high", "floor: given 'high', accepted: a float"),
         ("[det, gt]", "[]", "protocols: given none, accepted: gt, det, image"),
         ("confidence: 0.95", "confidence: 95", "confidence: given 95.0"),

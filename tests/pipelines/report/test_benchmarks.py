@@ -22,7 +22,7 @@ from pipelines.report.benchmarks import (
 from pipelines.report.results import Result
 from tests.worlds.results import evaluation_record, recipe, training_record
 
-MPII, CROWDPOSE = BENCHMARKS
+MPII, CROWDPOSE, _ = BENCHMARKS
 OF_CROWDPOSE = Published("crowded", {"AP@gt": 0.7, "AP_easy@gt": 0.8, "AP@image": 0.6}, 28.5)
 OF_MPII = Published("mpii's", {"PCKh@0.5@gt": 0.9}, gflops=9.5, gflops_count="hr_gi")
 OF_COCO = Published("coco's", {"AP@gt": 0.76})
@@ -45,6 +45,7 @@ def result(
         (["AP@det", "AP50@det", "AP_easy@det"], "CrowdPose"),
         (["AP@gt", "APM@gt", "AR@gt"], None),
         (["PCKh@0.1@gt"], None),
+        (["PCK@0.05@gt", "NME@gt"], "Distances of keypoints"),
         ([], None),
     ],
 )
@@ -64,6 +65,7 @@ def test_each_benchmark_gets_its_own_and_no_other() -> None:
         "COCO": (["a"], {"both": [OF_COCO]}),
         "MPII": (["b"], {"mpii": [OF_MPII]}),
         "CrowdPose": ([], {"both": [OF_CROWDPOSE]}),
+        "Distances of keypoints": ([], {}),
     }
 
 
