@@ -15,7 +15,6 @@ from data.evaluators.keypoint_distance import KeypointDistanceEvaluator
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton
 
-
 KEYPOINTS = ("tip", "left_eye", "right_eye", "tail")
 ANIMAL = Skeleton("animal", KEYPOINTS, (), (), (0.05,) * 4, ())
 EYES = replace(ANIMAL, reference=("left_eye", "right_eye"))

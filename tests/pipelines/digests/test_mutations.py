@@ -57,6 +57,8 @@ def _grows(node: ast.stmt) -> bool:
 def _number(node: ast.AST) -> bool:
     if not isinstance(node, ast.Constant) or type(node.value) not in (int, float):
         return False
+    if node.value + 1 == node.value:  # type: ignore[operator]
+        return False
     node.value += 1  # type: ignore[operator]
     return True
 
