@@ -11,15 +11,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from pycocotools import mask
 
 from data.files.table import Column, write_table
-from data.ground.sample import Pose
+from data.ground.sample import Rejected
 from data.ground.skeleton import Skeleton
-from pipelines.intake.splits import Split
+from pipelines.intake.regions import run_lengths
+from pipelines.intake.splits import NOTE, Split
 
 
 def write_split(folder: Path, split: Split, skeleton: Skeleton) -> None:
+    """Regions that are not usable are noted among the split's rejected rows."""
     folder.mkdir()
     write_table(
         folder / "images.arrow",
@@ -56,10 +57,13 @@ def write_split(folder: Path, split: Split, skeleton: Skeleton) -> None:
 
 def _write_ignore(path: Path, split: Split) -> None:
     images = [split.images[row] for row, _, _ in split.ignore]
-    rle = [
-        run_lengths(region, pose, image.height, image.width)
-        for (_, pose, region), image in zip(split.ignore, images, strict=True)
-    ]
+    rle = []
+    for (_, pose, region), image in zip(split.ignore, images, strict=True):
+        counts, why = run_lengths(region, pose, image.height, image.width)
+        rle.append(counts)
+        if why:
+            said = split.name, NOTE, str(pose.id), str(image.image_id), why
+            split.rejected.append(Rejected(*said))
     write_table(
         path,
         {
@@ -70,20 +74,3 @@ def _write_ignore(path: Path, split: Split) -> None:
             "width": np.array([image.width for image in images], np.int32),
         },
     )
-
-
-def run_lengths(region: object, pose: Pose, height: int, width: int) -> str:
-    """COCO's compressed RLE of a segmentation (polygons or RLE); of the box where it is none."""
-    if isinstance(region, dict) and isinstance(region.get("counts"), str):
-        return str(region["counts"])
-    polygons = region if isinstance(region, list) else []
-    usable = [p for p in polygons if isinstance(p, list) and len(p) >= 6 and len(p) % 2 == 0]
-    if isinstance(region, dict) and isinstance(region.get("counts"), list):
-        encoded = mask.frPyObjects(region, height, width)
-    elif usable:
-        encoded = mask.merge(mask.frPyObjects(usable, height, width))
-    else:
-        x, y, w, h = pose.box_image
-        corners = [[x, y, x + w, y, x + w, y + h, x, y + h]]
-        encoded = mask.merge(mask.frPyObjects(corners, height, width))
-    return str(encoded["counts"].decode())

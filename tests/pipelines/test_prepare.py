@@ -13,6 +13,8 @@ from pycocotools import mask
 
 from data.datasets.coco import Coco
 from data.datasets.stick_figures import draw_split
+from data.feeds.image_people import ImagePeople
+from data.feeds.person_views import main_people
 from data.files.table import Table
 from pipelines import fetch
 from pipelines import prepare as stage
@@ -211,3 +213,43 @@ def test_real_coco(real_data: Path) -> None:
         for i in range(len(table))
     ]
     np.testing.assert_allclose(sorted(areas), sorted(left_out), rtol=0.2, atol=30)
+
+
+def test_a_region_that_is_not_its_images_is_its_box_and_told(raw: Path) -> None:
+    """pycocotools would hang, or end the process, where training decodes such run lengths."""
+    region = {"counts": [10**9], "size": [1, 1]}
+    row = change(raw, "train", "annotations", 0, iscrowd=1, segmentation=region)
+    prepare("coco", 0.0)
+    ignore = Table(places.prepared("coco") / "train" / "ignore.arrow")
+    size = [int(ignore[side][0]) for side in ("height", "width")]
+    covered = mask.decode({"counts": ignore["counts"][0].encode(), "size": size})
+    *_, width, height = row["bbox"]
+    assert covered.sum() == pytest.approx(width * height, rel=0.1)
+    why = "region not usable, its box taken: run lengths of another size than the image's"
+    assert summary()["splits"]["train"]["notes"] == {why: 1}
+    assert [(r["kind"], r["id"]) for r in quarantine()] == [("note", str(row["id"]))]
+
+
+def test_whom_the_file_counts_0_is_trained_on_masked_and_told(raw: Path) -> None:
+    """HRNet's loader takes who has a labelled keypoint; HigherHRNet's masks whom the file counts 0,
+
+    where there is a segmentation.
+    """
+    first = change(
+        raw, "train", "annotations", 0, num_keypoints=0, segmentation=[[0, 0, 9, 0, 9, 9]]
+    )
+    change(raw, "train", "annotations", 1, num_keypoints=0, segmentation=[])
+    prepare("coco", 0.0)
+    folder = places.prepared("coco") / "train"
+    persons, ignore = Table(folder / "persons.arrow"), Table(folder / "ignore.arrow")
+    assert persons["person_id"][0] == first["id"]
+    assert (
+        persons["num_keypoints"][:2].tolist() == [0, 0] and (persons["num_keypoints"][2:] > 0).all()
+    )
+    assert len(ignore) == 1 and ignore["is_crowd"].tolist() == [0]
+    counts = summary()["splits"]["train"]
+    assert counts["persons"] == counts["persons_with_keypoints"] == len(persons)
+    assert list(counts["notes"].values()) == [2] and counts["quarantined"] == {}
+    everyone = ImagePeople(places.prepared("coco"), raw, "train")
+    assert everyone.unlabelled(0).sum() > 20
+    assert set(main_people(everyone)) <= set(range(2, len(persons)))
