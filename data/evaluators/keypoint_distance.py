@@ -25,7 +25,7 @@ from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton
 
 STEPS = np.arange(21) / 100  # thresholds, of the person's size
-PCK = {"PCK@0.05": 5, "PCK@0.1": 10, "PCK@0.2": 20}  # name -> place among STEPS
+PCK = {"PCK@0.1": 10, "PCK@0.05": 5, "PCK@0.2": 20}  # name -> place among STEPS
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class DistanceMatches:
         save_arrays(path, self)
 
     def resampled(self, weights: np.ndarray) -> np.ndarray:
-        """PCK@0.05 [R] of the images counted `weights` [R, I] times each; NaN: nothing to find."""
+        """PCK@0.1 [R] of the images counted `weights` [R, I] times each; NaN: nothing to find."""
         return self.numbers(weights)[KeypointDistanceEvaluator.main]
 
     def numbers(self, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -90,7 +90,7 @@ class KeypointDistanceEvaluator(Evaluator):
     prediction (his image could not be read) is not found; NME leaves him out.
     """
 
-    main: ClassVar[str] = "PCK@0.05"
+    main: ClassVar[str] = "PCK@0.1"
     names: ClassVar[tuple[str, ...]] = (*PCK, "AUC", "NME")
     by_person: ClassVar[bool] = True
     falling: ClassVar[tuple[str, ...]] = ("NME",)

@@ -45,7 +45,7 @@ BENCHMARKS = (
     ),
     Benchmark(
         "Distances of keypoints",
-        "PCK@0.05",
+        "PCK@0.1",
         {name: name for name in ("PCK@0.05", "PCK@0.1", "PCK@0.2", "AUC", "NME")},
         "x 100, of the size that the skeleton's `reference` says: PCK is the share of keypoints "
         "within 0.05, 0.1, 0.2 of it, AUC the area under PCK up to 0.2, NME the mean distance "

@@ -178,7 +178,7 @@ def test_an_evaluator_that_goes_by_person_has_no_use_for_a_detector(real: Recipe
     }
     assert 0 < metrics["PCK@0.1@gt"] < metrics["PCK@0.2@gt"] < 0.5 < 1 < 5 * metrics["NME@gt"]
     matches = load_matches(folder / "matches_gt.npz")
-    assert matches.resampled(np.ones((1, 18), np.int32))[0] == metrics["PCK@0.05@gt"]
+    assert matches.resampled(np.ones((1, 18), np.int32))[0] == metrics["PCK@0.1@gt"]
 
 
 def test_flip_test_is_what_the_recipe_says(drawn: Recipe) -> None:

@@ -134,7 +134,7 @@ def test_resamples_are_images_repeated(tmp_path: Path) -> None:
     repeated = [pair for pair, times in zip(pairs, weights, strict=True) for _ in range(times)]
     numbers = {name: value[0] for name, value in matches.numbers(weights[None]).items()}
     assert numbers == pytest.approx(plain(EYES, repeated), abs=1e-12)
-    assert matches.resampled(weights[None])[0] == numbers["PCK@0.05"]
+    assert matches.resampled(weights[None])[0] == numbers["PCK@0.1"]
     assert np.isnan(matches.resampled(np.zeros((1, 6), np.int32))).all()
 
 

@@ -55,7 +55,7 @@ def test_an_error_chooses_no_epoch() -> None:
     changes = {"evaluation.evaluator": "keypoint_distance", "evaluation.monitor": "NME@gt"}
     said = refused(CROPS, changes)
     assert said.startswith("r.yaml: evaluation.monitor: NME is an error, of which less is better")
-    assert said.endswith("accepted: PCK@0.05, PCK@0.1, PCK@0.2, AUC")
+    assert said.endswith("accepted: PCK@0.1, PCK@0.05, PCK@0.2, AUC")
     check(CROPS, changes | {"evaluation.monitor": "AUC@gt"})
 
 

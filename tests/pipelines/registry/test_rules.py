@@ -40,7 +40,7 @@ def test_the_rule_book_of_this_repository() -> None:
         (
             "metric: AP\n",
             "metric: AR\n",
-            "metric: given 'AR', accepted: one of AP, PCKh@0.5, PCK@0.05",
+            "metric: given 'AR', accepted: one of AP, PCKh@0.5, PCK@0.1",
         ),
         ("floor: 0.3", "floor: high", "floor: given 'high', accepted: a float"),
         ("[det, gt]", "[]", "protocols: given none, accepted: gt, det, image"),

@@ -45,7 +45,7 @@ def result(
         (["AP@det", "AP50@det", "AP_easy@det"], "CrowdPose"),
         (["AP@gt", "APM@gt", "AR@gt"], None),
         (["PCKh@0.1@gt"], None),
-        (["PCK@0.05@gt", "NME@gt"], "Distances of keypoints"),
+        (["PCK@0.1@gt", "NME@gt"], "Distances of keypoints"),
         ([], None),
     ],
 )
