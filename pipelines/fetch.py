@@ -58,7 +58,7 @@ def act(options: Namespace) -> None:
 
 
 def fetch(dataset: str, settings: Mapping[str, Any]) -> None:
-    with whole_folder(places.raw(dataset)) as folder:
+    with whole_folder(places.raw_of_home(dataset)) as folder:
         content = json.dumps(bring_raw(dataset, settings, folder), indent=1)
         (folder / manifest.NAME).write_text(content)
     print(f"{dataset}: {places.raw(dataset)}")

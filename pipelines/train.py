@@ -1,6 +1,6 @@
 """Trains a recipe, or goes on with its training, as one Ray Train job.
 
-    python -m pipelines.train RECIPE [--workers N]
+    python -m pipelines.train RECIPE [--workers N] [--again]
     python -m pipelines.train RECIPE --local                  one process, no Ray
     torchrun --nproc-per-node 2 -m pipelines.train RECIPE     several, no Ray
 
@@ -8,11 +8,12 @@ In: recipes/RECIPE.yaml, its prepared data set and weights, the cluster profile 
 Out: runs/RECIPE-FINGERPRINT (checkpoints, outbox), results/RECIPE/trained (best.pt, summary.json,
 history.csv). Exit code: 0 done; 1 stopped (losses not finite, workers that died); 2 refused;
 128 + n after a signal: the same command goes on from the last checkpoint.
+A training that is finished, a submitted one too, is taken over by whoever asks for it again on the
+same recipe, data, weights and code; --again trains anew beside it.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -21,7 +22,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from data.files.whole_file import write_text_whole
 from pipelines.cluster.ray_train import train_through_ray
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
@@ -31,9 +31,15 @@ from pipelines.recipe.params import load_params
 from pipelines.recipe.profile import Cluster, read_cluster
 from pipelines.recipe.schema import Recipe
 from pipelines.training.attempt import Outcome, train_in_this_process
+from pipelines.training.finished import (
+    Finished,
+    finished_alike,
+    say_taken_over,
+    set_aside,
+)
 from pipelines.training.job import Job, TrainingStopped
 from pipelines.training.plan import make_job
-from pipelines.training.results import FINISHED, set_aside, write_results
+from pipelines.training.results import write_results
 
 
 def main(argv: Sequence[str], stage: Callable[..., None] | None = None) -> int:
@@ -41,6 +47,7 @@ def main(argv: Sequence[str], stage: Callable[..., None] | None = None) -> int:
     arguments.add_argument("recipe", help="name of a file in recipes/, without .yaml")
     arguments.add_argument("--local", action="store_true", help="in this process, without Ray")
     arguments.add_argument("--workers", type=int, help="instead of the profile's number")
+    arguments.add_argument("--again", action="store_true", help="also where it is finished")
     return run_command(arguments, argv, lambda options: exit_code(options, stage or train))
 
 
@@ -50,7 +57,7 @@ def exit_code(options: Namespace, stage: Callable[..., None]) -> int:
     catch_signals()
     local = options.local or "TORCHELASTIC_RUN_ID" in os.environ  # torchrun: no Ray either
     try:
-        stage(options.recipe, local=local, workers=options.workers)
+        stage(options.recipe, local=local, workers=options.workers, again=options.again)
     except TrainingStopped as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 1
@@ -64,12 +71,14 @@ def train(
     *,
     local: bool,
     workers: int | None = None,
+    again: bool = False,
     recipe: Recipe | None = None,
     train_local: Callable[[Job, Cluster], Outcome] = train_in_this_process,
 ) -> None:
     """The whole stage. Raises ValueError, before Ray starts where it can, and TrainingStopped.
 
-    recipe: what trains under that name, where it is not recipes/NAME.yaml.
+    recipe: what trains under that name, where it is not recipes/NAME.yaml; again: also where the
+    same training is finished.
     """
     clock = Clock()
     with clock("configuration"):
@@ -77,9 +86,16 @@ def train(
         cluster = read_cluster(load_params(), torch.cuda.device_count(), torchrun or workers)
         job = make_job(name, cluster, recipe)
         main_process = not local or os.environ.get("RANK", "0") == "0"
+        done = None if again else finished_alike(job)
         if main_process:
             places.leave_note()
-            set_aside(job.run_folder)
+            if not done:
+                set_aside(job.run_folder, job.code)
+    if done:
+        if main_process:
+            say_taken_over(job, done)
+            write_results(job, done.summary, clock)
+        return
     outcome = train_local(job, cluster) if local else train_through_ray(job, cluster, clock)
     if not main_process:
         return
@@ -87,7 +103,7 @@ def train(
         raise TrainingStopped(outcome.error) if outcome.stopped else ValueError(outcome.error)
     with clock("results"):
         write_results(job, outcome.summary, clock)
-    write_text_whole(job.run_folder / FINISHED, json.dumps({"time": time.time()}))
+    Finished(time.time(), job.code, outcome.summary).write(job.run_folder)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,9 @@ from pipelines.recipe.profile import read_cluster
 from pipelines.training.plan import make_job
 
 EXIT = {"SUCCEEDED": 0, "FAILED": 1, "STOPPED": 3}
+HERE = "this machine"
+ACCEPTED = "`ray start --head` first, or --address http://HOST:8265, or RAY_ADDRESS set"
+DO = "`python -m pipelines.train RECIPE` needs none"
 POLL_S = 1.0
 SILENCE_S = 120.0  # how long a cluster may not answer
 AUTH = (
@@ -47,8 +51,11 @@ def run_key(recipe: str) -> str:
     return make_job(recipe, read_cluster(load_params(), gpus=0)).run_folder.name
 
 
-def connect(address: str | None) -> Jobs:
-    """A client of the cluster's jobs. ValueError where none answers or a token is missing."""
+def connect(address: str | None, ask: Callable[[str | None], Jobs] | None = None) -> Jobs:
+    """A client of the cluster's jobs; without an address found as `ray job submit` finds it.
+
+    ask: makes the client. Raises ValueError where none answers or a token is missing.
+    """
     accept_token()
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
@@ -56,20 +63,19 @@ def connect(address: str | None) -> Jobs:
     variables = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
     known = [os.environ[name] for name in variables if os.environ.get(name)]
     where = address or next(iter(known), None) or load_params()["cluster"]["address"]
-    if not where:
-        raise refusal(
-            "no cluster",
-            accepted="--address http://HOST:8265, or RAY_API_SERVER_ADDRESS set",
-            do="`python -m pipelines.train RECIPE` runs a local one",
-        )
     try:
-        client = JobSubmissionClient(where)
+        client = (ask or JobSubmissionClient)(
+            where
+        )  # without an address: the one that runs on this machine
         client.list_jobs()
     except AuthenticationError as error:
-        raise refusal(where, fault=AUTH) from error
+        raise refusal(where or HERE, fault=AUTH) from error
     except (ConnectionError, RuntimeError, OSError) as error:
-        reason = AUTH if "auth" in str(error).lower() else str(error)
-        raise refusal(where, fault=f"no answer from a Ray cluster: {reason}") from error
+        if "auth" in str(error).lower():
+            raise refusal(where or HERE, fault=AUTH) from error
+        if not where:
+            raise refusal(HERE, fault="no Ray cluster runs", accepted=ACCEPTED, do=DO) from error
+        raise refusal(where, fault=f"no answer from a Ray cluster: {error}") from error
     return client
 
 
@@ -81,10 +87,19 @@ def accept_token() -> None:
 
 
 def follow(
-    jobs: Jobs, recipe: str, key: str, poll_s: float = POLL_S, silence_s: float = SILENCE_S
+    jobs: Jobs,
+    recipe: str,
+    key: str,
+    poll_s: float = POLL_S,
+    silence_s: float = SILENCE_S,
+    *,
+    again: bool = False,
 ) -> int:
-    """The exit code of the training's job, attached to if it runs already; a signal stops it."""
-    job_id = find_running(jobs, key) or submit(jobs, recipe, key)
+    """The exit code of the training's job, attached to if it runs already; a signal stops it.
+
+    again: a new one trains anew where the training is finished.
+    """
+    job_id = find_running(jobs, key) or submit(jobs, recipe, key, again)
     try:
         return EXIT[wait(jobs, job_id, poll_s, silence_s)]
     except Interrupted as interrupted:
@@ -103,7 +118,7 @@ def find_running(jobs: Jobs, key: str) -> str | None:
     return None
 
 
-def submit(jobs: Jobs, recipe: str, key: str) -> str:
+def submit(jobs: Jobs, recipe: str, key: str, again: bool = False) -> str:
     before = [job for job in jobs.list_jobs() if str(job.submission_id).startswith(f"{key}-")]
     places.leave_note()
     variables = {
@@ -113,7 +128,7 @@ def submit(jobs: Jobs, recipe: str, key: str) -> str:
         "RAY_JOB_STOP_WAIT_TIME_S": "20",
     }
     job_id = jobs.submit_job(
-        entrypoint=f"python -m pipelines.train {recipe}",
+        entrypoint=f"python -m pipelines.train {recipe}{' --again' if again else ''}",
         submission_id=f"{key}-{len(before) + 1}",
         runtime_env={"working_dir": str(places.REPOSITORY), "env_vars": variables},
         metadata={"recipe": recipe, "run_key": key},

@@ -65,6 +65,12 @@ def trains(recipe: Recipe, sources: Sources) -> Deciding:
     return Deciding(files, values | variant(recipe))
 
 
+def training_code(recipe: Recipe) -> str:
+    """One digest of what `trains` finds in this checkout."""
+    sources = Sources()
+    return sha256(json.dumps(trains(recipe, sources).digests(sources), sort_keys=True))
+
+
 def scores(recipe: Recipe, sources: Sources) -> Deciding:
     """What decides how a trained network of the recipe scores."""
     files, values = _decide([*MEASURING, *own_files(recipe.dataset)], _plugs(recipe), sources)

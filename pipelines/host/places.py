@@ -1,7 +1,9 @@
 """Where things lie: the repository that runs, and the home that keeps data, runs and results.
 
 Both are the checkout, except inside a submitted Ray job: there the code runs from a packaged copy,
-and `.limber_home`, which travels with it, names the checkout that it was submitted from.
+and `.limber_home`, which travels with it, names the checkout that it was submitted from. A trial of
+`dvc exp run --temp` or `--queue` runs in a copy below `.dvc/tmp/exps` that DVC fills with what it
+knows: raw links, runs and MLflow's database stay in the `origin`, the checkout around it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from data.ground.refusal import refusal
 REPOSITORY = Path(__file__).resolve().parents[2]
 RUNS = "runs"
 BEST_WEIGHTS, TRAINING_SUMMARY, HISTORY = "best.pt", "summary.json", "history.csv"  # of a training
+RAW_MANIFEST = "manifest.json"  # of raw data: what DVC knows of them
 METRICS, EVALUATION = "metrics.json", "evaluation.json"  # of an evaluation
 
 
@@ -39,6 +42,20 @@ def home() -> Path:
     return Path(note.read_text().strip())
 
 
+def origin() -> Path:
+    """Home, but of a copy that DVC made for a trial: the checkout that the copy was made of."""
+    here = home()
+    for folder in here.parents:
+        if folder.parts[-3:] == (".dvc", "tmp", "exps"):
+            return folder.parents[2]
+    return here
+
+
+def trial() -> str:
+    """Name of the experiment (`dvc exp run`) that this process works for; "" where for none."""
+    return os.environ.get("DVC_EXP_NAME", "")
+
+
 def leave_note() -> None:
     """Writes `.limber_home` into a checkout, so that a submitted job's copy finds its home.
 
@@ -46,8 +63,8 @@ def leave_note() -> None:
     """
     note = REPOSITORY / ".limber_home"
     exclude = REPOSITORY / ".git" / "info" / "exclude"
-    if home() != REPOSITORY or not (REPOSITORY / ".git").exists():
-        return  # a packaged copy, or $LIMBER_HOME, which a job is given instead
+    if {home(), origin()} != {REPOSITORY} or not (REPOSITORY / ".git").exists():
+        return  # a copy, or $LIMBER_HOME, which a job is given instead
     if not note.is_file() or note.read_text().strip() != str(home()):
         note.write_text(f"{home()}\n")
     if (REPOSITORY / ".git").is_dir():
@@ -64,6 +81,26 @@ def code() -> Path:
 
 
 def raw(dataset: str) -> Path:
+    """Where raw data are to be read: a trial's own where it fetched any, else its origin's.
+
+    Raises ValueError where those are of another fetch than the trial's.
+    """
+    own = raw_of_home(dataset)
+    there = origin() / own.relative_to(home())
+    if there == own or any(path.name != RAW_MANIFEST for path in own.glob("*")):
+        return own
+    ours, theirs = own / RAW_MANIFEST, there / RAW_MANIFEST
+    if ours.is_file() and theirs.is_file() and ours.read_bytes() != theirs.read_bytes():
+        raise refusal(
+            there,
+            fault="of another fetch than this trial's",
+            do=f"run `dvc repro fetch@{dataset}` there, commit dvc.lock, then the trial again",
+        )
+    return there
+
+
+def raw_of_home(dataset: str) -> Path:
+    """Where raw data are to be brought."""
     return home() / "data" / "store" / "raw" / dataset
 
 
@@ -78,11 +115,11 @@ def weights(recipe: str) -> Path:
 
 def tracking_database() -> Path:
     """Where MLflow keeps runs and models if nothing else is said."""
-    return home() / "mlflow.db"
+    return origin() / "mlflow.db"
 
 
 def runs() -> Path:
-    return home() / RUNS
+    return origin() / RUNS
 
 
 def run(recipe: str, fingerprint: str) -> Path:

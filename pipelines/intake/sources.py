@@ -22,8 +22,8 @@ DETECTIONS = "person_detection_results"
 
 
 def from_home(source: str) -> str:
-    """Paths are relative to the home folder."""
-    return source if "://" in source else str(places.home() / Path(source).expanduser())
+    """Paths are relative to the home folder, of a trial to the one that it was made of."""
+    return source if "://" in source else str(places.origin() / Path(source).expanduser())
 
 
 def bring_raw(name: str, settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def bring_raw(name: str, settings: Mapping[str, Any], folder: Path) -> dict[str,
     if dataset.LAYOUT is None:
         dataset.make(Making(folder, settings, where, members, counting, places.home()))
     else:
-        downloads = places.raw(name).with_name(".downloads") / name
+        downloads = places.raw_of_home(name).with_name(".downloads") / name
         bring_source(dataset.LAYOUT, settings.get("source"), f"{where}.source", folder, downloads)
         with given_names(folder, settings.get("source")):
             check_truth(dataset, folder)
@@ -80,7 +80,7 @@ def bring_source(layout: Layout, source: object, where: str, folder: Path, downl
         accepted = f"a folder, s3://bucket/prefix{more}"
         raise refusal(where, fault=f"given {source}", accepted=accepted)
     else:
-        _link_folder((places.home() / Path(source).expanduser()).resolve(), layout, folder, where)
+        _link_folder((places.origin() / Path(source).expanduser()).resolve(), layout, folder, where)
     _check_layout(layout, folder, f"{where}: {source}")
 
 

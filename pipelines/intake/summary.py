@@ -26,7 +26,7 @@ def summarise(folder: Path, dataset: str, splits: Sequence[Split]) -> dict[str, 
     return {
         "dataset": dataset,
         "skeleton": kind.SKELETON.name,
-        "raw": raw.relative_to(places.home()).as_posix(),
+        "raw": places.raw_of_home(dataset).relative_to(places.home()).as_posix(),
         "truth": {name: path.relative_to(raw).as_posix() for name, path in truth.items()},
         "splits": {split.name: split.counts for split in splits},
         "bad_row_share": round(bad_row_share(splits), 6),

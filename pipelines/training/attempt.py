@@ -52,9 +52,11 @@ def open_run_log(job: Job, rank: Rank) -> TrackedListener:
         "data_hash": job.data_hash,
         "dataset": job.recipe.dataset,
         "world_size": str(rank.world_size),
+        **({"trial": job.trial} if job.trial else {}),
     }
     params = job.recipe.as_dict()
-    return open_run(job.name, job.fingerprint, job.run_folder, params=params, tags=tags)
+    name = f"{job.name} {job.trial}" if job.trial else job.name
+    return open_run(name, job.fingerprint, job.run_folder, params=params, tags=tags)
 
 
 def run_rank(

@@ -16,7 +16,10 @@ class TrainingStopped(Exception):  # noqa: N818 - it tells what happened, as Sto
 
 @dataclass(frozen=True)
 class Job:
-    """One training: recipe, data and where it writes (absolute), and what the machine can take."""
+    """One training: recipe, data and where it writes (absolute), and what the machine can take.
+
+    code: digest of what decides how it ends; trial: name of the experiment that it belongs to.
+    """
 
     name: str
     recipe: Recipe
@@ -29,6 +32,8 @@ class Job:
     max_batch_per_worker: int = 64
     loader_workers: int = 0
     threads: int = 1
+    code: str = ""
+    trial: str = ""
 
     @property
     def input_size(self) -> tuple[int, int]:

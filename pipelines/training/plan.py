@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from data.ground.refusal import refusal
+from pipelines.digests.deciding import training_code
 from pipelines.host import places
 from pipelines.host.folders import file_digest
 from pipelines.intake.prepared import data_hash
@@ -52,6 +53,8 @@ def make_job(name: str, cluster: Cluster, recipe: Recipe | None = None) -> Job:
         max_batch_per_worker=largest,
         loader_workers=machine.loader_workers,
         threads=machine.threads,
+        code=training_code(recipe),
+        trial=places.trial(),
     )
 
 

@@ -14,19 +14,6 @@ from pipelines.training import checkpoint
 from pipelines.training.job import Job, TrainingSummary
 from pipelines.training.record import History, TrainingRecord
 
-FINISHED = "finished.json"  # in a run folder: its results are written
-
-
-def set_aside(run_folder: Path) -> None:
-    """A training that is finished and asked for again starts afresh: the old one gets a number."""
-    if not (run_folder / FINISHED).is_file():
-        return
-    number = 1
-    while (old := run_folder.with_name(f"{run_folder.name}.{number}")).exists():
-        number += 1
-    run_folder.rename(old)
-    print(f"{run_folder.name}: was finished; trained again, the old run is {old.name}", flush=True)
-
 
 def write_results(
     job: Job, summary: TrainingSummary, clock: Clock, folder: Path | None = None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,12 +20,14 @@ import pytest
 import torch
 
 from pipelines import train
+from pipelines.digests.deciding import training_code
 from pipelines.host import places
 from pipelines.host.processes import SIGNALS, Interrupted
 from pipelines.intake.prepared import data_hash
 from pipelines.recipe.schema import Recipe
 from pipelines.training import checkpoint
 from pipelines.training.attempt import run_rank, train_in_this_process
+from pipelines.training.finished import FINISHED, read_finished
 from pipelines.training.job import (
     Job,
     Listener,
@@ -34,7 +38,6 @@ from pipelines.training.job import (
 )
 from pipelines.training.loop import train_loop
 from pipelines.training.rank import Rank
-from pipelines.training.results import FINISHED
 from tests.worlds import drawn
 from tests.worlds.here import ROOT
 
@@ -69,12 +72,23 @@ def small_recipe() -> Recipe:
 
 
 def train_small(
-    name: str = "small", *, local: bool = True, workers: int | None = None, loop: Any = train_loop
+    name: str = "small",
+    *,
+    local: bool = True,
+    workers: int | None = None,
+    again: bool = False,
+    loop: Any = train_loop,
 ) -> None:
     """The stage on a recipe of the tests' own; nothing goes to MLflow."""
     run = partial(run_rank, train=loop, open_log=open_quiet_log)
-    here = partial(train_in_this_process, run=run)
-    train.train(name, local=local, workers=workers, recipe=small_recipe(), train_local=here)
+    train.train(
+        name,
+        local=local,
+        workers=workers,
+        again=again,
+        recipe=small_recipe(),
+        train_local=partial(train_in_this_process, run=run),
+    )
 
 
 def test_results_say_what_was_trained(drawn_home: Path) -> None:
@@ -101,7 +115,11 @@ def test_results_say_what_was_trained(drawn_home: Path) -> None:
     assert {"loss", "learning_rate", "AP@gt"} <= set(rows[0])
 
 
-def test_a_finished_training_starts_afresh_and_an_unfinished_goes_on(
+def never(job: Job, rank: Rank, listener: Listener) -> TrainingSummary:
+    raise AssertionError("trained")
+
+
+def test_an_unfinished_training_goes_on_and_a_finished_one_is_taken_over(
     drawn_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train_small()
@@ -111,9 +129,41 @@ def test_a_finished_training_starts_afresh_and_an_unfinished_goes_on(
     train_small()
     assert "goes on from" in capsys.readouterr().out
     assert [path.name for path in runs.iterdir()] == [run.name]
+    kept = {path.name: path.read_bytes() for path in places.trained("small").iterdir()}
+    summary = json.loads(kept.pop("summary.json"))
+    shutil.rmtree(places.trained("small"))  # as DVC does before it runs the stage
+    train_small(loop=never)
+    assert "its result is taken over, nothing is trained" in capsys.readouterr().out
+    for name, content in kept.items():
+        assert (places.trained("small") / name).read_bytes() == content, name
+    again = json.loads((places.trained("small") / "summary.json").read_text())
+    summary["seconds"].pop("configuration"), again["seconds"].pop("configuration")
+    summary["seconds"].pop("results", None), again["seconds"].pop("results", None)
+    assert again == summary
+    assert [path.name for path in runs.iterdir()] == [run.name]
+
+
+def test_a_finished_training_starts_afresh_where_asked_or_by_other_code(
+    drawn_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train_small()
-    assert sorted(path.name for path in runs.iterdir()) == [run.name, f"{run.name}.1"]
-    assert "goes on from" not in capsys.readouterr().out
+    runs = drawn_home / "runs"
+    (run,) = runs.iterdir()
+    train_small(again=True)
+    assert f"{run.name}: was finished; trained again" in capsys.readouterr().out
+    done = read_finished(run)
+    assert done is not None
+    assert done.code == training_code(small_recipe())
+    replace(done, code="other").write(run)
+    train_small()
+    assert f"{run.name}: was finished, by other code; trained again" in capsys.readouterr().out
+    (run / FINISHED).write_text('{"time": 0.0}')  # as an older version left it
+    train_small()
+    told = capsys.readouterr().out
+    assert f"{run.name}: was finished, by unknown code; trained again" in told
+    assert "goes on from" not in told
+    names = [run.name, *(f"{run.name}.{number}" for number in (1, 2, 3))]
+    assert sorted(path.name for path in runs.iterdir()) == names
 
 
 def test_a_stopped_training_leaves_the_old_results(
@@ -223,7 +273,7 @@ def test_two_ray_workers_share_one_head_that_ends_with_its_command(tmp_path: Pat
         "    train('small', local=False, recipe=recipe)\n"
         "    folder = os.environ[head.FOLDER]\n"
         "    first = open(folder + '/head.json').read()\n"
-        "    train('small', local=False, recipe=recipe)\n"
+        "    train('small', local=False, recipe=recipe, again=True)\n"
         "    assert open(folder + '/head.json').read() == first\n"
         "    print('folder', folder, flush=True)\n"
     )

@@ -106,6 +106,53 @@ def test_a_token_that_lies_there_is_sent(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert os.environ["RAY_AUTH_MODE"] == "token"
 
 
+def test_a_finished_training_is_trained_again_where_asked() -> None:
+    jobs = Played(["SUCCEEDED"])
+    assert follow(jobs, "demo", KEY, poll_s=0, again=True) == 0
+    assert jobs.submitted[0]["entrypoint"] == "python -m pipelines.train demo --again"
+
+
+@pytest.mark.parametrize(
+    ("given", "variables", "expected"),
+    [
+        ("http://a:1", {"RAY_ADDRESS": "b:2"}, "http://a:1"),
+        (None, {"RAY_ADDRESS": "b:2", "RAY_API_SERVER_ADDRESS": "http://c:3"}, "http://c:3"),
+        (None, {"RAY_ADDRESS": "b:2"}, "b:2"),
+        (None, {}, None),  # Ray looks for one on this machine, as `ray job submit` does
+    ],
+)
+def test_where_the_cluster_is(
+    monkeypatch: pytest.MonkeyPatch,
+    given: str | None,
+    variables: dict[str, str],
+    expected: str | None,
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    asked: list[str | None] = []
+
+    def ask(where: str | None) -> Played:
+        asked.append(where)
+        return Played(["RUNNING"])
+
+    connect(given, ask)
+    assert asked == [expected]
+
+
+def test_no_cluster_on_this_machine_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(where: str | None) -> Played:
+        raise ConnectionError("Could not find any running Ray instance.")
+
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ValueError, match="no Ray cluster runs, accepted: `ray start --head` first"):
+        connect(None, ask)
+
+
 def test_nobody_at_the_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
