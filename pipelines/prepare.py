@@ -29,7 +29,8 @@ def main(argv: Sequence[str], read: Callable[[str], Settings] = dataset_settings
 
 
 def act(dataset: str, settings: Settings) -> None:
-    prepare(dataset, bad_row_limit(dataset, settings), settings.get("weights"))
+    limit, turned = bad_row_limit(dataset, settings), turns_photos(dataset, settings)
+    prepare(dataset, limit, settings.get("weights"), turned)
 
 
 def bad_row_limit(dataset: str, settings: Settings) -> float:
@@ -38,6 +39,15 @@ def bad_row_limit(dataset: str, settings: Settings) -> float:
         where = f"params.yaml: datasets.{dataset}.bad_row_limit"
         raise refusal(where, given=limit, accepted="a share from 0 to 1")
     return float(limit)
+
+
+def turns_photos(dataset: str, settings: Settings) -> bool:
+    """Whether photos are read as their EXIF turns them, or stored, as COCO's tools read them."""
+    exif = settings.get("exif", "stored")
+    if exif not in ("stored", "apply"):
+        where = f"params.yaml: datasets.{dataset}.exif"
+        raise refusal(where, given=exif, accepted="stored (the default), apply")
+    return bool(exif == "apply")
 
 
 if __name__ == "__main__":

@@ -15,14 +15,34 @@ START = b"\xff\xd8"
 ROW_BY_ROW = (0xC0, 0xC1)  # sequential frames: rows from top to bottom, one after another
 SCAN = 0xDA
 BUFFER = 16 << 20  # bytes; larger images get memory of their own
+AS_SEEN = "#exif"  # ends the path of a photo that is read as its EXIF turns it
+
+
+def as_seen(path: Path) -> Path:
+    """The path by which everybody who reads the photo reads it turned, as its EXIF says."""
+    return path.with_name(path.name + AS_SEEN)
 
 
 def read_image(path: Path | str) -> np.ndarray:
-    """uint8 [H, W, 3] RGB as stored (no EXIF turn: COCO's labels ignore it), or ValueError."""
-    image = cv2.imread(str(path), READ)
+    """uint8 [H, W, 3] RGB, or ValueError.
+
+    As stored (no EXIF turn: COCO's labels ignore it), but for paths of `as_seen`.
+    """
+    file, flags = _how(path)
+    image = cv2.imread(file, flags)
     if image is None:
-        raise _unreadable(path)
+        raise _unreadable(file)
     return image
+
+
+def decode(content: bytes, turned: bool = False, eighth: bool = False) -> np.ndarray | None:
+    """A file's content as `read_image` reads it, or None where it does not.
+
+    turned: as its EXIF says; eighth: a JPEG's sides an eighth as long, which reads every byte too.
+    """
+    flags = cv2.IMREAD_REDUCED_COLOR_8 if eighth else cv2.IMREAD_COLOR_RGB
+    flags |= 0 if turned else cv2.IMREAD_IGNORE_ORIENTATION
+    return cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
 
 
 class RowReader:
@@ -38,8 +58,10 @@ class RowReader:
     def __call__(self, path: Path | str, rows: int) -> np.ndarray:
         """uint8 [>= min(rows, H), W, 4], RGB and a filler (OpenCV warps four channels faster).
 
-        What is no plain JPEG is read whole, [H, W, 3]. ValueError where there is no image.
+        What is no plain JPEG, or turned, is read whole, [H, W, 3]. ValueError where there is none.
         """
+        if str(path).endswith(AS_SEEN):
+            return read_image(path)
         try:
             content = np.fromfile(path, dtype=np.uint8)
         except OSError as error:
@@ -58,6 +80,14 @@ class RowReader:
             return np.asarray(simplejpeg.decode_jpeg(content, "RGBX", strict=False, buffer=buffer))
         except ValueError:
             return read_image(path)
+
+
+def _how(path: Path | str) -> tuple[str, int]:
+    """(the file, OpenCV's flags)."""
+    name = str(path)
+    if name.endswith(AS_SEEN):
+        return name.removesuffix(AS_SEEN), cv2.IMREAD_COLOR_RGB
+    return name, READ
 
 
 def _number(content: memoryview, place: int) -> int:

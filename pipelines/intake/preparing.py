@@ -17,10 +17,13 @@ from pipelines.intake.tables import write_split
 from pipelines.recipe.datasets import data_set
 
 
-def prepare(dataset: str, bad_row_limit: float, weights: object = None) -> None:
+def prepare(
+    dataset: str, bad_row_limit: float, weights: object = None, turned: bool = False
+) -> None:
     """Raises ValueError where the raw data are not there, or too bad to be used.
 
     weights: of a data set's members, how often each of their people is trained on in an epoch.
+    turned: photos are read as their EXIF says, not as they are stored.
     """
     kind, raw, target = data_set(dataset), places.raw(dataset), places.prepared(dataset)
     shares = kind.check_weights(weights, f"params.yaml: datasets.{dataset}.weights")
@@ -31,7 +34,7 @@ def prepare(dataset: str, bad_row_limit: float, weights: object = None) -> None:
         splits = []
         for name in kind.SPLITS:
             with given_names(raw):
-                split = read_split(kind, dataset, name, raw)
+                split = read_split(kind, dataset, name, raw, turned)
             weigh(split, kind, shares)
             write_split(folder / name, split, kind.SKELETON)
             splits.append(split)

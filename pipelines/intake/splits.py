@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from data.files.images import as_seen
 from data.ground.data_set import DataSet
 from data.ground.refusal import refusal
 from data.ground.sample import Pose, Rejected, Sample
@@ -15,6 +16,7 @@ from pipelines.intake.image_check import Seen, Told, check_images
 
 Box = tuple[float, float, float, float]
 _BOXLESS = ("box empty", "area not")  # people that were counted before they were left out
+AS_STORED = "photo that EXIF turns, read as stored (`exif: apply` reads it as seen)"
 NOTE = "note"  # `Rejected.kind` of rows that are used all the same
 
 
@@ -51,14 +53,17 @@ class Split:
         return [row for row in self.rejected if row.kind != NOTE]
 
 
-def read_split(dataset: DataSet, called: str, name: str, raw: Path) -> Split:
-    """Split `name` of a data set, `called` so in progress; ValueError where nobody is in it."""
+def read_split(dataset: DataSet, called: str, name: str, raw: Path, turned: bool = False) -> Split:
+    """Split `name` of a data set, `called` so in progress; ValueError where nobody is in it.
+
+    turned: photos are read as their EXIF says, by everybody who reads the tables (`as_seen`).
+    """
     split = Split(name, raw)
     samples = list(dataset.samples(raw, name, split.rejected.append))
-    told = [Told(str(s.image_path), s.width, s.height) for s in samples]
+    told = [Told(str(s.image_path), s.width, s.height, turned) for s in samples]
     seen = check_images(told, f"{called} {name}: check")
     for sample, answer in zip(samples, seen, strict=True):
-        _take(split, sample, answer)
+        _take(split, _turned(split, sample, answer, turned), answer)
     if not split.people:
         reasons = Counter(row.reason for row in split.unusable).most_common(3)
         fault = (
@@ -68,6 +73,17 @@ def read_split(dataset: DataSet, called: str, name: str, raw: Path) -> Split:
         accepted = "at least one with labelled keypoints"
         raise refusal(dataset.named_file(raw, name), fault=fault, accepted=accepted)
     return split
+
+
+def _turned(split: Split, sample: Sample, seen: Seen, turned: bool) -> Sample:
+    """The sample by the path that reads it turned, or with a note that it is not."""
+    if seen.fault or seen.orientation == 1:
+        return sample
+    if turned:
+        return replace(sample, image_path=as_seen(sample.image_path))
+    image_id = str(sample.image_id)
+    split.rejected.append(Rejected(split.name, NOTE, image_id, image_id, AS_STORED))
+    return sample
 
 
 def _take(split: Split, sample: Sample, seen: Seen) -> None:
