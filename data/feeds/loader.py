@@ -13,15 +13,17 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from data.feeds.person_crops import collate
 from data.ground.refusal import refusal
+from data.views.draws import Turn
 
 
 class EpochSampler(DistributedSampler[Any]):
-    """(epoch, row) of each sample of one rank, in whole global batches.
+    """The turn of each sample of one rank, in whole global batches.
 
     Step s of an epoch trains on the same `global_batch` rows whatever the world size; rank r takes
     every world_size-th of them. The ragged tail of an epoch is dropped. A split smaller than one
     global batch is repeated until it fills one, or refused (ValueError). `steps` sets the steps of
-    an epoch (default: as many as the split fills); beyond the split it is shuffled again.
+    an epoch (default: as many as the split fills); beyond the split it is shuffled again. Each
+    repeat is a round of its own, so that a sample comes in another view.
     """
 
     def __init__(
@@ -69,9 +71,15 @@ class EpochSampler(DistributedSampler[Any]):
             return np.arange(self.size)
         return np.random.default_rng([self.seed, self.epoch, number]).permutation(self.size)
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        mine = self.order()[self.position :, self.rank :: self.world_size]
-        return iter([(self.epoch, row) for row in mine.reshape(-1).tolist()])
+    def rounds(self) -> np.ndarray:
+        """How often the split was through before, for each of `order`."""
+        order = self.order()
+        return (np.arange(order.size) // self.size).reshape(order.shape)
+
+    def __iter__(self) -> Iterator[Turn]:
+        mine = slice(self.position, None), slice(self.rank, None, self.world_size)
+        rows, rounds = (whole[mine].reshape(-1).tolist() for whole in (self.order(), self.rounds()))
+        return iter([Turn(self.epoch, *each) for each in zip(rows, rounds, strict=True)])
 
     def __len__(self) -> int:
         return (self.steps_per_epoch - self.position) * (self.global_batch // self.world_size)

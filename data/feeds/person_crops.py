@@ -17,7 +17,7 @@ from data.ground.refusal import refusal
 from data.ground.sample import Batch
 from data.ground.skeleton import Skeleton
 from data.views.crop_views import draw_view
-from data.views.draws import sample_generator
+from data.views.draws import Index, sample_generator, turn_of
 from data.views.geometry import (
     View,
     box_to_view,
@@ -43,7 +43,7 @@ class Item(NamedTuple):
 
 
 class TopDownDataset(Dataset[Item]):
-    """Persons of a prepared split; `dataset[row]` or, with augmentation, `dataset[epoch, row]`.
+    """Persons of a prepared split; by row or, with augmentation, by (epoch, row) or `Turn`.
 
     prepared: the data set's folder of tables; raw: what image paths are relative to;
     input_size: (width, height); aligned: DARK's pixel alignment (`codec.aligned`).
@@ -76,14 +76,14 @@ class TopDownDataset(Dataset[Item]):
         """Without opened columns and buffer: each process maps the file itself."""
         return {name: v for name, v in vars(self).items() if name not in ("_columns", "_read")}
 
-    def __getitem__(self, index: int | tuple[int, int]) -> Item:
-        epoch, row = index if isinstance(index, tuple) else (0, index)
+    def __getitem__(self, index: Index) -> Item:
+        epoch, row, again = turn_of(index)
         columns = self._columns
         keypoints_image = columns["keypoints_image"][row].reshape(-1, 2).astype(np.float64)
         visibility = columns["visibility"][row].astype(np.int64)
         view = self._view(columns["box_image"][row], columns["border"][row])
         if self.augmentation is not None:
-            rng = sample_generator(self.seed, epoch, int(columns["person_id"][row]))
+            rng = sample_generator(self.seed, epoch, int(columns["person_id"][row]), again)
             view = self._draw(rng, view, keypoints_image, visibility)
         matrix = view_matrix(view, self.input_size, self.aligned)
         to_image = invert(matrix)

@@ -13,7 +13,7 @@ from data.feeds.image_people import MOST_PEOPLE, ImagePeople
 from data.feeds.whole_images import WholeImageDataset, WholeItem
 from data.ground.resize import Resize
 from data.ground.skeleton import Skeleton
-from data.views.draws import sample_generator
+from data.views.draws import Index, sample_generator, turn_of
 from data.views.person_views import draw_person_view, people_to_view
 from data.views.photometric import Photometric
 from data.views.settings import PersonCropAugmentation
@@ -22,7 +22,7 @@ GREY = Resize("height", multiple=8, fill=128)
 
 
 class PersonViewDataset(WholeImageDataset):
-    """Random views around the main people of a split; `dataset[row]` or `dataset[epoch, row]`.
+    """Random views around the main people of a split; by row, (epoch, row) or `Turn`.
 
     Items are those of whole images: all people of the image, a mask over crowds and people without
     labels. Outside the image it is grey, and background that losses count (Osokin's code).
@@ -44,10 +44,10 @@ class PersonViewDataset(WholeImageDataset):
         self.photometric = Photometric(augmentation.photometric)
         self.rows = main_people(self.people)  # of the person table
 
-    def __getitem__(self, index: int | tuple[int, int]) -> WholeItem:
-        epoch, place = index if isinstance(index, tuple) else (0, index)
+    def __getitem__(self, index: Index) -> WholeItem:
+        epoch, place, again = turn_of(index)
         person, persons = int(self.rows[place]), self.people.persons
-        rng = sample_generator(self.seed, epoch, int(persons["person_id"][person]))
+        rng = sample_generator(self.seed, epoch, int(persons["person_id"][person]), again)
         box = persons["box_image"][person]
         view = draw_person_view(rng, box, self.input_size, self.around)
         seed = int(rng.integers(1 << 31))

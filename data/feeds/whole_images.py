@@ -22,7 +22,7 @@ from data.files.images import RowReader
 from data.ground.resize import Resize
 from data.ground.sample import WholeBatch
 from data.ground.skeleton import Skeleton
-from data.views.draws import sample_generator
+from data.views.draws import Index, sample_generator, turn_of
 from data.views.geometry import View, crop, invert, lowest_row, move, view_matrix
 from data.views.photometric import Photometric
 from data.views.settings import WholeImageAugmentation
@@ -44,7 +44,7 @@ class WholeItem(NamedTuple):
 
 
 class WholeImageDataset(Dataset[WholeItem]):
-    """Images of a prepared split that have people; `dataset[row]` or `dataset[epoch, row]`.
+    """Images of a prepared split that have people; by row, (epoch, row) or `Turn`.
 
     input_size: (width, height); without augmentation the plain view, its reference side filled.
     resize: how it is fed at test time, of which views have the `fill` outside the image, and those
@@ -79,14 +79,14 @@ class WholeImageDataset(Dataset[WholeItem]):
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_read"}
 
-    def __getitem__(self, index: int | tuple[int, int]) -> WholeItem:
-        epoch, place = index if isinstance(index, tuple) else (0, index)
+    def __getitem__(self, index: Index) -> WholeItem:
+        epoch, place, again = turn_of(index)
         row = int(self.rows[place])
         images = self.people.images
         size = int(images["width"][row]), int(images["height"][row])
         view, seed = plain_view(size, self.input_size), 0
         if self.augmentation is not None:
-            rng = sample_generator(self.seed, epoch, int(images["image_id"][row]))
+            rng = sample_generator(self.seed, epoch, int(images["image_id"][row]), again)
             view = draw_whole_view(rng, size, self.input_size, self.augmentation, self.resize)
             seed = int(rng.integers(1 << 31))
         return self._cut(place, row, view, seed)

@@ -16,6 +16,7 @@ from data.files.images import read_image
 from data.ground.plug import Plug
 from data.ground.sample import Sample
 from data.ground.skeleton import load_skeleton
+from data.views.draws import Turn
 from data.views.geometry import box_to_view, crop, move, view_matrix
 from data.views.settings import Augmentation
 from tests.worlds.listed import pose, write_listed
@@ -159,8 +160,8 @@ def test_boxes_give_the_same_crops_without_keypoints(folder: Path) -> None:
         BoxDataset(paths[:5], boxes, SIZE, aligned=False)
 
 
-def steps_of(world_size: int, **options: object) -> list[list[set[tuple[int, int]]]]:
-    """Per epoch and step, the (epoch, row) pairs of all ranks."""
+def steps_of(world_size: int, **options: object) -> list[list[set[Turn]]]:
+    """Per epoch and step, the turns of all ranks."""
     given = {"size": 53, "seed": 5, "global_batch": 12, **options}
     epochs = []
     for epoch in (0, 1):
@@ -175,14 +176,20 @@ def steps_of(world_size: int, **options: object) -> list[list[set[tuple[int, int
     return epochs
 
 
-def test_every_world_size_takes_the_same_steps() -> None:
+@pytest.mark.parametrize("options", [{}, {"size": 5}, {"steps": 9}])
+def test_every_world_size_takes_the_same_steps(options: dict[str, int]) -> None:
+    assert all(steps_of(size, **options) == steps_of(1, **options) for size in (2, 3, 4))
+
+
+def test_an_epoch_is_whole_batches_of_rows_that_come_once() -> None:
     alone = steps_of(1)
-    assert all(steps_of(world_size) == alone for world_size in (2, 3, 4))
     assert [len(epoch) for epoch in alone] == [4, 4]
-    rows = [row for step in alone[0] for _, row in step]
+    rows = [row for step in alone[0] for _, row, _ in step]
     assert len(set(rows)) == len(rows) == 48
-    assert [{row for _, row in s} for s in alone[0]] != [{row for _, row in s} for s in alone[1]]
-    assert {epoch for step in alone[1] for epoch, _ in step} == {1}
+    assert [{turn.row for turn in s} for s in alone[0]] != [
+        {turn.row for turn in s} for s in alone[1]
+    ]
+    assert {turn.epoch for step in alone[1] for turn in step} == {1}
 
 
 def test_a_position_goes_on_in_mid_epoch() -> None:
@@ -196,7 +203,7 @@ def test_a_position_goes_on_in_mid_epoch() -> None:
 
 
 def test_small_splits_are_repeated_or_refused() -> None:
-    rows = [row for _, row in EpochSampler(5, global_batch=12)]
+    rows = [row for _, row, _ in EpochSampler(5, global_batch=12)]
     assert len(rows) == 12 and set(rows) == set(range(5))
     with pytest.raises(ValueError, match=r"5 samples .* 12"):
         EpochSampler(5, global_batch=12, small_split="refuse")
@@ -208,9 +215,21 @@ def test_small_splits_are_repeated_or_refused() -> None:
 
 def test_steps_can_be_set() -> None:
     assert len(EpochSampler(53, global_batch=12, steps=2)) == 24
-    rows = [row for _, row in EpochSampler(53, global_batch=12, steps=9)]
+    rows = [row for _, row, _ in EpochSampler(53, global_batch=12, steps=9)]
     assert len(rows) == 108 and set(rows) == set(range(53))
-    assert list(EpochSampler(4, global_batch=2, shuffle=False)) == [(0, r) for r in range(4)]
+    assert list(EpochSampler(4, global_batch=2, shuffle=False)) == [(0, r, 0) for r in range(4)]
+
+
+@pytest.mark.parametrize("options", [{"global_batch": 12}, {"global_batch": 4, "steps": 3}])
+def test_no_view_comes_twice_in_an_epoch(folder: Path, options: dict[str, int]) -> None:
+    """A split that is smaller than its batch, or than its steps."""
+    persons = dataset(folder, CHANGES)
+    turns = list(EpochSampler(PERSONS, **options))
+    assert [turn.again for turn in turns] == [0] * PERSONS + [1] * PERSONS
+    views = {persons[turn].to_image.tobytes() for turn in turns}
+    assert len(views) == len(turns) == 2 * PERSONS
+    for turn in turns[:PERSONS]:
+        assert same(persons[turn], persons[turn.epoch, turn.row]), "round 0 is as it always was"
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 10])
