@@ -2,12 +2,15 @@
 
     python -m pipelines.fetch DATASET
     python -m pipelines.fetch --weights RECIPE [--pin]
+    python -m pipelines.fetch --look DATASET    what its source holds now, at a glance
 
 --pin writes the digest of the weights into the recipe (`pretrained.sha256`): once, for a source
 that was just written there, and again when `models:/SLOT@champion` has become another version.
 
 Out: data/store/raw/DATASET, whole or not at all, in its official layout, with manifest.json beside
-it ({file: bytes}, and the sha256 of every json and mat); data/store/weights/RECIPE.
+it ({file: bytes}, the sha256 of every json and mat, a digest of the look at the source) and
+detections.json (the sha256 of detectors' files); data/store/weights/RECIPE;
+data/store/sources/DATASET.json.
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ from pipelines.host.command import Arguments, run_command
 from pipelines.host.folders import file_digest, whole_folder
 from pipelines.intake import manifest
 from pipelines.intake.download import bring
+from pipelines.intake.look import look_digest, write_look
 from pipelines.intake.sources import bring_raw, from_home
+from pipelines.recipe.datasets import data_set
 from pipelines.recipe.params import dataset_settings
 from pipelines.recipe.pin import pin_digest
 from pipelines.recipe.reader import load_recipe, recipe_path
@@ -41,14 +46,17 @@ def main(argv: Sequence[str]) -> int:
     either = arguments.add_mutually_exclusive_group(required=True)
     either.add_argument("dataset", nargs="?", help="a data set of the menu and of params.yaml")
     either.add_argument("--weights", metavar="RECIPE", help="the weights that it starts from")
+    either.add_argument("--look", metavar="DATASET", help="DVC fetches again what has changed")
     arguments.add_argument("--pin", action="store_true", help="with --weights: write their digest")
     return run_command(arguments, argv, act)
 
 
 def act(options: Namespace) -> None:
-    if options.weights is None:
-        if options.pin:
-            raise refusal("--pin", accepted="with --weights RECIPE")
+    if options.pin and options.weights is None:
+        raise refusal("--pin", accepted="with --weights RECIPE")
+    if options.look is not None:
+        write_look(options.look, dataset_settings(options.look))
+    elif options.weights is None:
         fetch(options.dataset, dataset_settings(options.dataset))
         return
     pretrained = load_recipe(options.weights).pretrained
@@ -59,8 +67,12 @@ def act(options: Namespace) -> None:
 
 def fetch(dataset: str, settings: Mapping[str, Any]) -> None:
     with whole_folder(places.raw_of_home(dataset)) as folder:
-        content = json.dumps(bring_raw(dataset, settings, folder), indent=1)
-        (folder / manifest.NAME).write_text(content)
+        content = bring_raw(dataset, settings, folder)
+        if seen := look_digest(dataset, settings):
+            content |= {"source": seen}
+        (folder / manifest.NAME).write_text(json.dumps(content, indent=1))
+        boxes = manifest.detections_of(data_set(dataset), folder)
+        (folder / manifest.DETECTIONS).write_text(json.dumps(boxes, indent=1))
     print(f"{dataset}: {places.raw(dataset)}")
 
 

@@ -101,6 +101,19 @@ class OwnData(DataSet):
         content = coco_json.read_truth(self.truth_file(root, split), self._rows)
         return coco_json.truth_of(content, self._rows)
 
+    def reads(self, home: Path) -> list[Path]:
+        """Labels and images; of YOLO's also `labels` beside `images`, and lists of images."""
+        parts = [self.source.train, *([self.source.val] if self.source.val else [])]
+        found = []
+        for part in parts:
+            labels, images = (home / Path(each).expanduser() for each in (part.labels, part.images))
+            found += [labels, images]
+            if images.name == "images":
+                found.append(images.with_name("labels"))
+            if labels.suffix in (".yaml", ".yml"):
+                found += [labels.with_name("labels"), *sorted(labels.parent.glob("*.txt"))]
+        return [path for path in dict.fromkeys(found) if path.exists() or path.name != "labels"]
+
     def make(self, making: Making) -> None:
         """Reads the labels, writes them in one form, links the images.
 

@@ -132,6 +132,10 @@ class DataSet(Protocol):
         """The category id of a person in its file of truth, which a detector's rows go by."""
         return 1
 
+    def reads(self, home: Path) -> list[Path]:
+        """The user's files and folders that `make` reads; paths in the settings start at `home`."""
+        return []
+
     def check_truth(self, root: Path, split: str) -> None:
         """Raises ValueError where the file of truth that was fetched is not this data set's."""
         return

@@ -104,6 +104,16 @@ def raw_of_home(dataset: str) -> Path:
     return home() / "data" / "store" / "raw" / dataset
 
 
+def source_look(dataset: str) -> Path:
+    """What the data set's source held when it was last looked at."""
+    return home() / "data" / "store" / "sources" / f"{dataset}.json"
+
+
+def known_digests(dataset: str) -> Path:
+    """sha256 of files of labels by size, times and inode; may be removed at any time."""
+    return home() / "data" / "store" / ".digests" / f"{dataset}.json"
+
+
 def prepared(dataset: str) -> Path:
     return home() / "data" / "store" / "prepared" / dataset
 

@@ -26,12 +26,22 @@ def s3_client() -> Any:
 
 def list_s3(prefix: str) -> dict[str, int]:
     """{key below the prefix: bytes} of all objects under `s3://bucket/prefix`."""
+    return {name: int(row["Size"]) for name, row in _listed(prefix).items()}
+
+
+def s3_versions(prefix: str, begins: str = "") -> dict[str, str]:
+    """{key below the prefix: its ETag}, of keys that begin so; another content is another tag."""
+    return {name: str(row["ETag"]) for name, row in _listed(prefix, begins).items()}
+
+
+def _listed(prefix: str, begins: str = "") -> dict[str, Any]:
     bucket, key = split_s3(prefix)
     folder = f"{key.rstrip('/')}/" if key else ""
     with s3_errors(prefix):
-        pages = s3_client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder)
+        lister = s3_client().get_paginator("list_objects_v2")
+        pages = lister.paginate(Bucket=bucket, Prefix=f"{folder}{begins}")
         return {
-            row["Key"][len(folder) :]: int(row["Size"])
+            row["Key"][len(folder) :]: row
             for page in pages
             for row in page.get("Contents", ())
             if not row["Key"].endswith("/")

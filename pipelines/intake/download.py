@@ -47,7 +47,7 @@ def bring(source: str, target: Path, digest: str | None = None, size: int | None
     if source.startswith("s3://"):
         _from_s3(source, part)
     elif source.startswith(REMOTE):
-        _from_https(_hub_address(source) if source.startswith("hf://") else source, part)
+        _from_https(https_address(source), part)
     else:
         _from_path(source, part)
     check_file(part, source, digest, size)
@@ -206,8 +206,10 @@ def _wrong_size(source: str, came: int, size: int) -> ValueError:
     return refusal(source, fault=fault, do="fetch it again")
 
 
-def _hub_address(source: str) -> str:
+def https_address(source: str) -> str:
     """hf://owner/name/path -> where Hugging Face serves that file of the main branch."""
+    if not source.startswith("hf://"):
+        return source
     owner, name, file = source.removeprefix("hf://").split("/", 2)
     hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     return f"{hub}/{owner}/{name}/resolve/main/{file}"

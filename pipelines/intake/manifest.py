@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from data.ground.data_set import DataSet
 from pipelines.host.folders import file_digest
 
 NAME = "manifest.json"
+DETECTIONS = "detections.json"
 LABELS = (".json", ".mat")
 
 
@@ -23,6 +25,12 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 def manifest_of_members(members: Mapping[str, Path]) -> dict[str, Any]:
     """Digests of the manifests of raw data that others are made of, by name."""
     return {"members": {name: file_digest(root / NAME) for name, root in members.items()}}
+
+
+def detections_of(dataset: DataSet, folder: Path) -> dict[str, str]:
+    """{file below the folder: sha256} of the detectors' boxes that its splits come with."""
+    paths = [dataset.detections_file(folder, split) for split in dataset.SPLITS]
+    return {p.relative_to(folder).as_posix(): file_digest(p) for p in paths if p is not None}
 
 
 def _below(folder: Path, above: Sequence[Path] = ()) -> Iterator[Path]:

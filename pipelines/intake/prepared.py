@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from data.files.table import Table
 from data.ground.refusal import refusal
 from data.ground.sample import Pose
 from pipelines.host import places
+from pipelines.host.folders import file_digest
+from pipelines.intake import manifest
 
 
 def image_files(prepared: Path, raw: Path, split: str) -> dict[int, Path]:
@@ -31,12 +35,52 @@ def person_pose(persons: Table, row: int) -> Pose:
 
 
 def data_hash(dataset: str, why: str = "") -> str:
-    """What the tables hold, as a digest. Raises ValueError, with `why`, where there are none."""
+    """What the tables hold, as a digest. Raises ValueError, with `why`, where there are none, or
+    the files of truth are no longer those that they were made of."""
     note = places.prepared(dataset) / "summary.json"
     if not note.is_file():
         do = f"run `dvc repro prepare@{dataset}` first{why}"
         raise refusal(note, fault="no such file", do=do)
+    check_truth(dataset)
     return str(json.loads(note.read_text())["data_hash"])
+
+
+def check_truth(dataset: str) -> None:
+    """Raises ValueError where a file of truth is not the one that was prepared: its poses would be
+    scored beside the tables of other ones."""
+    note = places.prepared(dataset) / "summary.json"
+    if note.is_file():
+        prepared = json.loads(note.read_text()).get("truth_sha256", {})
+        _check_files(places.raw(dataset), prepared, "prepared")
+
+
+def check_detections(raw: Path, path: Path) -> None:
+    """Raises ValueError where a detector's file is not the one that was fetched."""
+    note, name = raw / manifest.DETECTIONS, path.relative_to(raw).as_posix()
+    if note.is_file():
+        fetched = json.loads(note.read_text())
+        _check_files(raw, {n: digest for n, digest in fetched.items() if n == name}, "fetched")
+
+
+def _check_files(raw: Path, digests: Mapping[str, str], told: str) -> None:
+    for name, digest in digests.items():
+        path = raw / name
+        now = _known_digest(path, *_stamp(path)) if path.is_file() else "gone"
+        if now != digest:
+            fault = f"is not the file that was {told} (sha256 {digest:.12}, now {now:.12})"
+            do = "run `dvc repro`, which fetches it again and makes what follows anew"
+            raise refusal(path, fault=fault, do=do)
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+@cache
+def _known_digest(path: Path, size: int, time_ns: int, inode: int) -> str:
+    """sha256; a command that asks several times reads the file once."""
+    return file_digest(path)
 
 
 def image_sizes(prepared: Path, split: str) -> dict[int, tuple[int, int]]:

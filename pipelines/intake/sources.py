@@ -92,12 +92,17 @@ def _link_folder(source: Path, layout: Layout, folder: Path, where: str) -> None
     for name in layout.folders:
         if (source / name).is_dir():
             (folder / name).symlink_to(source / name)
+    for path in label_files(source, layout):
+        link = folder / path.relative_to(source)
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(path)
+
+
+def label_files(source: Path, layout: Layout) -> list[Path]:
+    """All files of a folder that the layout names, but for its folders of images."""
     patterns = (*_either(layout), *layout.optional)
-    for path in dict.fromkeys(path for each in patterns for path in source.glob(each)):
-        if path.is_file():
-            link = folder / path.relative_to(source)
-            link.parent.mkdir(exist_ok=True)
-            link.symlink_to(path)
+    found = dict.fromkeys(path for each in patterns for path in source.glob(each))
+    return [path for path in found if path.is_file()]
 
 
 def _either(layout: Layout) -> list[str]:
@@ -131,7 +136,7 @@ def _from_s3(source: str, layout: Layout, folder: Path, downloads: Path) -> None
         raise refusal(
             source, fault=f"neither {layout.told}{f' nor {names}' if names else ''} below it"
         )
-    wanted = {k: n for k, n in listed.items() if _belongs(k, layout) and not k.endswith(".zip")}
+    wanted = {k: n for k, n in listed.items() if belongs(k, layout) and not k.endswith(".zip")}
     _get_files(source, wanted, downloads)
     for name in wanted:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +160,8 @@ def _get_files(source: str, sizes: Mapping[str, int], downloads: Path) -> None:
     tally.close()
 
 
-def _belongs(key: str, layout: Layout) -> bool:
+def belongs(key: str, layout: Layout) -> bool:
+    """Whether a data set of that layout is made of the file, whose path below the source it is."""
     path = PurePosixPath(key)
     in_folder = len(path.parts) > 1 and path.parts[0] in layout.folders
     named = key in _either(layout) or any(path.match(each) for each in layout.optional)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from data.ground.data_set import DataSet
 from data.ground.skeleton import Skeleton, hashed_values
 from pipelines.host import places
 from pipelines.host.folders import file_digest
@@ -28,10 +29,17 @@ def summarise(folder: Path, dataset: str, splits: Sequence[Split]) -> dict[str, 
         "skeleton": kind.SKELETON.name,
         "raw": places.raw_of_home(dataset).relative_to(places.home()).as_posix(),
         "truth": {name: path.relative_to(raw).as_posix() for name, path in truth.items()},
+        "truth_sha256": digests_of_truth(kind, raw),
         "splits": {split.name: split.counts for split in splits},
         "bad_row_share": round(bad_row_share(splits), 6),
         "data_hash": hash_tables(folder, truth | more, kind.SKELETON),
     }
+
+
+def digests_of_truth(kind: DataSet, raw: Path) -> dict[str, str]:
+    """{file below the raw data: sha256} of all that decides the truth of any split."""
+    files = [path for split in kind.SPLITS for path in kind.truth_files(raw, split)]
+    return {path.relative_to(raw).as_posix(): file_digest(path) for path in dict.fromkeys(files)}
 
 
 def hash_tables(folder: Path, truth: Mapping[str, Path], skeleton: Skeleton) -> str:

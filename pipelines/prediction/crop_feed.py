@@ -13,6 +13,7 @@ from data.ground.data_set import DataSet
 from data.ground.refusal import refusal
 from data.ground.sample import Batch, WholeBatch
 from data.views.settings import Augmentation
+from pipelines.intake.prepared import check_detections
 from pipelines.prediction.boxes import Boxes, read_detections, truth_boxes
 from pipelines.prediction.feed import Feed, Samples, SplitPlace
 from pipelines.prediction.poses import ByImage, poses_by_image
@@ -74,6 +75,7 @@ class CropFeed(Feed):
         }
         path = data_set.detections_file(place.raw, place.split)
         if path is not None:
+            check_detections(place.raw, path)
             person = data_set.person_category(place.raw, place.split)
             boxes["det"] = read_detections(path, known, person)
         return boxes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data.ground.codec import Codec
 from pipelines.host import places
-from pipelines.intake.prepared import image_files, image_sizes
+from pipelines.intake.prepared import check_truth, image_files, image_sizes
 from pipelines.prediction.boxes import Boxes
 from pipelines.prediction.feed import Feed, SplitPlace
 from pipelines.prediction.feeds import feed_kind
@@ -15,8 +15,12 @@ from pipelines.recipe.schema import Recipe
 
 
 def split_place(recipe: Recipe) -> SplitPlace:
-    """Where the split lies that a recipe is evaluated on."""
+    """Where the split lies that a recipe is evaluated on.
+
+    Raises ValueError where its truth is not what was prepared.
+    """
     dataset = recipe.dataset
+    check_truth(dataset)
     return SplitPlace(places.prepared(dataset), places.raw(dataset), recipe.evaluation.split)
 
 

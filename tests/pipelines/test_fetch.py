@@ -148,7 +148,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def images_and_jsons(folder: Path) -> dict[str, bytes]:
-    skipped = ("manifest.json", DETECTIONS)
+    skipped = ("manifest.json", "detections.json", DETECTIONS)
     return {k: v for k, v in bytes_below(folder).items() if not k.startswith(skipped)}
 
 
@@ -210,6 +210,8 @@ def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> N
         ["--weights"],
         ["--weights", "nothing"],
         ["coco", "--weights", "demo_hrnet"],
+        ["coco", "--look", "coco"],
+        ["--look", "nothing"],
     ):
         assert fetch.main(arguments) == 2
         assert capsys.readouterr().err.startswith("error: ")

@@ -59,6 +59,15 @@ def test_one_data_set_touches_no_other(checkout: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_changed_source_is_fetched_again_and_all_that_follows(checkout: Path) -> None:
+    for content in ("one", "two"):
+        (checkout / "source_coco.txt").write_text(content)
+        assert repro(checkout) == {
+            "fetch@coco", "prepare@coco", "train@overfit_hrnet_coco", "evaluate@overfit_hrnet_coco"
+        }  # fmt: skip
+        assert repro(checkout) == set()
+
+
 def test_one_architecture_re_trains_only_its_recipes(checkout: Path) -> None:
     edit(checkout / "models/simple_baseline.py", "\n", "\n# a comment\n")
     assert repro(checkout) == set()

@@ -21,8 +21,11 @@ params = yaml.safe_load(pathlib.Path("params.yaml").read_text())
 seen = str(params["datasets"].get(name, ""))
 recipe = pathlib.Path(f"recipes/{name}.yaml")
 seen += recipe.read_text() if recipe.is_file() else ""
+source = pathlib.Path(f"source_{name}.txt")
+seen += source.read_text() if source.is_file() else ""
 outs = {
-    "fetch": [f"data/store/raw/{name}/manifest.json"],
+    "look": [f"data/store/sources/{name}.json"],
+    "fetch": [f"data/store/raw/{name}/manifest.json", f"data/store/raw/{name}/detections.json"],
     "prepare": [f"data/store/prepared/{name}/summary.json"],
     "weights": [f"data/store/weights/{name}/none.json"],
     "train": [f"results/{name}/trained/summary.json"],
@@ -37,8 +40,9 @@ for out in outs[stage]:
     number = zlib.crc32(seen.encode()) / 2**32 if stage != "weights" else 0
     csv = f"curve,epoch,loss,value\\n{name}: AP@gt,1,0.5,{number}\\n"
     path.write_text(csv if path.suffix == ".csv" else json.dumps({"AP@gt": number}))
-with open("ran.txt", "a") as log:
-    log.write(f"{stage}@{name}\\n" if name else f"{stage}\\n")
+if stage != "look":
+  with open("ran.txt", "a") as log:
+      log.write(f"{stage}@{name}\\n" if name else f"{stage}\\n")
 """
 
 
@@ -64,7 +68,8 @@ def copy_with_fakes(folder: Path, run: dict[str, Any]) -> None:
     """A checkout whose stages, but for the digests, are fakes; `run`: of params.yaml."""
     copy_checkout(folder)
     text = (ROOT / "dvc.yaml").read_text()
-    text = text.replace("python -m pipelines.fetch --weights", "python fake.py weights")
+    for option in ("weights", "look"):
+        text = text.replace(f"python -m pipelines.fetch --{option}", f"python fake.py {option}")
     text = text.replace("python -m pipelines.", "python fake.py ")
     (folder / "dvc.yaml").write_text(text.replace("fake.py code", "-m pipelines.code"))
     (folder / "fake.py").write_text(FAKE_STAGE)

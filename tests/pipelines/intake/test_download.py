@@ -134,7 +134,7 @@ def test_a_hub_file_is_asked_from_the_main_branch(
     bring("hf://owner/name/folder/file", tmp_path / "file", SHA256)
     assert (tmp_path / "file").read_bytes() == CONTENT
     monkeypatch.delenv("HF_ENDPOINT")
-    where = download._hub_address("hf://owner/name/folder/file")
+    where = download.https_address("hf://owner/name/folder/file")
     assert where == "https://huggingface.co/owner/name/resolve/main/folder/file"
 
 
