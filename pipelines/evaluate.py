@@ -130,10 +130,11 @@ def evaluate_champion(
     checkpoint: Callable[[str], tuple[Path, Identity]] = champion_checkpoint,
 ) -> Path:
     """The slot's champion on another data set's split, for a fair comparison there."""
+    labelled = data_set(dataset)  # a wrong name is refused before the registry is asked
     path, identity = checkpoint(slot)
     trained = load_trained(path, f"champion of {slot}", None)
-    if trained.skeleton != data_set(dataset).SKELETON:
-        theirs, ours = data_set(dataset).SKELETON.name, trained.skeleton.name
+    if trained.skeleton != labelled.SKELETON:
+        theirs, ours = labelled.SKELETON.name, trained.skeleton.name
         fault = f"{dataset} has skeleton {theirs}, the champion of {slot} predicts {ours}"
         raise refusal("--dataset", fault=fault, accepted="a data set of the same skeleton")
     trained = replace(trained, recipe=replace(trained.recipe, dataset=dataset))

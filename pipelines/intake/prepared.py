@@ -56,10 +56,12 @@ def check_truth(dataset: str) -> None:
 
 def check_detections(raw: Path, path: Path) -> None:
     """Raises ValueError where a detector's file is not the one that was fetched."""
-    note, name = raw / manifest.DETECTIONS, path.relative_to(raw).as_posix()
+    note = raw / manifest.DETECTIONS
     if note.is_file():
         fetched = json.loads(note.read_text())
-        _check_files(raw, {n: digest for n, digest in fetched.items() if n == name}, "fetched")
+        _check_files(
+            raw, {n: digest for n, digest in fetched.items() if raw / n == path}, "fetched"
+        )
 
 
 def _check_files(raw: Path, digests: Mapping[str, str], told: str) -> None:
