@@ -55,13 +55,14 @@ def act(options: Namespace) -> None:
     if options.pin and options.weights is None:
         raise refusal("--pin", accepted="with --weights RECIPE")
     if options.look is not None:
-        return write_look(options.look, dataset_settings(options.look))
-    if options.weights is None:
-        return fetch(options.dataset, dataset_settings(options.dataset))
-    pretrained = load_recipe(options.weights).pretrained
-    if options.pin:
-        pretrained = pin_weights(options.weights, pretrained)
-    fetch_weights(options.weights, pretrained)
+        write_look(options.look, dataset_settings(options.look))
+    elif options.weights is None:
+        fetch(options.dataset, dataset_settings(options.dataset))
+    else:
+        pretrained = load_recipe(options.weights).pretrained
+        if options.pin:
+            pretrained = pin_weights(options.weights, pretrained)
+        fetch_weights(options.weights, pretrained)
 
 
 def fetch(dataset: str, settings: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 RUNS = "runs"
 BEST_WEIGHTS, TRAINING_SUMMARY, HISTORY = "best.pt", "summary.json", "history.csv"  # of a training
 RAW_MANIFEST = "manifest.json"  # of raw data: what DVC knows of them
+RAW_NOTES = (RAW_MANIFEST, "detections.json")  # what DVC brings into a copy of a checkout
 METRICS, EVALUATION = "metrics.json", "evaluation.json"  # of an evaluation
 
 
@@ -87,7 +88,7 @@ def raw(dataset: str) -> Path:
     """
     own = raw_of_home(dataset)
     there = origin() / own.relative_to(home())
-    if there == own or any(path.name != RAW_MANIFEST for path in own.glob("*")):
+    if there == own or any(path.name not in RAW_NOTES for path in own.glob("*")):
         return own
     ours, theirs = own / RAW_MANIFEST, there / RAW_MANIFEST
     if ours.is_file() and theirs.is_file() and ours.read_bytes() != theirs.read_bytes():
@@ -111,7 +112,7 @@ def source_look(dataset: str) -> Path:
 
 def known_digests(dataset: str) -> Path:
     """sha256 of files of labels by size, times and inode; may be removed at any time."""
-    return home() / "data" / "store" / ".digests" / f"{dataset}.json"
+    return origin() / "data" / "store" / ".digests" / f"{dataset}.json"
 
 
 def prepared(dataset: str) -> Path:

@@ -95,7 +95,7 @@ def look(kind: DataSet, settings: Mapping[str, Any], known: KnownDigests) -> Loo
     seen: dict[str, Any] = {}
     if kind.LAYOUT is not None and isinstance(source, str) and source:
         seen |= _of_source(source, kind.LAYOUT, known)
-    for path in kind.reads(places.home()):
+    for path in kind.reads(places.origin()):
         seen[_short(path)] = _of_path(path, known)
     if isinstance(detections, str) and detections:
         seen[detections] = _of_file(from_home(detections), known)
@@ -112,8 +112,8 @@ def look_digest(name: str, settings: Mapping[str, Any]) -> str | None:
 
 
 def _short(path: Path) -> str:
-    """From the home folder, where it lies there: a copy of the whole checkout looks the same."""
-    home = places.home()
+    """From the home folder, where it lies there: a trial's copy of the checkout sees the same."""
+    home = places.origin()
     return path.relative_to(home).as_posix() if path.is_relative_to(home) else str(path)
 
 

@@ -34,7 +34,7 @@ def bring_raw(name: str, settings: Mapping[str, Any], folder: Path) -> dict[str,
     dataset, where = data_set(name), f"params.yaml: datasets.{name}"
     members = {member: _fetched(member) for member in dataset.members}
     if dataset.LAYOUT is None:
-        dataset.make(Making(folder, settings, where, members, counting, places.home()))
+        dataset.make(Making(folder, settings, where, members, counting, places.origin()))
     else:
         downloads = places.raw_of_home(name).with_name(".downloads") / name
         bring_source(dataset.LAYOUT, settings.get("source"), f"{where}.source", folder, downloads)
