@@ -64,7 +64,7 @@ def read(labels: Path, images: Path, category: str | None = None) -> Labels:
 def _json_of(labels: Path) -> Path:
     if not labels.is_dir():
         return labels
-    files = sorted(labels.glob("*.json"))
+    files = sorted(labels.rglob("*.json"))
     if len(files) != 1:
         fault = f"a folder with {len(files)} json files{': ' if files else ''}"
         raise refusal(labels, fault=fault + shown([f.name for f in files]), do="name the file")

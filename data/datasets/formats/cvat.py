@@ -9,6 +9,7 @@ their own. Keypoints and limbs come from the task's labels, splits from a projec
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ from data.ground.sample import box_around
 FILE = "annotations.xml"
 ROOT = "annotations"
 SUBSETS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
+BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, RuntimeError)  # the last: encrypted, other methods
 AGAIN = 'export the task as "CVAT for images 1.1" or "COCO Keypoints 1.0"'
 
 
@@ -59,11 +61,12 @@ def _content(labels: Path) -> bytes:
             names = [name for name in archive.namelist() if name.rsplit("/", 1)[-1] == FILE]
             if len(names) != 1:
                 raise refusal(path, fault=f"{len(names)} files {FILE} in it", accepted="one")
-            with archive.open(names[0]) as file:
-                return file.read(LARGEST + 1)
+            if (told := archive.getinfo(names[0]).file_size) > LARGEST:
+                raise refusal(path, fault=f"{told} bytes of xml", accepted=f"up to {LARGEST}")
+            return archive.read(names[0])
     except FileNotFoundError as error:
         raise refusal(path, fault="no such file") from error
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except (OSError, EOFError, UnicodeError, *BROKEN_ZIP) as error:
         raise refusal(path, fault=f"cannot be read ({error})", do=AGAIN) from error
 
 

@@ -59,7 +59,8 @@ class Findings:
         """The most frequent reasons, each with the first row that it met."""
         if not self._notes:
             return ""
-        first = {note.reason: note for note in reversed(self._notes)}
-        most = Counter(note.reason for note in self._notes).most_common(3)
-        told = [f"{count} x {reason} ({first[reason].id})" for reason, count in most]
+        kinds = [note.reason.split(": ")[0] for note in self._notes]
+        first = dict(zip(reversed(kinds), reversed(self._notes), strict=True))
+        most = Counter(kinds).most_common(3)
+        told = [f"{count} x {kind} (first {first[kind].id})" for kind, count in most]
         return f"; {len(self._notes)} rows left out: {shown(told)}"

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from data.datasets.formats.cvat import FILE
 from data.datasets.formats.values import read_json, shown
-from data.datasets.formats.yolo_settings import KEY, yamls_in
+from data.datasets.formats.yolo_settings import KEY, settings_in, yamls_in
 from data.ground.refusal import refusal
-from data.ground.yaml_text import read_yaml
 
 LOOKED_FOR = (
     "a json with images, annotations and categories (coco), with shapes (labelme, one per image) "
@@ -32,8 +31,7 @@ def guess(labels: Path) -> str:
     if suffix in (".xml", ".zip"):
         return "cvat"
     if suffix in (".yaml", ".yml"):
-        content = read_yaml(labels)
-        if isinstance(content, dict) and KEY in content:
+        if settings_in(labels) is not None:
             return "yolo_pose"
         raise refusal(labels, fault=f"a yaml without {KEY}", accepted=LOOKED_FOR)
     raise refusal(labels, fault=f"a file {suffix or 'without a suffix'}", accepted=LOOKED_FOR)
@@ -66,9 +64,9 @@ def _of_folder(folder: Path) -> str:
     if (folder / FILE).is_file():
         return "cvat"
     yamls = [path for path in yamls_in(folder) if KEY in path.read_text(errors="replace")]
-    if yamls or any(folder.rglob("*.txt")):
+    files = sorted(folder.rglob("*.json"))  # labelme keeps a list of labels as text beside them
+    if yamls or (not files and any(folder.rglob("*.txt"))):
         return "yolo_pose"
-    files = sorted(folder.rglob("*.json"))
     if not files:
         kinds = sorted({path.suffix for path in folder.iterdir() if path.is_file()})
         fault = f"a folder with {'files ' + shown(kinds) if kinds else 'no files'}"

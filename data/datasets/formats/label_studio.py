@@ -3,7 +3,8 @@
 JSON (tasks with `annotations`) and JSON-MIN (one annotation per task, flat). A keypoint belongs to
 the box that is its `parentID`, or to which a relation links it; else the text of its `meta` names
 its person; without any of these `marks.gather` tells. Visibility: 1 where a choice about the
-keypoint, its `meta`, or its `hidden` says "occluded", "hidden" or "invisible"; else 2. Of tasks
+keypoint, or its `meta`, says "occluded", "hidden" or "invisible"; else 2 (the key `hidden` is the
+tool's own eye and says nothing). Of tasks
 labelled more than once, the ground truth is read, else the first; cancelled ones are not. Image
 names may be addresses: uploads, `local-files/?d=`, clouds. What a model predicted is not read.
 """
@@ -166,7 +167,7 @@ def _hidden(results: Sequence[Row]) -> set[str]:
     for row in results:
         choices = _value(row).get("choices")
         said = {str(each).lower() for each in choices} if isinstance(choices, list) else set()
-        if row.get("hidden") is True or (said | set(_told(row))) & HIDDEN:
+        if (said | set(_told(row))) & HIDDEN:
             hidden.add(str(row.get("id")))
     return hidden
 

@@ -106,7 +106,7 @@ class PictureFolder:
                     continue
                 seen.add((facts.st_dev, facts.st_ino))
                 folders.sort()
-                for name in files:
+                for name in (name for name in files if not name.startswith(".")):
                     file = (Path(folder) / name).relative_to(self.root).as_posix()
                     self._index[_plain(name)[-1]].append(file)
         return self._index
@@ -122,9 +122,9 @@ def _spellings(name: str) -> Iterator[str]:
         yield local[0].replace("\\", "/")
     plain = parts.path if parts else slashed
     yield unquote(plain)
-    path = PurePosixPath(unquote(plain))
-    if UPLOADED.match(path.name):
-        yield str(path.with_name(UPLOADED.sub("", path.name) or path.name))
+    name = PurePosixPath(unquote(plain)).name
+    if UPLOADED.match(name):
+        yield UPLOADED.sub("", name)
 
 
 def _plain(name: str) -> tuple[str, ...]:

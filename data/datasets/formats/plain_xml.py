@@ -13,7 +13,7 @@ from xml.parsers import expat
 from data.ground.refusal import refusal
 
 DEEPEST = 50
-LARGEST = 2 << 30  # bytes
+LARGEST = 1 << 30  # bytes
 
 
 def parse_xml(path: Path, content: bytes) -> Element:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from data.datasets.formats.findings import Findings
 from data.datasets.formats.picture_folder import PictureFolder
-from data.datasets.formats.values import SUFFIXES, RowError
+from data.datasets.formats.values import RowError, shown
 from data.datasets.formats.yolo_settings import Settings
 from data.ground.refusal import refusal
 
@@ -47,58 +47,73 @@ def pairs_of(
 
 
 def _of_splits(folder: PictureFolder, settings: Settings, findings: Findings) -> Iterator[Pair]:
-    told = dict[tuple[str, ...], str]()
+    told, outside = dict[tuple[str, ...], str](), list[Path]()
     for split, places in settings.splits.items():
         if told.setdefault(places, split) != split:  # sets without a val of their own name train's
             continue
-        for image in (image for place in places for image in _listed(place, split, settings)):
-            try:
-                file = _below(image, folder)
-            except RowError as error:
-                findings.note("image", str(image), str(image), str(error))
+        for place in places:
+            path = _resolved(place, split, settings)
+            if not path.is_dir():
+                yield from _of_list(path, split, folder, findings)
+            elif (prefix := _prefix(path, folder)) is None:
+                outside.append(path)
             else:
-                yield Pair(file, _text_of(image), split)
+                files = (file for file in folder.all() if file.startswith(prefix))
+                yield from (Pair(file, _text_of(folder.root / file), split) for file in files)
+    if told and len(outside) == sum(len(places) for places in told):
+        fault = f"its images are not below {folder.root} but in {shown(outside)}"
+        raise refusal(settings.path, fault=fault, do="give that folder of images")
 
 
-def _listed(place: str, split: str, settings: Settings) -> list[Path]:
-    """Images of one entry: those below a folder, or the lines of a text file."""
-    path = _resolved(place, settings)
-    if path is None:
-        do = "correct it, or give the two folders of images and labels instead"
-        fault = f"{place}: no such file or folder below {settings.folder}"
-        raise refusal(f"{settings.path}: {split}", fault=fault, do=do)
-    if path.is_dir():
-        return sorted(each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES)
+def _of_list(path: Path, split: str, folder: PictureFolder, findings: Findings) -> Iterator[Pair]:
+    """The images that a text file lists, a line each, relative to it."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise refusal(path, fault=f"not readable as a list of images: {error}") from error
-    return [path.parent / line.strip() for line in lines if line.strip()]
+    for line in filter(None, map(str.strip, lines)):
+        try:
+            prefix = None if "\0" in line else _prefix(path.parent / line, folder)
+            file = folder.find(prefix.rstrip("/") if prefix else line)
+        except RowError as error:
+            findings.note("image", line[:200], line[:200], str(error))
+        else:
+            yield Pair(file, _text_of(folder.root / file), split)
 
 
-def _resolved(place: str, settings: Settings) -> Path | None:
-    """Below `path`, else beside data.yaml; leading `../` that lead nowhere are left out, since
-    exports of Roboflow have one too many."""
-    short = place.replace("\\", "/")
-    while short.startswith("../"):
-        short = short[3:]
+def _resolved(place: str, split: str, settings: Settings) -> Path:
+    """Below `path`, else beside data.yaml; leading folders that lead nowhere are left out: exports
+    of Roboflow have a `../` too many, absolute paths are another machine's. Raises ValueError."""
+    parts = PurePosixPath(place.replace("\\", "/")).parts
     for root in (settings.folder, settings.path.parent):
-        for each in (root / place, root / short):
-            if each.exists():
-                return each
+        for start in range(len(parts)):
+            path = root.joinpath(*parts[start:])
+            if _is_there(path):
+                return path
+    do = "correct it, or give the two folders of images and labels instead"
+    fault = f"{place[:200]}: no such file or folder below {settings.folder}"
+    raise refusal(f"{settings.path}: {split}", fault=fault, do=do)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no disk takes
+        return False
+
+
+def _prefix(path: Path, folder: PictureFolder) -> str | None:
+    """How names of images in `path` begin below the user's folder: "" where that lies in `path`
+    itself, None where neither lies in the other."""
+    for there, root in (
+        (_without_dots(path), _without_dots(folder.root)),
+        (Path(os.path.realpath(path)), Path(os.path.realpath(folder.root))),
+    ):
+        if root.is_relative_to(there):
+            return ""
+        if there.is_relative_to(root):
+            return f"{there.relative_to(root).as_posix()}/"
     return None
-
-
-def _below(image: Path, folder: PictureFolder) -> str:
-    """The image as named below the user's folder, whatever links and dots its path has."""
-    plain, root = _without_dots(image), _without_dots(folder.root)
-    if not plain.is_file():
-        raise RowError("no such image")
-    if plain.is_relative_to(root):
-        return plain.relative_to(root).as_posix()
-    if image.resolve().is_relative_to(root.resolve()):
-        return image.resolve().relative_to(root.resolve()).as_posix()
-    raise RowError(f"not below {folder.root}")
 
 
 def _without_dots(path: Path) -> Path:

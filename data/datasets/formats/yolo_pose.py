@@ -178,12 +178,13 @@ def _data_yaml(labels: Labels) -> str:
     places = {name: place for place, name in enumerate(labels.keypoints)}
     other = dict(labels.mirrored) | {right: left for left, right in labels.mirrored}
     flips = [places[other.get(name, name)] for name in labels.keypoints]
+    told = f"flip_idx: {flips}\n" if other else ""  # trainers of the format do not mirror without
     named = json.dumps(list(labels.keypoints), ensure_ascii=False)
     return "".join(
         [
             *(f"{name}: {json.dumps(folder)}\n" for name, folder in folders.items()),
             f"kpt_shape: [{len(flips)}, 3]\n",
-            f"flip_idx: {flips}\n",
+            told,
             f"names: {{0: {json.dumps(labels.category, ensure_ascii=False)}}}\n",
             f"kpt_names: {{0: {named}}}\n",
         ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from data.datasets.formats.values import (
     MOST_KEYPOINTS,
@@ -17,6 +19,7 @@ from data.ground.yaml_text import read_yaml
 
 KEY = "kpt_shape"
 SPLITS = ("train", "val", "test")
+LARGEST, MERGED = 1 << 20, b"<<"  # bytes; what makes a small yaml grow without end
 ABOVE = 3  # folders in which data.yaml is looked for, from the folder of labels upwards
 
 
@@ -37,8 +40,8 @@ class Settings:
 def read_settings(labels: Path) -> Settings:
     """Of the data.yaml itself, or of the folder of labels that it belongs to. Raises ValueError."""
     path = labels if labels.is_file() else find_yaml(labels)
-    content = read_yaml(path)
-    if not isinstance(content, dict) or KEY not in content:
+    content = settings_in(path)
+    if content is None:
         raise refusal(path, fault=f"no {KEY}", accepted="a data.yaml of YOLO-pose")
     count, values = _shape(path, content[KEY])
     keypoints = _names(path, content.get("kpt_names"), count)
@@ -52,6 +55,16 @@ def read_settings(labels: Path) -> Settings:
         {split: _places(path, split, content.get(split)) for split in SPLITS},
         path.parent / root if isinstance(root, str) else path.parent,
     )
+
+
+def settings_in(path: Path) -> dict[str, Any] | None:
+    """What a data.yaml holds, None where it has no `kpt_shape`. Raises ValueError, also for a file
+    so large, or so made, that reading it would take for ever."""
+    if path.stat().st_size > LARGEST or MERGED in path.read_bytes():
+        fault = f"larger than {LARGEST} bytes, or with merged keys ({MERGED.decode()})"
+        raise refusal(path, fault=fault, accepted="a data.yaml of YOLO-pose")
+    content = read_yaml(path)
+    return content if isinstance(content, dict) and KEY in content else None
 
 
 def find_yaml(labels: Path) -> Path:
@@ -85,36 +98,38 @@ def _shape(path: Path, shape: object) -> tuple[int, int]:
     accepted = f"[keypoints, 2 or 3], at most {MOST_KEYPOINTS} keypoints"
     right = isinstance(shape, list) and len(shape) == 2 and all(type(n) is int for n in shape)
     if not isinstance(shape, list) or not right:
-        raise refusal(f"{path}: {KEY}", given=shape, accepted=accepted)
+        raise refusal(f"{path}: {KEY}", fault=f"given {reprlib.repr(shape)}", accepted=accepted)
     if not 1 <= shape[0] <= MOST_KEYPOINTS or shape[1] not in (2, 3):
-        raise refusal(f"{path}: {KEY}", given=shape, accepted=accepted)
+        raise refusal(f"{path}: {KEY}", fault=f"given {reprlib.repr(shape)}", accepted=accepted)
     return shape[0], shape[1]
 
 
 def _names(path: Path, names: object, count: int) -> tuple[str, ...]:
     """A list, or a list per class, all of them the same."""
-    listed = list(names.values()) if isinstance(names, dict) else [names]
-    where = f"{path}: kpt_names"
     if names is None:
         return numbered(count)
-    if not listed or any(one != listed[0] for one in listed) or not isinstance(listed[0], list):
+    where, listed = f"{path}: kpt_names", names.values() if isinstance(names, dict) else [names]
+    lists = [each for each in listed if isinstance(each, list)]
+    texts = {tuple(n for n in each if isinstance(n, str)) for each in lists}
+    if len(texts) != 1 or len(lists) < len(listed):
         raise refusal(where, fault="not one list of names for all classes")
-    if len(listed[0]) != count:
-        raise refusal(where, fault=f"{len(listed[0])} names", accepted=f"{count}, as {KEY} says")
-    return names_of_keypoints(where, listed[0])
+    if any(len(each) != count for each in lists):
+        fault = f"{len(lists[0])} names"
+        raise refusal(where, fault=fault, accepted=f"{count}, as {KEY} says")
+    return names_of_keypoints(where, lists[0])
 
 
 def _classes(path: Path, names: object) -> dict[int, str]:
     """A list, or number: name; one person where there is none."""
     if names is None:
         return {0: "person"}
-    if not isinstance(names, list | dict) or not names:
-        raise refusal(f"{path}: names", given=names, accepted="a list, or {0: person}")
-    pairs = names.items() if isinstance(names, dict) else enumerate(names)
-    try:
-        return {int(key): str(name) for key, name in pairs}
-    except (TypeError, ValueError) as error:
-        raise refusal(f"{path}: names", given=names, accepted="a list, or {0: person}") from error
+    told = names if isinstance(names, dict) else {}
+    told = dict(enumerate(names)) if isinstance(names, list) else told
+    read = {key: str(name) for key, name in told.items() if type(name) in (str, int)}
+    if not read or len(read) < len(told) or not all(type(key) is int for key in read):
+        fault = f"given {reprlib.repr(names)}"
+        raise refusal(f"{path}: names", fault=fault, accepted="a list, or {0: person}")
+    return read
 
 
 def _mirrored(path: Path, flips: object, keypoints: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -124,7 +139,8 @@ def _mirrored(path: Path, flips: object, keypoints: Sequence[str]) -> tuple[tupl
         return ()
     right = isinstance(flips, list) and all(type(n) is int for n in flips)
     if not isinstance(flips, list) or not right or sorted(flips) != list(range(count)):
-        raise refusal(where, given=flips, accepted=f"each of 0 to {count - 1} once")
+        fault = f"given {reprlib.repr(flips)}"
+        raise refusal(where, fault=fault, accepted=f"each of 0 to {count - 1} once")
     if wrong := [index for index in range(count) if flips[flips[index]] != index]:
         fault = f"keypoint {wrong[0]} becomes {flips[wrong[0]]}, which does not come back"
         raise refusal(where, fault=fault)
@@ -140,5 +156,6 @@ def _left_first(pair: tuple[str, str]) -> tuple[str, str]:
 def _places(path: Path, split: str, value: object) -> tuple[str, ...]:
     listed = value if isinstance(value, list) else [] if value in (None, "") else [value]
     if not all(isinstance(place, str) for place in listed):
-        raise refusal(f"{path}: {split}", given=value, accepted="a folder, a list, or a text file")
+        fault = f"given {reprlib.repr(value)}"
+        raise refusal(f"{path}: {split}", fault=fault, accepted="a folder, a list, or a text file")
     return tuple(listed)
