@@ -3,6 +3,8 @@
 python -m pipelines.promote                   the stage: all evaluated recipes of params.yaml
 python -m pipelines.promote --rollback SLOT   gives the slot back to the previous champion
 python -m pipelines.promote --list            who is champion of what
+
+Inside `dvc exp run` the stage registers nothing: an experiment is promoted on purpose, by hand.
 """
 
 from __future__ import annotations
@@ -44,8 +46,18 @@ def decide_champions(rollback: str | None, only_list: bool) -> None:
         registry = Registry()
         with answers_in_words(registry.uri):
             print_slots(registry, rules)
+    elif trial := places.trial():
+        stand_aside(trial)
     else:
         promote(load_params()["run"]["recipes"], rules)
+
+
+def stand_aside(trial: str) -> None:
+    """Of an experiment of DVC, which may be one of many: it registers nothing by itself."""
+    by_hand = f"`dvc exp apply {trial}`, then `python -m pipelines.promote`"
+    print(f"{trial}: an experiment, nothing is registered; {by_hand} registers its models")
+    ledger = Ledger(places.promotion())
+    ledger.set_slots(ledger.slots)  # the stage's out, also where nothing was ever promoted
 
 
 @contextmanager
@@ -94,7 +106,11 @@ def offer(
     write_files: WriteFiles,
 ) -> None:
     skeleton, record = candidate.trained.skeleton.name, candidate.evaluation.record
-    for slot, rule in slots_of(rules, record.dataset).items():
+    fitting = slots_of(rules, record.dataset)
+    fitting = {slot: rule for slot, rule in fitting.items() if rule.skeleton == skeleton}
+    if not fitting:
+        print(f"{candidate.recipe}: no slot of {RULES.name} takes skeleton {skeleton}")
+    for slot, rule in fitting.items():
         if reason := why_not(rule, skeleton, record.cost, record.numbers):
             print(f"{candidate.recipe}: not for {slot}: {reason}")
             continue

@@ -13,6 +13,7 @@ import torch
 
 from data.ground.refusal import refusal
 from pipelines.cluster.head import ray_address
+from pipelines.cluster.worker_lines import plain_worker_lines
 from pipelines.host.processes import Interrupted, catch_signals, say_interrupted, usable_cores
 from pipelines.host.progress import Clock
 from pipelines.recipe.profile import Cluster, check_machine
@@ -39,7 +40,7 @@ def train_through_ray(job: Job, cluster: Cluster, clock: Clock) -> Outcome:
         if not _is_elsewhere(cluster):
             check_machine(cluster, usable_cores(), torch.cuda.device_count())
         clock.seconds["ray_head"] = time.perf_counter() - started
-        with clock("ray_train"):
+        with clock("ray_train"), plain_worker_lines():
             outcome = fit_with_ray(job, cluster, address)
     if outcome.summary:  # what Ray takes around the worker
         inside = sum(outcome.summary.seconds.values())

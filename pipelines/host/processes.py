@@ -18,7 +18,13 @@ from typing import Any
 from data.ground.refusal import refusal
 from pipelines.host import places
 
-DVC = [sys.executable, "-m", "dvc"]
+# dvc, but for its hint to track dvc.lock with git, once per call: the road says it at its end
+DVC = [
+    sys.executable,
+    "-c",
+    "import logging, sys; logging.getLogger('dvc.repo.scm_context').setLevel('WARNING'); "
+    "from dvc.cli import main; sys.exit(main(sys.argv[1:]))",
+]
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
