@@ -121,15 +121,18 @@ def _without_dots(path: Path) -> Path:
     return Path(os.path.normpath(path.absolute()))
 
 
-def _text_of(image: Path) -> Path | None:
-    """`labels` for the last `images` of its path, else beside it; None where neither is there."""
-    parts = _without_dots(image).parts
-    beside = image.with_suffix(".txt")
+def text_place(image: PurePosixPath) -> PurePosixPath:
+    """`labels` for the last folder `images` of an image's path, else beside it."""
+    parts = list(image.with_suffix(".txt").parts)
     if IMAGES in parts[:-1]:
-        place = len(parts) - 1 - parts[::-1].index(IMAGES)
-        swapped = Path(*parts[:place], LABELS, *parts[place + 1 :]).with_suffix(".txt")
-        return swapped if swapped.is_file() else None
-    return beside if beside.is_file() else None
+        parts[len(parts) - 1 - parts[::-1].index(IMAGES)] = LABELS
+    return PurePosixPath(*parts)
+
+
+def _text_of(image: Path) -> Path | None:
+    """None where no file is there: an image with nobody."""
+    text = Path(text_place(PurePosixPath(_without_dots(image))))
+    return text if text.is_file() else None
 
 
 def _of_folders(labels: Path, folder: PictureFolder, findings: Findings) -> Iterator[Pair]:

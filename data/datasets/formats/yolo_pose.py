@@ -5,7 +5,7 @@ visibility of each keypoint; all in fractions of the image as it is seen (EXIF t
 of that format read it). With `kpt_shape: [K, 2]` a keypoint at 0, 0 or below 0 is absent, any other
 visible. Names come from `kpt_names`, else they are numbered; pairs from `flip_idx`.
 
-Written: `TARGET/data.yaml` and `TARGET/labels/SPLIT/FILE.txt`, for images where `place_of` says,
+Written: `TARGET/data.yaml` and `TARGET/labels/SPLIT/FILE.txt`, for images in
 `TARGET/images/SPLIT/FILE`. Crowds, polygons, areas and limbs have no place in the format and stay
 behind; a person without a box gets the one around the labelled keypoints.
 """
@@ -23,7 +23,7 @@ from data.datasets.formats.findings import Findings
 from data.datasets.formats.labels import LabelledImage, LabelledPerson, Labels
 from data.datasets.formats.picture_folder import PictureFolder
 from data.datasets.formats.values import RowError, numbers, shown
-from data.datasets.formats.yolo_folders import IMAGES, LABELS, Pair, pairs_of
+from data.datasets.formats.yolo_folders import IMAGES, Pair, pairs_of, text_place
 from data.datasets.formats.yolo_settings import Settings, read_settings
 from data.ground.refusal import refusal
 from data.ground.sample import box_around
@@ -126,7 +126,7 @@ def _person(
 def write(labels: Labels, target: Path) -> None:
     """target: a folder. Raises ValueError for images whose size is not known, whose names differ
     in the suffix alone (one text file for two), and for people with neither box nor keypoints."""
-    texts = {image.file: _text_of(place_of(image)) for image in labels.images}
+    texts = {image.file: text_place(place_of(image)) for image in labels.images}
     if twice := [text for text, times in Counter(texts.values()).items() if times > 1]:
         fault = f"images that share a file of labels: {shown(twice)}"
         raise refusal(target, fault=fault, do="rename the images")
@@ -140,14 +140,8 @@ def write(labels: Labels, target: Path) -> None:
 
 
 def place_of(image: LabelledImage) -> PurePosixPath:
-    """Where the written set has an image, below its folder: `images/SPLIT/FILE`, folders of that
-    name in FILE left out, since readers swap the last `images` of a path for `labels`."""
-    parts = [part for part in PurePosixPath(image.file).parts if part != IMAGES]
-    return PurePosixPath(IMAGES, _split(image), *parts)
-
-
-def _text_of(place: PurePosixPath) -> PurePosixPath:
-    return PurePosixPath(LABELS, *place.parts[1:]).with_suffix(".txt")
+    """Where the written set has an image, below its folder: `images/SPLIT/FILE`."""
+    return PurePosixPath(IMAGES, _split(image), image.file)
 
 
 def _split(image: LabelledImage) -> str:

@@ -13,7 +13,6 @@ from data.datasets.formats import coco
 from data.datasets.formats.labels import LabelledImage, LabelledPerson, Labels
 from tests.worlds.label_files import coco_rows, pictures
 
-pytestmark = pytest.mark.unit
 Change = Callable[[dict[str, Any]], object]
 
 

@@ -13,7 +13,6 @@ from data.datasets.formats.labels import Labels
 from data.datasets.formats.marks import turned_box
 from tests.worlds.label_files import cvat_text, pictures
 
-pytestmark = pytest.mark.unit
 Shape = dict[str, Any]
 
 

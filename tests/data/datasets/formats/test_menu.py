@@ -1,17 +1,30 @@
 """The matrix of import and export: one truth, read from every tool's dialect, written and read."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from data.datasets.formats.guessing import guess
-from data.datasets.formats.labels import LabelledImage, Labels
+from data.datasets.formats.labels import Labels
 from data.datasets.formats.menu import READERS, WRITERS
 from data.datasets.formats.yolo_pose import place_of
-from tests.worlds.label_files import DIALECTS, NAMES, NO_FLAGS, NUMBERED, TRUTH, Person, pictures
-
-pytestmark = pytest.mark.unit
+from data.datasets.own import OwnData, Part, Source
+from data.datasets.sources.splitting import Cut
+from data.ground.data_set import Making
+from data.ground.sample import Rejected
+from data.ground.skeleton import Skeleton
+from tests.worlds.label_files import (
+    DIALECTS,
+    LIMBS,
+    NAMES,
+    NO_FLAGS,
+    NUMBERED,
+    TRUTH,
+    Person,
+    pictures,
+)
 
 
 def read(dialect: str, root: Path) -> Labels:
@@ -20,17 +33,14 @@ def read(dialect: str, root: Path) -> Labels:
     return READERS[name](labels, images, category)
 
 
-def original(image: LabelledImage) -> tuple[tuple[int, int], tuple[Person, ...]]:
-    """Of the truth, by its size: dialects have names of their own."""
-    found = [each for each in TRUTH.values() if each[0] == (image.width, image.height)]
-    return found[0]
+TRUTH_BY_SIZE: dict[tuple[int, int], tuple[Person, ...]] = dict(TRUTH.values())  # names differ
 
 
 def assert_is_truth(labels: Labels, dialect: str, names: tuple[str, ...], within: float) -> None:
     assert labels.category == "worker" and labels.keypoints == names
     assert len(labels.images) == len(TRUTH) and labels.notes == ()
     for image in labels.images:
-        _, people = original(image)
+        people = TRUTH_BY_SIZE[image.width, image.height]
         assert len(image.people) == len(people)
         for person, true in zip(image.people, people, strict=True):
             points = np.array(true.points)
@@ -85,6 +95,37 @@ def test_what_was_read_is_written_and_read_again(dialect: str, writer: str, tmp_
         for person, told in zip(image.people, before.people, strict=True):
             assert (person.keypoints_image == told.keypoints_image).all()
             assert person.box_image == told.box_image
+
+
+TOY = Skeleton("toy", NAMES, LIMBS, (("left_wrist", "right_wrist"),), (0.05,) * 4, ())
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_dialect_is_an_own_data_set(dialect: str, tmp_path: Path) -> None:
+    """Read, divided, written as raw data, read as samples: nobody and no keypoint is lost."""
+    name, write = DIALECTS[dialect]
+    (tmp_path / "from").mkdir()
+    labels, images, category = write(tmp_path / "from")
+    part = Part(str(labels.relative_to(tmp_path)), str(images.relative_to(tmp_path)))
+    source = Source(name, part, split=Cut(0.5), category=category)
+    data, raw, rejected = (
+        OwnData("toy", source, TOY, READERS[name]),
+        tmp_path / "raw",
+        list[Rejected](),
+    )
+    raw.mkdir()
+    counting = lambda what, count: nullcontext(lambda: None)  # noqa: E731
+    data.make(Making(raw, {}, "params.yaml: datasets.toy", {}, counting, tmp_path))
+    samples = [s for split in data.SPLITS for s in data.samples(raw, split, rejected.append)]
+    assert len(samples) == len(TRUTH) and rejected == []
+    for sample in samples:
+        assert sample.image_path.is_file()
+        for pose, true in zip(
+            sample.poses, TRUTH_BY_SIZE[sample.width, sample.height], strict=True
+        ):
+            points = np.array(true.points)
+            np.testing.assert_allclose(pose.keypoints_image, points[:, :2], atol=1e-6)
+            assert pose.box_image == pytest.approx(true.box, abs=1e-6)
 
 
 STRANGE = {

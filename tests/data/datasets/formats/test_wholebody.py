@@ -3,13 +3,9 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from data.datasets.formats import coco
 from data.datasets.formats.labels import Labels
 from tests.worlds.label_files import coco_rows, pictures
-
-pytestmark = pytest.mark.unit
 
 PARTS = {"foot": 6, "face": 68, "lefthand": 21, "righthand": 21}
 

@@ -10,8 +10,6 @@ from data.datasets.formats import yolo_pose
 from data.datasets.formats.labels import LabelledImage, LabelledPerson, Labels
 from data.datasets.formats.yolo_pose import place_of
 
-pytestmark = pytest.mark.unit
-
 SHAPE = "kpt_shape: [2, 3]\n"
 LINE = "0 0.5 0.5 0.5 0.5 0.25 0.5 2 0.75 0.5 1\n"
 
@@ -183,14 +181,14 @@ def image_of(file: str, person: LabelledPerson, width: int = 40, split: str = ""
 
 
 def test_what_is_written(tmp_path: Path) -> None:
-    """The box is around the keypoints where there is none; crowds stay behind; images below a
-    folder `images` would be looked for beside the wrong `labels`."""
+    """The box is around the keypoints where there is none; crowds stay behind; `labels` stands for
+    the last `images` of a path, where readers of the format look."""
     person, crowd = LabelledPerson(POINTS, FLAGS), LabelledPerson(POINTS, FLAGS, is_crowd=True)
     one = LabelledImage("x/images/a.png", 40, 20, (person, crowd), split="val")
     yolo_pose.write(labels(one, mirrored=(("left", "right"),)), tmp_path)
-    assert place_of(one).as_posix() == "images/val/x/a.png"
+    assert place_of(one).as_posix() == "images/val/x/images/a.png"
     assert (
-        tmp_path / "labels/val/x/a.txt"
+        tmp_path / "images/val/x/labels/a.txt"
     ).read_text() == "0 0.5 0.45 0.5 0.5 0.25 0.2 2 0.75 0.7 1\n"
     assert (tmp_path / "data.yaml").read_text().splitlines() == [
         'val: "images/val"',
