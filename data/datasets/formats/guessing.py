@@ -11,8 +11,8 @@ from data.ground.refusal import refusal
 
 LOOKED_FOR = (
     "a json with images, annotations and categories (coco), with shapes (labelme, one per image) "
-    "or with a list of tasks (label_studio), a data.yaml with kpt_shape (yolo_pose), "
-    "an xml or zip of CVAT (cvat)"
+    "or with a list of tasks (label_studio), with joints (mpii), a data.yaml with "
+    "kpt_shape (yolo_pose), an xml or zip of CVAT (cvat)"
 )
 
 
@@ -51,8 +51,7 @@ def _of_json(path: Path) -> str:
         kind = type(content).__name__
         raise refusal(path, fault=f"a json {kind} without objects", accepted=LOOKED_FOR)
     if "joints" in first:
-        do = "name it: `format: mpii`"
-        raise refusal(path, fault="looks like MPII's annotations as HRNet's tools have them", do=do)
+        return "mpii"
     if any(key in first for key in ("annotations", "completions", "data", "annotation_id")):
         return "label_studio"
     fault = f"a json list of objects with {shown(sorted(first))}"
