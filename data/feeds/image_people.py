@@ -10,8 +10,7 @@ import numpy as np
 from pycocotools import mask
 
 from data.files.table import Table
-
-MOST_PEOPLE = 30  # of one image that a batch carries
+from data.ground.sample import MOST_PEOPLE
 
 
 class ImagePeople:
@@ -49,8 +48,10 @@ class ImagePeople:
         return rows[start[row] : start[row + 1]]
 
     def poses(self, row: int) -> tuple[np.ndarray, np.ndarray]:
-        """Of the first 30 people: keypoints_image [N, K, 2] float64, visibility [N, K] int64."""
-        rows = self.person_rows(row)[:MOST_PEOPLE]
+        """Of the first 100 people: keypoints_image [N, K, 2] float64, visibility [N, K] int64."""
+        return self._poses(self.person_rows(row)[:MOST_PEOPLE])
+
+    def _poses(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         keypoints = self.persons["keypoints_image"][rows].astype(np.float64)
         visibility = self.persons["visibility"][rows].astype(np.int64)
         return keypoints.reshape(len(rows), keypoints.shape[1] // 2, 2), visibility
@@ -62,16 +63,34 @@ class ImagePeople:
         return np.asarray((self.persons["visibility"][rows] > 0).sum(axis=-1), dtype=np.int64)
 
     def unlabelled(self, row: int) -> np.ndarray:
-        """uint8 [H, W]: 1 over crowds and people of whom the file counts no keypoint."""
+        """uint8 [H, W]: 1 over crowds, people of whom the file counts no keypoint, and those that
+        `poses` leaves out."""
         rows, start = self.regions_of
         height, width = int(self.images["height"][row]), int(self.images["width"][row])
         lengths = [
             {"size": [height, width], "counts": self.regions["counts"][int(region)].encode()}
             for region in rows[start[row] : start[row + 1]]
         ]
-        if not lengths:
-            return np.zeros((height, width), dtype=np.uint8)
-        return np.asarray(mask.decode(mask.merge(lengths)), dtype=np.uint8)
+        covered = np.zeros((height, width), dtype=np.uint8)
+        if lengths:
+            covered = np.asarray(mask.decode(mask.merge(lengths)), dtype=np.uint8)
+        for x1, y1, x2, y2 in self._left_out(row):
+            covered[y1:y2, x1:x2] = 1
+        return covered
+
+    def _left_out(self, row: int) -> np.ndarray:
+        """int64 [M, 4]: x1, y1, x2, y2 around box and keypoints of each that `poses` leaves out."""
+        rows = self.person_rows(row)[MOST_PEOPLE:]
+        boxes = self.persons["box_image"][rows].astype(np.float64).reshape(-1, 2, 2)
+        boxes[:, 1] += boxes[:, 0]
+        points, visibility = self._poses(rows)
+        seen = (visibility > 0)[..., None]
+        low = np.where(seen, points, np.inf).min(axis=1)
+        high = np.where(seen, points, -np.inf).max(axis=1)
+        low, high = np.minimum(low, boxes[:, 0]), np.maximum(high, boxes[:, 1])
+        size = [int(self.images[name][row]) for name in ("width", "height")]
+        sides = np.concatenate([np.floor(low), np.ceil(high) + 1], axis=1)
+        return np.asarray(sides.clip(0, [*size, *size]), dtype=np.int64)
 
 
 def _by_image(image_row: np.ndarray, images: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data.feeds.image_people import MOST_PEOPLE, ImagePeople
+from data.feeds.image_people import ImagePeople
 from data.feeds.whole_images import WholeImageDataset, WholeItem
 from data.ground.resize import Resize
+from data.ground.sample import MOST_PEOPLE
 from data.ground.skeleton import Skeleton
 from data.views.draws import Index, sample_generator, turn_of
 from data.views.person_views import draw_person_view, people_to_view

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+MOST_PEOPLE = 100  # of one image that a batch of whole images carries; over others no loss counts
+
 # field name -> [B, *FieldSpec.shape], maps [B, C, h, w]; one dict per supervised stage
 Fields: TypeAlias = "dict[str, Tensor]"
 # field name -> (target, weight); one dict per stage

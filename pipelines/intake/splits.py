@@ -11,10 +11,11 @@ from typing import Any
 from data.files.images import as_seen
 from data.ground.data_set import DataSet
 from data.ground.refusal import refusal
-from data.ground.sample import Pose, Rejected, Sample
+from data.ground.sample import MOST_PEOPLE, Pose, Rejected, Sample
 from pipelines.intake.image_check import Seen, Told, check_images
 
 Box = tuple[float, float, float, float]
+TOO_MANY = f"beyond {MOST_PEOPLE} people of its image: no network of whole images learns it"
 _BOXLESS = ("box empty", "area not")  # people that were counted before they were left out
 AS_STORED = "photo that EXIF turns, read as stored (`exif: apply` reads it as seen)"
 NOTE = "note"  # `Rejected.kind` of rows that are used all the same
@@ -98,7 +99,7 @@ def _take(split: Split, sample: Sample, seen: Seen) -> None:
     split.images.append(replace(sample, width=seen.width, height=seen.height))
     split.crc32.append(seen.crc32)
     split.persons += len(sample.poses)
-    regions = iter(sample.ignore)
+    regions, before = iter(sample.ignore), len(split.people)
     for pose in sample.poses:
         region = next(regions) if pose.has_region else None
         if region or _no_crop(pose):  # without a region the file's 0 masks nobody (HigherHRNet)
@@ -110,6 +111,8 @@ def _take(split: Split, sample: Sample, seen: Seen) -> None:
         else:
             reason = "box empty or outside the image" if pose.area > 0 else "area not above 0"
             split.rejected.append(Rejected(split.name, "person", str(pose.id), image_id, reason))
+    for _, pose, _ in split.people[before + MOST_PEOPLE :]:
+        split.rejected.append(Rejected(split.name, NOTE, str(pose.id), image_id, TOO_MANY))
 
 
 def _no_crop(pose: Pose) -> bool:

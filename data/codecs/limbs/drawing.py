@@ -1,8 +1,8 @@
 """Drawing for part affinity fields: people's keypoints in, heatmaps and limb vectors out.
 
 Batched over images, people and limbs; only the cells that a Gaussian or a limb touches are
-visited, so memory is [B, N, K, cells of one Gaussian] and [B, N, L, cells along one limb], the
-latter for at most 8 people at a time.
+visited, so memory is [B, N, K, cells of one Gaussian] and [B, N, L, cells along one limb], of at
+most 8 people at a time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 LEAST = 0.01  # Gaussians are cut below
-PEOPLE = 8  # whose limbs are drawn at a time
+PEOPLE = 8  # who are drawn at a time
 
 
 def draw_heatmaps(cells: Tensor, labelled: Tensor, sigma: float, size: tuple[int, int]) -> Tensor:
@@ -22,7 +22,22 @@ def draw_heatmaps(cells: Tensor, labelled: Tensor, sigma: float, size: tuple[int
     cells [B, N, K, 2] in field cells, labelled bool [B, N, K], sigma in cells, size (w, h).
     """
     width, height = size
-    batch, _, keypoints = labelled.shape
+    batch, people, keypoints = labelled.shape
+    maps = cells.new_zeros(batch, keypoints * height * width)
+    for first in range(0, people, PEOPLE):
+        some = slice(first, first + PEOPLE)
+        place, value = _gaussians(cells[:, some], labelled[:, some], sigma, size)
+        maps.scatter_add_(1, place.flatten(1), value.flatten(1))
+    maps = maps.view(batch, keypoints, height, width).clamp_max_(1)
+    return torch.cat([maps, 1 - maps.amax(1, keepdim=True)], 1)
+
+
+def _gaussians(
+    cells: Tensor, labelled: Tensor, sigma: float, size: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """[B, N, K, S, S]: indices in all K maps, values there; 0 where nothing is drawn."""
+    width, height = size
+    keypoints = labelled.shape[2]
     reach = sigma * math.sqrt(-2 * math.log(LEAST))
     span = torch.arange(int(2 * reach) + 2, device=cells.device)
     columns, rows = ((cells[..., i] - reach).floor().long()[..., None] + span for i in (0, 1))
@@ -35,10 +50,7 @@ def draw_heatmaps(cells: Tensor, labelled: Tensor, sigma: float, size: tuple[int
     value = torch.where(drawn, torch.exp(-squared / (2 * sigma * sigma)), 0)
     channel = torch.arange(keypoints, device=cells.device)[:, None, None] * (height * width)
     place = torch.where(drawn, rows[..., :, None] * width + columns[..., None, :] + channel, 0)
-    maps = value.new_zeros(batch, keypoints * height * width)
-    maps.scatter_add_(1, place.flatten(1), value.flatten(1))
-    maps = maps.view(batch, keypoints, height, width).clamp_max_(1)
-    return torch.cat([maps, 1 - maps.amax(1, keepdim=True)], 1)
+    return place, value
 
 
 def draw_limbs(
