@@ -10,7 +10,6 @@ counts from 0. The box is the square whose padded view is HRNet's crop (lib/data
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ import numpy as np
 
 from data.datasets.sources.mpii_mat import gt_valid, mat_rows
 from data.ground.data_set import Counted, DataSet, Layout, accept
+from data.ground.json_text import read_json, whole
 from data.ground.refusal import refusal
 from data.ground.sample import Pose, Reject, Rejected, Sample
 from data.ground.skeleton import load_skeleton
@@ -33,6 +33,7 @@ LAYOUT = Layout(
     needed=(("annot/train.json", MAT), ("annot/valid.json", MAT), ("annot/gt_valid.mat", MAT)),
     optional=("annot/trainval.json", "annot/*_images.txt"),
 )
+SAME_PERSON = 1.0  # px that a person may lie apart in gt_valid.mat and valid.json; it is 1e-4
 HEAD_SHARE = 0.6  # of the head box's diagonal: MPII's head size
 _NAMES = {"val": "valid"}  # our split -> HRNet's name
 _KEYPOINTS = len(load_skeleton("mpii").keypoints)
@@ -106,13 +107,9 @@ def read_truth(path: Path) -> list[dict[str, Any]]:
     """HRNet's json or the official .mat as one row per person. ValueError where it is neither."""
     if path.name == MAT:
         return list(mat_rows(path))
-    try:
-        content = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise _no_mpii(path) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        fault = f"truncated or no json ({error})"
-        raise refusal(path, fault=fault, do="fetch the file again") from error
+    if not path.is_file():
+        raise _no_mpii(path)
+    content = read_json(path)
     accepted = "a list of {image, center, scale, joints, joints_vis} (MPII as HRNet's)"
     if isinstance(content, dict) and "annotations" in content:
         do = "is the data set `coco`?"
@@ -150,11 +147,22 @@ def _rows(root: Path, split: str) -> list[dict[str, Any]]:
 
 
 def _chosen_images(root: Path, split: str, names: list[str]) -> set[str]:
-    listed = root / "annot" / f"{_NAMES.get(split, split)}_images.txt"
-    if listed.is_file():
-        return set(listed.read_text().split())
+    listed = _listed_images(root, split)
+    if listed is not None:
+        for other in Mpii.SPLITS:
+            both = listed & (_listed_images(root, other) or set()) if other != split else set()
+            if both:
+                where = root / "annot" / f"{_NAMES.get(split, split)}_images.txt"
+                fault = f"{len(both)} of its images are in that of {other} too, as {min(both)}"
+                raise refusal(where, fault=fault, accepted="each image in one list")
+        return listed
     held_out = {name for name in names if zlib.crc32(name.encode()) % 10 == 0}
     return held_out if split == "val" else set(names) - held_out
+
+
+def _listed_images(root: Path, split: str) -> set[str] | None:
+    path = root / "annot" / f"{_NAMES.get(split, split)}_images.txt"
+    return set(path.read_text(encoding="utf-8-sig").split()) if path.is_file() else None
 
 
 def _from_heads(path: Path, beside: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -163,10 +171,25 @@ def _from_heads(path: Path, beside: Path, rows: list[dict[str, Any]]) -> list[di
     if len(rows) != len(heads):
         fault = f"{len(heads)} people, {beside.name} has {len(rows)}"
         raise refusal(path, fault=fault, accepted="two files of one split, row by row")
+    for n, row in enumerate(rows):
+        away = _away(row, positions[n], labelled[n])
+        if away > SAME_PERSON:
+            fault = f"its person {n} is {away:.0f} px from that of {beside.name} ({row['image']})"
+            do = "are they of one release? the rows have to be in one order"
+            raise refusal(path, fault=fault, accepted="two files of one split, row by row", do=do)
     return [
         row | {"joints": positions[n], "joints_vis": labelled[n], "head_box": heads[n].tolist()}
         for n, row in enumerate(rows)
     ]
+
+
+def _away(row: Mapping[str, Any], positions: np.ndarray, labelled: np.ndarray) -> float:
+    """Median distance in pixels of keypoints that both files label; 0 where they share none."""
+    if _keypoint_fault(row):
+        return 0.0
+    shared = (_numbers(row["joints_vis"]) > 0) & (labelled > 0)
+    distances = np.hypot(*(_numbers(row["joints"]) - positions)[shared].T)
+    return float(np.median(distances)) if len(distances) else 0.0
 
 
 def _fault(row: Mapping[str, Any], names: Mapping[int, str]) -> str | None:
@@ -183,7 +206,9 @@ def _image_name_fault(row: Mapping[str, Any]) -> str | None:
         return "no file name"
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
         return "file name leaves the folder"
-    return None if PurePosixPath(name).stem.isdecimal() else "file name is no number"
+    stem = PurePosixPath(name).stem
+    known = stem.isdecimal() and len(stem) < 20 and whole(int(stem)) is not None
+    return None if known else "file name is no number of 64 bits"
 
 
 def _keypoint_fault(row: Mapping[str, Any]) -> str | None:

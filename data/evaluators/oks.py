@@ -79,6 +79,8 @@ def by_numpy(
 def by_pycocotools(
     truth: Poses, predicted: Poses, sigmas: Sequence[float]
 ) -> tuple[dict[str, float], OksMatches]:
+    image_ids = sorted(truth)
+    best_found(image_ids, [predicted.get(i, ()) for i in image_ids], len(sigmas), MOST)  # refuses
     done = referee(truth, predicted, sigmas)
     values = (float(value) for value in done.stats)
     return dict(zip(NAMES, values, strict=True)), referee_matches(done)

@@ -85,7 +85,7 @@ def results_file(recipe: str) -> Path:
 def read_answer(path: Path) -> dict[str, float]:
     """{"AP@test-dev": 0.737, ...}, all ten. Raises ValueError for anything else."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise refusal(path, fault=f"not readable ({error})", accepted=ACCEPTED) from error
     found: dict[str, float] = {}

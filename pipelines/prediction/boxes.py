@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ import numpy as np
 
 from data.feeds.person_crops import with_border
 from data.files.table import Table
+from data.ground.json_text import finite, read_json, whole
 from data.ground.refusal import refusal
 
 PERSON = 1  # COCO's category id
@@ -84,23 +83,12 @@ def read_detections(path: Path, known: Collection[int], person: int = PERSON) ->
         _check_detection(path, n, row, known)
     kept = [row for _, row in people if row["bbox"][2] > 0 and row["bbox"][3] > 0]
     return Boxes(
-        np.array([row["image_id"] for row in kept], dtype=np.int64),
+        np.array([whole(row["image_id"]) for row in kept], dtype=np.int64),
         np.array([row["bbox"] for row in kept], dtype=np.float64).reshape(-1, 4),
         np.array([row["score"] for row in kept], dtype=np.float64),
         len(people) - len(kept),
         others=others,
     )
-
-
-def read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise refusal(path, fault="no such file") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise refusal(
-            path, fault=f"not readable as json ({error})", do="was it copied whole?"
-        ) from error
 
 
 def _category(path: Path, n: int, row: object) -> int:
@@ -134,7 +122,7 @@ def _check_detection(path: Path, n: int, row: Mapping[str, Any], known: Collecti
         raise refusal(f"{path}: row {n}: bbox", fault=given, accepted="4 finite numbers")
     if not _finite([row["score"]]):
         raise refusal(f"{path}: row {n}: score", given=row["score"], accepted="a number")
-    if not isinstance(row["image_id"], int) or row["image_id"] not in known:
+    if whole(row["image_id"]) not in known:
         fault = (
             f"image_id {row['image_id']!r} is none of the {len(known)} images that are evaluated"
         )
@@ -143,9 +131,7 @@ def _check_detection(path: Path, n: int, row: Mapping[str, Any], known: Collecti
 
 
 def _finite(values: Iterable[object]) -> bool:
-    return all(
-        isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values
-    )
+    return all(finite(value) is not None for value in values)
 
 
 def _short(value: object) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from data.ground.json_text import read_json, whole
 from data.ground.refusal import refusal
 from data.ground.sample import Pose, box_around
-from pipelines.prediction.boxes import PERSON, read_json
+from pipelines.prediction.boxes import PERSON
 
 
 def read_predictions(path: Path, threshold: float) -> dict[int, list[Pose]]:
@@ -27,17 +28,39 @@ def read_predictions(path: Path, threshold: float) -> dict[int, list[Pose]]:
 
 
 def read_image_info(path: Path, folder: Path) -> dict[int, Path]:
-    """Image id -> file of an official `image_info_*.json` (test-dev's has no annotations)."""
+    """Image id -> file of an official `image_info_*.json` (test-dev's has no annotations).
+
+    Files lie below `folder` as the list names them, or all in it by their last names, as COCO's.
+    Raises ValueError for rows without id and name, and for two ids of one file or one id twice.
+    """
     content = read_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         official = "COCO's image_info_test-dev2017.json"
         raise refusal(path, fault="no list `images`", accepted=official)
     files: dict[int, Path] = {}
+    owner: dict[Path, int] = {}
     for n, row in enumerate(content["images"]):
-        if not isinstance(row, dict) or not {"id", "file_name"} <= set(row):
-            raise refusal(f"{path}: images[{n}]", given=row, accepted="id and file_name")
-        files[int(row["id"])] = folder / Path(str(row["file_name"])).name
+        where = f"{path}: images[{n}]"
+        number, name = _id_and_name(where, row)
+        file = folder / name
+        if not file.is_file():
+            file = folder / PurePosixPath(name).name
+        if number in files or owner.setdefault(file, number) != number:
+            fault = (
+                f"id {number} twice" if number in files else f"{file} is image {owner[file]} too"
+            )
+            raise refusal(where, fault=fault, accepted="one id and one file per image")
+        files[number] = file
     return files
+
+
+def _id_and_name(where: str, row: object) -> tuple[int, str]:
+    given = row if isinstance(row, dict) else {}
+    number, name = whole(given.get("id")), given.get("file_name")
+    if number is None or not isinstance(name, str) or not name:
+        raise refusal(where, given=row, accepted="id, a whole number, and file_name")
+    path = PurePosixPath(name)
+    return number, path.name if path.is_absolute() or ".." in path.parts else name
 
 
 def results_rows(poses: Mapping[int, Sequence[Pose]]) -> list[dict[str, Any]]:

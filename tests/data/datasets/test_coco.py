@@ -85,6 +85,8 @@ BAD_IMAGES = {
     "no file name": image(2, file_name=None),
     "file name leaves the folder": image(2, file_name="../../etc/passwd"),
     "no width and height": image(2, width=0),
+    "width and height are no whole numbers above 0": image(2, width=640.5),
+    "id is no whole number of 64 bits": image("img-785"),
 }
 
 
@@ -95,6 +97,63 @@ def test_a_bad_image_row_takes_its_people_along(tmp_path: Path, reason: str) -> 
     assert [s.image_id for s in found] == [1]
     reasons = {(r.kind, r.reason) for r in rejected}
     assert ("image", reason) in reasons and len([r for r in rejected if r.kind == "person"]) == 1
+
+
+@pytest.mark.parametrize("odd", ["img-785", 2**63, 785.5, True, None, [1], {}, 1e300])
+def test_an_id_that_is_none_is_read_by_nobody(tmp_path: Path, odd: Any) -> None:
+    """Neither in tables nor in the truth, as an image's, a person's or that of a person's image."""
+    write(tmp_path, [image(1), image(odd)], [person(4), person(odd), person(6, odd)])
+    found, rejected = read(tmp_path)
+    assert [(s.image_id, [p.id for p in s.poses]) for s in found] == [(1, [4])]
+    assert len(rejected) == 3
+    truth = Coco().truth(tmp_path, "train")
+    assert {k: [p.id for p in v] for k, v in truth.items()} == {1: [4]}
+
+
+@pytest.mark.parametrize("written", [785.0, 2**63 - 1, -5, 0])
+def test_whole_numbers_of_64_bits_are_ids_in_any_writing(tmp_path: Path, written: Any) -> None:
+    write(tmp_path, [image(written, width=64.0)], [person(written, written)])
+    found, rejected = read(tmp_path)
+    number = int(written)
+    assert [(s.image_id, s.width, [p.id for p in s.poses]) for s in found] == [
+        (number, 64, [number])
+    ]
+    assert rejected == [] and list(Coco().truth(tmp_path, "train")) == [number]
+
+
+def test_people_twice_and_images_twice_are_read_once(tmp_path: Path) -> None:
+    write(tmp_path, [image(1), image(1)], [person(4), person(4), person(5)])
+    found, rejected = read(tmp_path)
+    assert [p.id for p in found[0].poses] == [4, 5] and len(rejected) == 2
+    truth = Coco().truth(tmp_path, "train")
+    assert {k: [p.id for p in v] for k, v in truth.items()} == {1: [4, 5]}
+
+
+def test_a_missing_area_is_taken_from_the_box_and_told(tmp_path: Path) -> None:
+    some = [person(4), person(5, area=None), person(6, bbox=[3, 4, 0, 0])]
+    for row in (some[0], some[2]):
+        del row["area"]
+    write(tmp_path, [image(1)], some)
+    found, rejected = read(tmp_path)
+    expected = [0.53 * 30 * 40] * 2 + [0.53 * 16 * 32]  # the last has no box: of the keypoints'
+    assert [p.area for p in found[0].poses] == pytest.approx(expected)
+    assert [p.area for p in Coco().truth(tmp_path, "train")[1]] == pytest.approx(expected)
+    assert [(r.kind, r.id, "its box" in r.reason) for r in rejected] == [
+        ("note", "4", True), ("note", "5", True), ("note", "6", False)]  # fmt: skip
+    assert all(r.reason.startswith("no area: 0.53 of ") for r in rejected)
+
+
+def test_a_first_person_without_keypoints_is_no_person(tmp_path: Path) -> None:
+    """As an export has it: "person" as the group of all labels, then the one with keypoints."""
+    group = {"id": 0, "name": "person", "supercategory": "none"}
+    write(tmp_path, [image(1)], [person(4), person(5, category_id=0)])
+    path = Coco().truth_file(tmp_path, "train")
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"categories": [group, PERSON]}))
+    found, rejected = read(tmp_path)
+    assert [p.id for p in found[0].poses] == [4] and rejected == []
+    assert [p.id for p in Coco().truth(tmp_path, "train")[1]] == [4]
+    assert Coco().person_category(tmp_path, "train") == 1
 
 
 def test_other_categories_are_no_people_and_no_faults(tmp_path: Path) -> None:
@@ -113,7 +172,10 @@ def test_other_categories_are_no_people_and_no_faults(tmp_path: Path) -> None:
         ('{"images": [', "truncated or no json"),
         ('[{"joints": [], "center": [1, 2]}]', "given a json list, accepted.*person_keypoints"),
         ('{"images": []}', "annotations: missing"),
-        ('{"images": [], "annotations": [], "categories": [{"name": "dog"}]}', "no person"),
+        ('{"images": [], "annotations": [], "categories": [{"name": "dog", "keypoints": ["a"]}]}',
+         r"no person with keypoints among 'dog' \(1 keypoints\)"),
+        ("[" * 99999, "truncated or no json"),
+        ('{"images": ' + "1" * 5000 + "}", "truncated or no json"),
         ('{"images": [], "annotations": [], "categories": [{"name": "person", '
          '"keypoints": ["a"]}]}', "categories: person has the keypoints"),
     ],

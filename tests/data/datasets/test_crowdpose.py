@@ -60,9 +60,11 @@ def test_bad_rows_are_told(tmp_path: Path) -> None:
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    write(tmp_path, [image(1, crowdIndex=None)], [])
-    with pytest.raises(ValueError, match=r"images\[0\]: crowdIndex: given None"):
-        CrowdPose().truth(tmp_path, "val")
+    for index in (None, 7.0, -0.1, "0.5", True):
+        write(tmp_path, [image(1, crowdIndex=index)], [])
+        said = rf"images\[0\]: crowdIndex: given {index!r}, accepted: a number from 0 to 1"
+        with pytest.raises(ValueError, match=said):
+            CrowdPose().truth(tmp_path, "val")
     person_of_coco = PERSON | {"keypoints": list(Coco.SKELETON.keypoints)}
     write(tmp_path, [image(1)], [], categories=[person_of_coco])
     with pytest.raises(ValueError, match=r"person has the keypoints .*accepted: \['left_shoulder"):

@@ -57,7 +57,7 @@ def test_the_view_is_hrnets_crop(tmp_path: Path, scale: float) -> None:
 BAD = {
     "no file name": {"image": 7},
     "file name leaves the folder": {"image": "../1.jpg"},
-    "file name is no number": {"image": "someone.jpg"},
+    "file name is no number of 64 bits": {"image": f"{2**63}.jpg"},
     "two images of one number": {"image": "0001.jpg"},
     "wrong number of values: joints": {"joints": [[1, 2]] * 15},
     "wrong number of values: joints_vis": {"joints_vis": [1] * 14},
@@ -101,10 +101,32 @@ def test_truth_has_heads_and_counts_whom_no_one_can_crop(tmp_path: Path) -> None
 
 def test_truth_is_gt_valids_not_the_jsons(tmp_path: Path) -> None:
     write_json(tmp_path, [row("9.jpg")], [row("1.jpg")])
-    moved = row("1.jpg", 500.0, joints_vis=[0, *[1] * 15])
+    moved = row("1.jpg", joints_vis=[0, *[1] * 15])
+    moved["joints"][3] = [500.0, 500.0]
     (tmp_path / "annot" / "valid.json").write_text(json.dumps([moved]))
     pose = Mpii().truth(tmp_path, "val")[1][0]
     assert pose.keypoints_image[0].tolist() == [99.0, 59.0] and pose.visibility[0] == 2
+    assert pose.keypoints_image[3].tolist() == [105.0, 74.0]
+
+
+def test_rows_in_another_order_than_gt_valids_are_refused(tmp_path: Path) -> None:
+    """As many people in both, and each would have been scored by somebody else's head."""
+    valid = [row("1.jpg"), row("2.jpg", 130.0), row("3.jpg", 160.0)]
+    write_json(tmp_path, [row("9.jpg")], valid)
+    assert sorted(Mpii().truth(tmp_path, "val")) == [1, 2, 3]
+    (tmp_path / "annot" / "valid.json").write_text(json.dumps([valid[0], valid[2], valid[1]]))
+    with pytest.raises(ValueError, match=r"person 1 is 30 px from that of valid.json \(3.jpg\)"):
+        Mpii().truth(tmp_path, "val")
+
+
+def test_an_image_in_both_lists_is_refused(tmp_path: Path) -> None:
+    release(tmp_path)
+    path = tmp_path / "annot" / "train_images.txt"
+    path.write_text("\ufeff" + path.read_text(), encoding="utf-8")  # a byte order mark is no name
+    assert 1 in read(tmp_path)[0]
+    path.write_text("000000001.jpg\n000000004.jpg\n")
+    with pytest.raises(ValueError, match=r"images.txt: 1 of its images .* as 000000004.jpg"):
+        read(tmp_path)
 
 
 def test_what_is_no_mpii_is_refused(tmp_path: Path) -> None:

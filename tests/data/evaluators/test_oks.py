@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,17 @@ def test_other_engines_poses_and_numbers_are_named() -> None:
     other.add(7, [Pose(np.zeros((14, 2)), np.ones(14))], [])
     with pytest.raises(ValueError, match="given poses of 14 keypoints, accepted: 17"):
         other.result()
-    broken = evaluated(truth, predicted)
-    broken.add(7, [Pose(np.full((17, 2), np.nan), np.ones(17))], [])
+
+
+@pytest.mark.parametrize("engine", ["numpy", "pycocotools"])
+@pytest.mark.parametrize(
+    "fault", [{"keypoints_image": np.full((17, 2), np.nan)}, {"score": np.inf}]
+)
+def test_predictions_that_are_no_numbers_are_refused(engine: Any, fault: dict[str, Any]) -> None:
+    """pycocotools itself finds everybody by poses of NaN: none is farther than a threshold."""
+    broken = OksEvaluator(COCO, engine)
+    pose = Pose(np.ones((17, 2)), np.ones(17), (0, 0, 9, 9), 81.0)
+    broken.add(7, [replace(pose, **fault)], [pose])
     with pytest.raises(ValueError, match=r"image 7: .* not finite"):
         broken.result()
 

@@ -54,6 +54,9 @@ def test_a_file_without_any_person_says_what_is_in_it(tmp_path: Path) -> None:
     [
         ({**GOOD, "image_id": 77}, "another data set or split"),
         ({**GOOD, "image_id": [5]}, "another data set or split"),
+        ({**GOOD, "image_id": "img-785"}, "another data set or split"),
+        ({**GOOD, "image_id": True}, "another data set or split"),
+        ({**GOOD, "bbox": [1, 2, 3, 10**400]}, "4 finite numbers"),
         ({**GOOD, "bbox": [1, 2, 3]}, "4 finite numbers"),
         ({**GOOD, "bbox": [1, 2, 3, float("nan")]}, "4 finite numbers"),
         ({**GOOD, "bbox": [1, 2, 3, "4"]}, "4 finite numbers"),
@@ -73,7 +76,7 @@ def test_a_malformed_row_is_named(tmp_path: Path, row: object, said: str) -> Non
 def test_a_file_cut_short_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "boxes.json"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(ValueError, match=r"boxes\.json: not readable as json"):
+    with pytest.raises(ValueError, match=r"boxes\.json: truncated or no json"):
         read_detections(path, {5})
     with pytest.raises(ValueError, match="no such file"):
         read_detections(tmp_path / "none.json", {5})
@@ -89,6 +92,29 @@ def test_image_info_gives_files_inside_the_folder(tmp_path: Path) -> None:
         read_image_info(write(tmp_path / "info.json", {"images": [{"id": 3}]}), tmp_path)
     with pytest.raises(ValueError, match="no list `images`"):
         read_image_info(write(tmp_path / "info.json", []), tmp_path)
+
+
+def test_images_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:
+    """Found where the list says, or by the last name where all lie in one folder; never shared."""
+    rows = [{"id": 3, "file_name": "a/1.jpg"}, {"id": 4.0, "file_name": "b/1.jpg"}]
+    info = write(tmp_path / "info.json", {"images": rows})
+    for folder in ("a", "b"):
+        (tmp_path / "images" / folder).mkdir(parents=True)
+        (tmp_path / "images" / folder / "1.jpg").touch()
+    files = read_image_info(info, tmp_path / "images")
+    assert files == {n: tmp_path / "images" / f / "1.jpg" for n, f in ((3, "a"), (4, "b"))}
+    with pytest.raises(ValueError, match=r"images\[1\]: .*elsewhere/1.jpg is image 3 too"):
+        read_image_info(info, tmp_path / "elsewhere")
+    write(info, {"images": [rows[0], {"id": 3, "file_name": "2.jpg"}]})
+    with pytest.raises(ValueError, match="id 3 twice"):
+        read_image_info(info, tmp_path / "images")
+
+
+@pytest.mark.parametrize("image_id", [5, 5.0])
+def test_a_byte_order_mark_and_a_point_are_no_faults(tmp_path: Path, image_id: float) -> None:
+    path = write(tmp_path / "boxes.json", [{**GOOD, "image_id": image_id}])
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_detections(path, {5}).image_id.tolist() == [5]
 
 
 def test_results_rows_are_keypoints_not_boxes() -> None:
