@@ -33,6 +33,14 @@ class Arguments(argparse.ArgumentParser):
         raise ValueError(f"{message}; {' '.join(self.format_usage().split())}")
 
 
+class Verb(Arguments):
+    """One of several things that a command does, for `add_subparsers(parser_class=Verb)`."""
+
+    def __init__(self, prog: str, text: str) -> None:
+        super().__init__("", text)
+        self.prog = prog
+
+
 def run_command(arguments: Arguments, argv: Sequence[str], act: Callable[[Any], int | None]) -> int:
     """Exit code of `act` on what was given; 2 and one line on stderr where it is refused."""
     try:

@@ -57,6 +57,12 @@ def trial() -> str:
     return os.environ.get("DVC_EXP_NAME", "")
 
 
+def told_path(path: Path) -> str:
+    """As params.yaml and recipes have it: from the home folder where it lies below that."""
+    whole, from_here = path.expanduser().resolve(), home().resolve()
+    return (whole.relative_to(from_here) if whole.is_relative_to(from_here) else whole).as_posix()
+
+
 def leave_note() -> None:
     """Writes `.limber_home` into a checkout, so that a submitted job's copy finds its home.
 
@@ -221,6 +227,11 @@ def cost_report() -> Path:
 def shown() -> Path:
     """Pictures that were asked for by name (`python -m pipelines.show`)."""
     return reports() / "shown"
+
+
+def surveyed(dataset: str) -> Path:
+    """A page of an own data set's people with its skeleton (`python -m pipelines.datasets`)."""
+    return reports() / "datasets" / f"{dataset}.png"
 
 
 def promotion() -> Path:

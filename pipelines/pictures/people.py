@@ -86,8 +86,11 @@ def write_picture(path: Path, image: np.ndarray) -> None:
         raise refusal(path, fault="cannot write the picture", do="check the folder's permissions")
 
 
-def _colour(name: str) -> tuple[int, int, int]:
-    return LEFT if name.startswith("left") else RIGHT if name.startswith("right") else MIDDLE
+def _colours(skeleton: Skeleton) -> dict[str, tuple[int, int, int]]:
+    """Of each keypoint, by the skeleton's pairs: names may be in any spelling."""
+    sides = {left: LEFT for left, _ in skeleton.mirrored}
+    sides |= {right: RIGHT for _, right in skeleton.mirrored}
+    return {name: sides.get(name, MIDDLE) for name in skeleton.keypoints}
 
 
 def _size(canvas: np.ndarray, pose: Pose) -> int:
@@ -101,32 +104,32 @@ def _at(point: np.ndarray) -> tuple[int, int]:
 
 
 def _draw_limbs(canvas: np.ndarray, pose: Pose, skeleton: Skeleton) -> None:
-    width = _size(canvas, pose)
+    width, colours = _size(canvas, pose), _colours(skeleton)
     for (a, b), (name_a, name_b) in zip(skeleton.limb_indices, skeleton.limbs, strict=True):
         if pose.visibility[a] > 0 and pose.visibility[b] > 0:
-            same = _colour(name_a) == _colour(name_b)
-            colour = _colour(name_a) if same else MIDDLE
+            colour = colours[name_a] if colours[name_a] == colours[name_b] else MIDDLE
             start, end = _at(pose.keypoints_image[a]), _at(pose.keypoints_image[b])
             cv2.line(canvas, start, end, (0, 0, 0), width + 1, cv2.LINE_AA, _SUB)
             cv2.line(canvas, start, end, colour, width, cv2.LINE_AA, _SUB)
 
 
 def _draw_keypoints(canvas: np.ndarray, pose: Pose, skeleton: Skeleton) -> None:
-    width = _size(canvas, pose)
+    width, colours = _size(canvas, pose), _colours(skeleton)
     radius = int((width + 0.8) * 2**_SUB)
     for k, name in enumerate(skeleton.keypoints):
         if pose.visibility[k] > 0:
             at = _at(pose.keypoints_image[k])
             cv2.circle(canvas, at, radius + 2**_SUB, (0, 0, 0), -1, cv2.LINE_AA, _SUB)
             filled = -1 if pose.visibility[k] == 2 else 1
-            cv2.circle(canvas, at, radius, _colour(name), filled, cv2.LINE_AA, _SUB)
+            cv2.circle(canvas, at, radius, colours[name], filled, cv2.LINE_AA, _SUB)
 
 
 def _draw_names(canvas: np.ndarray, pose: Pose, skeleton: Skeleton) -> None:
+    colours = _colours(skeleton)
     for k, name in enumerate(skeleton.keypoints):
         if pose.visibility[k] > 0:
             x, y = (int(v) for v in np.clip(pose.keypoints_image[k], -1000, 9000))
-            _write(canvas, name, (x + 7, y + 4), 0.42, _colour(name))
+            _write(canvas, name, (x + 7, y + 4), 0.42, colours[name])
 
 
 def _write(

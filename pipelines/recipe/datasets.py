@@ -38,6 +38,15 @@ def data_set(name: str, params: Path | None = None) -> DataSet:
     return _own(name, source, skeleton_named(source.skeleton or name, f"{where}.skeleton"))
 
 
+def own_data(name: str, params: Path | None = None) -> OwnData:
+    """The own data set of that name. Raises ValueError for one of the menu too."""
+    found = data_set(name, params)
+    if not isinstance(found, OwnData):
+        own = ", ".join(own_entries(params)) or "none yet: `python -m pipelines.datasets add`"
+        raise refusal("data set", given=name, accepted=f"an own one ({own})")
+    return found
+
+
 def data_set_names(params: Path | None = None) -> list[str]:
     """Of the menu, then own ones."""
     return [*DATASETS, *own_entries(params)]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from data.ground.refusal import refusal
 from data.ground.yaml_text import read_yaml
 from pipelines.host.places import REPOSITORY
-from pipelines.recipe.datasets import data_set
+from pipelines.recipe.datasets import data_set, read_source
 from pipelines.recipe.schema import Recipe
+from pipelines.recipe.yaml_edits import edited, on_one_line
 
 PARAMS = REPOSITORY / "params.yaml"
 MOST_MEMBERS = 3  # of a mixture, as many as dvc.yaml names
@@ -76,23 +78,27 @@ def check_run(name: str, recipe: Recipe, path: Path = PARAMS) -> None:
 
 def add_to_run(name: str, recipe: Recipe, path: Path = PARAMS) -> None:
     """Writes the recipe's entry into `run:` of params.yaml, comments kept, if it is not there."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.comments import CommentedMap
-
-    editor = YAML()
-    editor.width = 200
-    editor.representer.add_representer(
-        type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    content = editor.load(path.read_text())
-    run = content["run"]
-    if run["recipes"].get(name) != run_entry(recipe):
-        entry = CommentedMap(run_entry(recipe))
-        entry.fa.set_flow_style()
-        run["recipes"][name] = entry
-        run["datasets"] += [d for d in sources(recipe) if d not in run["datasets"]]
-        run.setdefault("mixtures", {}).update(mixture_entry(recipe))
-        with path.open("w") as file:
-            editor.dump(content, file)
+    if load_params(path)["run"]["recipes"].get(name) != run_entry(recipe):
+        with edited(path) as content:
+            run = content["run"]
+            run["recipes"][name] = on_one_line(run_entry(recipe))
+            run["datasets"] += [d for d in sources(recipe) if d not in run["datasets"]]
+            run.setdefault("mixtures", {}).update(mixture_entry(recipe))
         print(f"params.yaml: {name} added to what runs", flush=True)
     check_run(name, recipe, path)
+
+
+def add_data_set(name: str, entry: Mapping[str, Any], path: Path = PARAMS) -> None:
+    """Writes an own data set's entry below `datasets:` of params.yaml, comments kept.
+
+    Raises ValueError where there is one of that name, or where the entry is none.
+    """
+    read_source(entry, f"params.yaml: datasets.{name}")
+    with edited(path) as content:
+        entries = content["datasets"]
+        if name in entries:
+            raise refusal(f"params.yaml: datasets.{name}", fault="is there already")
+        entries[name] = {
+            key: on_one_line(value) if isinstance(value, dict) else value
+            for key, value in entry.items()
+        }

@@ -21,9 +21,10 @@ from pipelines.pictures.people import (
     write_picture,
 )
 
-NAMES = ("nose", "left_hand", "right_hand", "left_foot", "right_foot")
-LIMBS = (("left_hand", "left_foot"), ("right_hand", "right_foot"), ("left_foot", "right_foot"))
-SKELETON = Skeleton("five", NAMES, LIMBS, (), (0.1,) * 5, ())
+NAMES = ("nose", "hand L", "hand R", "left_foot", "right_foot")
+LIMBS = (("hand L", "left_foot"), ("hand R", "right_foot"), ("left_foot", "right_foot"))
+PAIRS = (("hand L", "hand R"), ("left_foot", "right_foot"))  # sides are the pairs', not the names'
+SKELETON = Skeleton("five", NAMES, LIMBS, PAIRS, (0.1,) * 5, ())
 POINTS = np.array([[100, 20], [40, 40], [160, 40], [40, 160], [160, 160]], float)
 IMAGE = np.full((200, 200, 3), 200, np.uint8)
 EMPTY = 30  # grey of a page where nothing is
