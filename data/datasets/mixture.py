@@ -14,10 +14,11 @@ import numpy as np
 
 from data.ground.data_set import DataSet, Drawn, Making, accept
 from data.ground.refusal import refusal
-from data.ground.sample import Pose, Reject, Sample
+from data.ground.sample import Pose, Reject, Rejected, Sample
 from data.ground.skeleton import Skeleton
 
 APART = 10**14  # between the ids of two members' images or people, more than any of them has
+TOO_LARGE = "ids of 10^14 and more cannot be mixed with others'"
 COPY = 10**16  # between the ids of one person's copies
 
 
@@ -66,7 +67,11 @@ class Mixture(DataSet):
                 return
             places = keypoint_places(member.SKELETON, self.SKELETON)
             for sample in member.samples(root / name, split, reject):
-                yield _moved(sample, places, number * APART)
+                if split == "train" and _too_large(sample):
+                    image_id = str(sample.image_id)
+                    reject(Rejected(split, "image", image_id, image_id, TOO_LARGE))
+                else:
+                    yield _moved(sample, places, number * APART)
 
     def make(self, making: Making) -> None:
         """Links to the members' raw files."""
@@ -119,6 +124,10 @@ def to_skeleton(pose: Pose, places: np.ndarray) -> Pose:
 
 def _is_weight(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 100
+
+
+def _too_large(sample: Sample) -> bool:
+    return any(abs(n) >= APART for n in (sample.image_id, *(pose.id for pose in sample.poses)))
 
 
 def _moved(sample: Sample, places: np.ndarray, apart: int) -> Sample:

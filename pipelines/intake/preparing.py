@@ -48,9 +48,11 @@ def prepare(
 
 
 def _told(dataset: str, splits: Sequence[Split]) -> str:
-    lines = [
-        f"  {split.name}: {len(split.images):,} images, {split.persons:,} persons, "
-        f"{len(split.people):,} to train on, {len(split.unusable):,} rows in quarantine"
-        for split in splits
-    ]
-    return "\n".join([f"{dataset}: {places.prepared(dataset)}", *lines])
+    lines = [f"{dataset}: {places.prepared(dataset)}"]
+    for split in splits:
+        lines.append(
+            f"  {split.name}: {len(split.images):,} images, {split.persons:,} persons, "
+            f"{len(split.people):,} to train on, {len(split.unusable):,} rows in quarantine"
+        )
+        lines += [f"    {count:,} x {note}" for note, count in split.counts["notes"].items()]
+    return "\n".join(lines)

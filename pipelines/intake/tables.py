@@ -1,9 +1,10 @@
 """The checked rows of a split as tables: images, persons, regions to ignore.
 
-persons.arrow: person_id, image_row, image_id, box_image [4] (x, y, w, h), area, keypoints_image
-[2 K], visibility [K] and, where boxes are views of an annotator, border (0: DARK's code does not
-make them a pixel larger, as it does COCO's); where the file counts keypoints otherwise than its
-flags do, num_keypoints.
+images.arrow: image_id, path below the raw data (`as_seen` where it is read turned), width, height,
+crc32. persons.arrow: person_id, image_row, image_id, box_image [4] (x, y, w, h), area,
+keypoints_image [2 K], visibility [K] and, where boxes are views of an annotator, border (0: DARK's
+code does not make them a pixel larger, as it does COCO's); where the file counts keypoints
+otherwise than its flags do, num_keypoints.
 """
 
 from __future__ import annotations

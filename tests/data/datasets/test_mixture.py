@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from data.datasets.coco import Coco
-from data.datasets.mixture import APART, Mixture, drawn_rows, keypoint_places
+from data.datasets.mixture import (
+    APART,
+    TOO_LARGE,
+    Mixture,
+    drawn_rows,
+    keypoint_places,
+    to_skeleton,
+)
 from data.datasets.mpii import Mpii
 from data.datasets.stick_figures import draw_split
-from data.ground.sample import Sample
+from data.ground.sample import Rejected, Sample
 from data.ground.skeleton import load_skeleton
 from data.menus import DATASETS
 from tests.worlds.mpii_files import row, write_json
@@ -55,6 +63,30 @@ def test_keypoints_go_by_name(root: Path) -> None:
     there = {n for n in MPII.keypoints[::2] if n in COCO.keypoints}
     assert labelled == there and len(there) == 6
     assert not partly.poses[1].visibility.any() and partly.ignore == ([],)  # a head alone
+
+
+@pytest.mark.parametrize("key", ["images", "annotations"])
+def test_ids_that_leave_no_room_between_members_are_refused(root: Path, key: str) -> None:
+    """Added to, they would be another member's, or no number of 64 bits."""
+    path = Coco().truth_file(root / "coco", "train")
+    content = json.loads(path.read_text())
+    old, content[key][0]["id"] = content[key][0]["id"], 2**63 - 1
+    for each in content["annotations"] if key == "images" else ():
+        each["image_id"] = 2**63 - 1 if each["image_id"] == old else each["image_id"]
+    path.write_text(json.dumps(content))
+    rejected: list[Rejected] = []
+    found = [s.image_id for s in BOTH.samples(root, "train", rejected.append)]
+    assert len(found) == 4 and [(r.kind, r.reason) for r in rejected] == [("image", TOO_LARGE)]
+
+
+@pytest.mark.parametrize("counted", [0, 7, None])
+def test_the_files_zero_stays_zero_other_numbers_are_of_its_own_skeleton(
+    root: Path, counted: int | None
+) -> None:
+    pose = next(iter(Mpii().samples(root / "mpii", "train"))).poses[0]
+    moved = to_skeleton(replace(pose, num_keypoints=counted), keypoint_places(MPII, COCO))
+    assert moved.num_keypoints == (0 if counted == 0 else None)
+    assert moved.counted_keypoints == (0 if counted == 0 else 12)
 
 
 @pytest.mark.parametrize("source", [COCO, MPII, CROWDPOSE, OPENPOSE18], ids=lambda s: s.name)
