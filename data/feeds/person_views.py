@@ -57,10 +57,10 @@ class PersonViewDataset(WholeImageDataset):
 
 def main_people(people: ImagePeople) -> np.ndarray:
     """Rows [M] of the person table that views are drawn around, image by image."""
-    persons = people.persons
-    found = []
+    persons, found = people.persons, []
+    keypoints = persons["visibility"].shape[-1]
     for image in range(len(people.images)):
         rows = people.person_rows(image)[:MOST_PEOPLE]
         given = people.counted(rows), persons["area"][rows], persons["box_image"][rows]
-        found.append(rows[people_to_view(*given)])
+        found.append(rows[people_to_view(*given, keypoints)])
     return np.concatenate([np.zeros(0, np.int64), *found])

@@ -67,6 +67,13 @@ def _evenly(noise: float, ends: list[float]) -> float:
     return least + (most - least) * (1 + math.erf(noise / math.sqrt(2))) / 2
 
 
+def has_halves(skeleton: Skeleton) -> bool:
+    """Whether half bodies can be drawn of it: enough keypoints, some of which are the upper body's,
+    some not."""
+    enough = len(skeleton.keypoints) > HALF_BODY_MORE_THAN
+    return enough and 0 < len(skeleton.upper_body) < len(skeleton.keypoints)
+
+
 def _half_body(
     keypoints_image: np.ndarray,
     visibility: np.ndarray,
@@ -81,7 +88,7 @@ def _half_body(
     more than 2 keypoints; the lower one is taken where the upper has fewer.
     """
     labelled = visibility > 0
-    if np.count_nonzero(labelled) <= HALF_BODY_MORE_THAN:
+    if np.count_nonzero(labelled) <= HALF_BODY_MORE_THAN or not has_halves(skeleton):
         return None
     is_upper = np.zeros(len(labelled), dtype=bool)
     is_upper[skeleton.upper_body_indices] = True

@@ -17,14 +17,19 @@ NEAR = 0.3  # of the width of a person used already
 SHARE = 0.6  # of the input's height that a person fills at scale 1
 
 
-def people_to_view(labelled: np.ndarray, area: np.ndarray, box_image: np.ndarray) -> np.ndarray:
+def people_to_view(
+    labelled: np.ndarray,
+    area: np.ndarray,
+    box_image: np.ndarray,
+    keypoints: int = LEAST_KEYPOINTS,
+) -> np.ndarray:
     """Rows (int64) of one image's people that views are drawn around, in their order.
 
     labelled [N]: how many keypoints each has; area [N] in pixels^2, box_image [N, 4] (x, y, w, h).
-    A person needs 5 labelled keypoints, 32 x 32 pixels, and a middle no nearer to that of a person
-    before it than 0.3 of that one's width.
+    A person needs 5 labelled keypoints, or all where a skeleton has fewer `keypoints`, 32 x 32
+    pixels, and a middle no nearer to that of a person before it than 0.3 of that one's width.
     """
-    enough = np.asarray(labelled) >= LEAST_KEYPOINTS
+    enough = np.asarray(labelled) >= min(LEAST_KEYPOINTS, keypoints)
     enough &= np.asarray(area) >= LEAST_AREA
     boxes = np.asarray(box_image, dtype=np.float64).reshape(-1, 4)
     middles = boxes[:, :2] + boxes[:, 2:] / 2

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from data.ground.refusal import refusal
+from data.ground.skeleton import Skeleton
 from data.menus import CODECS, EVALUATORS
+from data.views.crop_views import HALF_BODY_MORE_THAN, has_halves
 from data.views.photometric import check_photometric
 from data.views.settings import Augmentation, check_crop_draws
 from models.menus import ARCHITECTURES, LOSSES, REFINEMENTS
@@ -133,12 +135,24 @@ def _check_numbers(recipe: Recipe, where: str) -> None:
             raise refusal(f"{where}: {path}", given=value, accepted="0 to 1")
     if isinstance(augmentation, Augmentation):
         check_crop_draws(augmentation, f"{where}: augmentation")
+        _check_half_body(augmentation, data_set(recipe.dataset).SKELETON, where)
     milestones = recipe.schedule.milestones
     if milestones != sorted(set(milestones)):
         where = f"{where}: schedule.milestones"
         raise refusal(where, given=milestones, accepted="rising epochs")
     if training.skip_non_finite < 0 or recipe.schedule.warmup_steps < 0:
         raise refusal(f"{where}: skip_non_finite and warmup_steps", accepted="0 or more")
+
+
+def _check_half_body(augmentation: Augmentation, skeleton: Skeleton, where: str) -> None:
+    given = augmentation.half_body_probability
+    if given > 0 and not has_halves(skeleton):
+        accepted = (
+            f"0 with skeleton {skeleton.name}: halves are drawn of more than {HALF_BODY_MORE_THAN} "
+            "keypoints, of which some are its `upper_body`, some not"
+        )
+        place = f"{where}: augmentation.half_body_probability"
+        raise refusal(place, given=given, accepted=accepted)
 
 
 def _check_fields(recipe: Recipe, where: str) -> None:

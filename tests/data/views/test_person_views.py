@@ -18,6 +18,8 @@ def test_people_with_little_to_learn_from_are_left_out() -> None:
     area = np.array([5000.0, 5000, 5000, 1023, 1024])
     boxes = np.array([[100.0 * n, 0, 40, 100] for n in range(5)])
     assert people_to_view(labelled, area, boxes).tolist() == [0, 2, 4]
+    few = people_to_view(labelled, area, boxes, keypoints=4)
+    assert few.tolist() == [0, 1, 2, 4], "4 keypoints are all that there are"
     assert people_to_view(np.zeros(0), np.zeros(0), np.zeros((0, 4))).tolist() == []
 
 

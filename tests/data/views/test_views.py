@@ -12,11 +12,12 @@ import pytest
 
 from data.ground.plug import Plug
 from data.ground.skeleton import load_skeleton
-from data.views.crop_views import draw_view
+from data.views.crop_views import draw_view, has_halves
 from data.views.draws import sample_generator
 from data.views.geometry import View, box_to_view, crop, invert, lowest_row, move, view_matrix
 from data.views.photometric import Photometric, check_photometric
 from data.views.settings import Augmentation
+from tests.worlds.skeletons import ODD
 
 COCO = load_skeleton("coco")
 
@@ -189,6 +190,19 @@ def test_half_body_needs_more_than_8_keypoints_and_3_in_a_half() -> None:
     upper = person()[0][:11]
     for view in drawn(always, 50, count=13):  # two of the lower half are labelled: always upper
         np.testing.assert_allclose(view.center[0], upper.mean(axis=0)[0])
+
+
+@pytest.mark.parametrize("name", ["halves", "all_upper"])
+def test_a_skeleton_without_two_halves_has_none_drawn(name: str) -> None:
+    skeleton = ODD[name]
+    points = np.random.default_rng(1).uniform(50, 250, (23, 2))
+    plain = box_to_view((50, 50, 200, 200), SIZE, False)
+    always = Augmentation(half_body_probability=1.0, half_body_upper=1.0, flip_probability=0.0)
+    given = points, np.full(23, 2), skeleton, SIZE, False, always
+    view = draw_view(sample_generator(0, 0, 1), plain, *given)
+    assert (view == plain) != has_halves(skeleton)
+    if has_halves(skeleton):
+        np.testing.assert_allclose(view.center, points[:11].mean(axis=0))
 
 
 def test_a_generator_depends_on_seed_epoch_round_and_id_only() -> None:

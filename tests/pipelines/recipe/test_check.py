@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from data.ground.skeleton import plain_skeleton
 from data.ground.yaml_text import read_yaml
+from pipelines.recipe import datasets
 from pipelines.recipe.check import check_recipe
 from pipelines.recipe.reader import read_as, recipe_path
 from pipelines.recipe.schema import Recipe
+from tests.worlds.skeletons import ODD
 
 CROPS, WHOLE, LIMBS = "demo_hrnet", "demo_higher_hrnet", "demo_openpose"
 
@@ -49,6 +54,29 @@ MENUS = [
     ("evaluation.monitor", "PCKh@0.5@gt", "given 'PCKh@0.5@gt'", "one of AP, "),
     ("evaluation.monitor", "AP@image", "given 'AP@image'", "'heatmap': AP@gt"),
 ]
+
+
+@pytest.fixture
+def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A data set of six points without halves, limbs and pairs, by an entry of params.yaml."""
+    content = plain_skeleton(ODD["tool"])
+    (tmp_path / "tool.yaml").write_text(yaml.safe_dump(content))
+    parts = {name: {"labels": "a.json", "images": "a"} for name in ("train", "val")}
+    entry = {"format": "coco", "skeleton": str(tmp_path / "tool.yaml"), **parts}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"datasets": {"tools": entry}}))
+    monkeypatch.setattr(datasets, "PARAMS", tmp_path / "params.yaml")
+    return "tools"
+
+
+def test_what_a_skeleton_cannot_have_is_said_before_training(tool: str) -> None:
+    half = {"dataset": tool, "augmentation.half_body_probability": 0.3}
+    said = refused(CROPS, half)
+    assert said.startswith("r.yaml: augmentation.half_body_probability: given 0.3, accepted: 0 wit")
+    assert "skeleton tool: halves are drawn of more than 8 keypoints" in said
+    said = refused(LIMBS, {"dataset": tool})
+    assert "part_affinity_fields: skeleton: given tool (6 keypoints), accepted: the 17" in said
+    check(CROPS, half | {"augmentation.half_body_probability": 0.0})
+    check(WHOLE, {"dataset": tool})
 
 
 def test_an_error_chooses_no_epoch() -> None:
