@@ -17,6 +17,7 @@ from pipelines.evaluation.record import EvaluationRecord, has_evaluation
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.processes import run_dvc
+from pipelines.host.progress import told_number
 from pipelines.recipe.params import add_to_run, load_params
 from pipelines.recipe.reader import load_recipe
 from pipelines.registry.ledger import Ledger
@@ -78,7 +79,8 @@ def main_numbers(recipe: str) -> str:
         return ""
     main = {kind.main for kind in EVALUATORS.values()}
     numbers = EvaluationRecord.read(folder).numbers
-    return "  ".join(f"{k} {v:.3f}" for k, v in numbers.items() if k.rpartition("@")[0] in main)
+    shown = {key: value for key, value in numbers.items() if key.rpartition("@")[0] in main}
+    return "  ".join(f"{key} {told_number(key, value)}" for key, value in shown.items())
 
 
 def champion_lines() -> list[str]:

@@ -22,6 +22,7 @@ from pipelines.evaluation.record import (
 )
 from pipelines.evaluation.scoring import name_protocol, score_poses
 from pipelines.host.folders import whole_folder
+from pipelines.host.progress import told_number
 from pipelines.intake.prepared import data_hash, image_files
 from pipelines.prediction.boxes import Boxes
 from pipelines.prediction.coco_results import results_rows
@@ -114,7 +115,7 @@ def write_protocol(
     numbers = name_protocol(evaluator.result(), protocol)
     left_out = evaluator.left_out()
     tell_left_out(protocol, boxes, left_out)
-    print(f"{protocol}: {'  '.join(f'{k} {v:.3f}' for k, v in numbers.items())}")
+    print(f"{protocol}: {'  '.join(f'{k} {told_number(k, v)}' for k, v in numbers.items())}")
     other = name_protocol(score_poses(judge, skeleton, others, truth).result(), protocol)
     return Scored(numbers, other, left_out)
 

@@ -10,6 +10,15 @@ from typing import Any
 
 EVERY_S = 5.0  # between lines where the output is no terminal
 EVERY_TTY_S = 0.5
+NOBODY = {  # by the name of a number: whom it is taken over
+    "APM": "no medium people",
+    "ARM": "no medium people",
+    "APL": "no large people",
+    "ARL": "no large people",
+    "AP_easy": "no easy images",
+    "AP_medium": "no medium images",
+    "AP_hard": "no hard images",
+}
 
 
 class Clock:
@@ -55,12 +64,25 @@ class ProgressLine:
 
     def epoch_done(self, row: dict[str, float], monitor: str) -> None:
         """A line that stays: what the epoch came to."""
-        score = f"  {monitor} {row[monitor]:.3f}" if monitor in row else ""
+        score = f"  {monitor} {told_number(monitor, row[monitor])}" if monitor in row else ""
         text = (
             f"{self._name}  epoch {row['epoch']:.0f}/{self._epochs}  loss {row['loss']:.3g}{score}"
             f"  {row['samples_per_second']:.1f} samples/s  data wait {row['data_wait_share']:.0%}"
         )
         print(f"\r{text}\x1b[K" if self._tty else text, flush=True)
+
+
+def told_number(name: str, value: float) -> str:
+    """`0.688`; where an evaluator's -1 says that there is nothing to find, whom there is none of.
+
+    name: of the number, with or without its protocol: `APM@gt`, `AR`.
+    """
+    return f"{value:.3f}" if value >= 0 or value != value else nobody(name)
+
+
+def nobody(name: str) -> str:
+    """Whom a number of that name would be taken over, where there are none."""
+    return NOBODY.get(name.rpartition("@")[0] or name, "no people")
 
 
 class Pace:

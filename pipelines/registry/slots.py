@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipelines.host.progress import told_number
 from pipelines.registry.rules import Rule
 from pipelines.registry.versions import CANDIDATE, CHAMPION, PREVIOUS, Registry
 
@@ -42,7 +43,7 @@ def slot_lines(slots: dict[str, dict[str, Any]]) -> list[str]:
         if facts["champion"] is None:
             shown.append(f"{slot}: no champion; {facts['reason']}")
             continue
-        numbers = " ".join(f"{k} {v:.3f}" for k, v in facts.items() if "@" in k)
+        numbers = " ".join(f"{k} {told_number(k, v)}" for k, v in facts.items() if "@" in k)
         champion = f"champion version {facts['champion']} ({facts['recipe']}, {numbers})"
         shown.append(f"{slot}: {champion}: {facts['reason']}")
     return shown

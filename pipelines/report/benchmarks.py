@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipelines.evaluation.scoring import PROTOCOLS
 from pipelines.recipe.schema import Published
-from pipelines.report.markdown import NONE, markdown_table, percent
+from pipelines.report.markdown import NONE, markdown_table, number_cell
 from pipelines.report.published import COUNTS
 from pipelines.report.results import Result
 
@@ -77,7 +77,10 @@ def of_benchmark(
 def benchmark_sections(
     results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]
 ) -> list[str]:
-    """A heading, a remark and a table of every benchmark that there is something of."""
+    """A heading, a remark and a table of every benchmark that there is something of.
+
+    Of results what is measured; of `quoted` what papers print.
+    """
     made = []
     for benchmark in BENCHMARKS:
         ours, theirs = of_benchmark(benchmark, results, quoted)
@@ -91,7 +94,7 @@ def benchmark_sections(
 
 
 def measured_rows(result: Result, benchmark: Benchmark) -> list[list[str]]:
-    """Ours as the recipe has it and with the flip test the other way round; then its papers'."""
+    """Ours as the recipe has it, and with the flip test the other way round."""
     mark = "" if result.comparable or not result.recipe.published else " †"
     counts = [f"{getattr(result.cost, count):.3f}" for count in COUNTS]
     end = [f"{result.cost.params / 1e6:.2f}", *counts]
@@ -104,7 +107,7 @@ def measured_rows(result: Result, benchmark: Benchmark) -> list[list[str]]:
             numbers = number_cells(result.evaluation.others, benchmark, protocol)
             title = f"measured, {result.other_flip}"
             rows.append([*start, title, result.measured_on, *numbers, *end])
-    return rows + quoted_rows(result.name, result.recipe.published, benchmark)
+    return rows
 
 
 def quoted_rows(name: str, published: Sequence[Published], benchmark: Benchmark) -> list[list[str]]:
@@ -125,4 +128,4 @@ def printed_gflops(row: Published, count: str) -> str:
 
 
 def number_cells(numbers: Mapping[str, float], benchmark: Benchmark, protocol: str) -> list[str]:
-    return [percent(numbers.get(f"{name}@{protocol}")) for name in benchmark.columns.values()]
+    return [number_cell(numbers, f"{name}@{protocol}") for name in benchmark.columns.values()]

@@ -8,7 +8,7 @@ from pipelines.evaluation.scoring import FROM_BOXES, FROM_IMAGES, NUMBERS, PROTO
 from pipelines.evaluation.test_dev import PROTOCOL as TEST_DEV
 from pipelines.recipe.schema import Published
 from pipelines.report.benchmarks import benchmark_sections, of_benchmark
-from pipelines.report.markdown import NONE, fixed, markdown_table, percent
+from pipelines.report.markdown import NONE, fixed, markdown_table, number_cell, percent
 from pipelines.report.paper_tables import paper_sections
 from pipelines.report.published import COUNTS, in_doubt, printed_cost, published_under
 from pipelines.report.results import Result
@@ -19,8 +19,8 @@ AP is COCO's, x 100, with flip test, measured / published. Protocols are never m
 starts from ground-truth boxes, `AP@det` from a detector's, `AP@image` from whole images without
 boxes. "–": not measured or not printed. GFLOPs are multiply-accumulates of one image, convolution
 and linear layers only, in the four counts that papers use: *exact* counts a transposed convolution
-by its input, *HR* by its output, as HRNet's code does; G divides by 1e9, Gi by 2^30. Rows marked
-*quoted* are papers' numbers; nothing of them ran here.
+by its input, *HR* by its output, as HRNet's code does; G divides by 1e9, Gi by 2^30. What papers
+print of recipes that did not run here is folded below.
 """
 DOUBT = """## Protocol in doubt
 
@@ -32,17 +32,43 @@ def comparison_report(
     results: Sequence[Result], quoted: Mapping[str, Sequence[Published]], absent: Sequence[str]
 ) -> str:
     """The whole text; `quoted` recipes are not evaluated here, `absent` ones should have been."""
-    coco = of_benchmark(None, results, quoted)
-    parts = [INTRODUCTION, *main_tables(*coco)]
+    ours, _ = of_benchmark(None, results, {})
+    parts = [INTRODUCTION, *main_tables(ours, {})]
     if notes := remarks(results, absent):
         parts.append("\n".join(notes))
-    if doubts := doubt_table(*coco):
+    parts += benchmark_sections(results, {})
+    if doubts := doubt_table(ours, {}):
         parts += [DOUBT, doubts]
-    parts += benchmark_sections(results, quoted)
     parts += ["## Pictures", *picture_links(), *field_picture_links(results)]
-    parts += ["## All numbers", *number_tables(*coco)]
-    parts += paper_sections(results)
+    if tables := number_tables(ours, {}):
+        parts += ["## All numbers", *tables]
+    parts += quoted_sections(results, quoted)
+    head, *tables = paper_sections(results)
+    parts += [head, *folded("The tables, paper by paper", tables)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def quoted_sections(
+    results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]
+) -> list[str]:
+    """What papers print: of recipes that did not run here, and all numbers of those that did."""
+    every = {result.name: list(result.recipe.published) for result in results} | dict(quoted)
+    _, coco = of_benchmark(None, [], every)
+    strange = {name: coco[name] for name in coco if name in quoted}
+    tables = main_tables([], strange)
+    if doubts := doubt_table([], strange):
+        tables += [DOUBT.replace("## ", "### "), doubts]
+    tables += [part.replace("## ", "### ") for part in benchmark_sections([], every)]
+    if numbers := number_tables([], coco):
+        tables += ["### All numbers that papers print", *numbers]
+    rows = sum(map(len, every.values()))
+    title = f"{rows} rows of {sum(map(bool, every.values()))} recipes, as printed"
+    return ["## What papers print", *folded(title, tables)] if tables else []
+
+
+def folded(title: str, parts: Sequence[str]) -> list[str]:
+    """Parts that a reader opens by a click."""
+    return ["<details>", f"<summary>{title}</summary>", *parts, "</details>"] if parts else []
 
 
 def main_tables(results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]) -> list[str]:
@@ -116,7 +142,7 @@ def quoted_row(name: str, published: Sequence[Published], protocols: Sequence[st
 def ap_cell(result: Result, protocol: str) -> str:
     row = published_under(result.recipe.published, protocol)
     published = row.metrics[f"AP@{protocol}"] if row else None
-    return f"{percent(result.numbers.get(f'AP@{protocol}'))} / {percent(published)}"
+    return f"{number_cell(result.numbers, f'AP@{protocol}')} / {percent(published)}"
 
 
 def printed_gflops(row: Published | None) -> str:
@@ -202,9 +228,9 @@ def all_recipes(
 def number_tables(
     results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]
 ) -> list[str]:
-    """Per protocol the ten COCO numbers: measured, with and without flip test, and published."""
+    """Per protocol the ten COCO numbers: measured, with and without flip test, or as quoted."""
     protocols = dict.fromkeys(PROTOCOLS)
-    for _, published, _ in all_recipes(results, quoted):
+    for published in quoted.values():
         protocols |= dict.fromkeys(
             key.rpartition("@")[2] for row in published for key in row.metrics
         )
@@ -213,7 +239,7 @@ def number_tables(
     made = []
     for protocol in protocols:
         rows = measured_rows(results, protocol)
-        for name, published, _ in all_recipes(results, quoted):
+        for name, published in quoted.items():
             rows += published_rows(name, published, protocol)
         head = ["recipe", "source", *(f"{key}@{protocol}" for key in NUMBERS)]
         made += [markdown_table(head, rows)] if rows else []
@@ -245,4 +271,4 @@ def published_rows(name: str, published: Sequence[Published], protocol: str) -> 
 
 
 def coco_numbers(metrics: Mapping[str, float], protocol: str) -> list[str]:
-    return [percent(metrics.get(f"{key}@{protocol}")) for key in NUMBERS]
+    return [number_cell(metrics, f"{key}@{protocol}") for key in NUMBERS]

@@ -25,7 +25,7 @@ from pipelines.recipe.schema import Recipe
 from pipelines.recipe.strict import as_plain_data
 from pipelines.registry.versions import EVALUATION, Registry
 from pipelines.report.evaluated_recipe import CARD, card_beside, evaluated_recipe
-from pipelines.report.markdown import NONE, markdown_table
+from pipelines.report.markdown import NONE, markdown_table, number_cell
 from pipelines.report.recipe_difference import differences_section, recipe_differences
 
 Fetch = Callable[[str, Path], Path]
@@ -134,7 +134,6 @@ def metric_gains(one: EvaluationFolder, other: EvaluationFolder) -> list[Gain]:
         gains += [
             Gain(key, mine[key], theirs[key], intervals.get(key.removesuffix(f"@{protocol}")))
             for key in keys
-            if min(mine[key], theirs[key]) >= 0
         ]
     if not gains:
         raise ValueError(
@@ -180,6 +179,9 @@ def recipes_page(names: Sequence[str], recipes: Sequence[Recipe]) -> str:
 
 
 def gain_row(gain: Gain) -> list[str]:
+    numbers = {gain.metric: min(gain.first, gain.second)}
+    if numbers[gain.metric] < 0:
+        return [gain.metric, *[number_cell(numbers, gain.metric)] * 2, NONE, NONE]
     interval = gain.interval
     span = f"{100 * interval.low:+.2f} to {100 * interval.high:+.2f}" if interval else NONE
     chance = " (may be chance)" if interval and interval.low <= 0 <= interval.high else ""

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from data.evaluators.matching.errors import KINDS
 from data.ground.skeleton import Skeleton
 from pipelines.evaluation.record import EvaluationRecord
-from pipelines.report.markdown import markdown_table, percent
+from pipelines.report.markdown import markdown_table, number_cell, percent
 
 COLOURS = dict(zip(KINDS, ("#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#d55e00"), strict=True))
 BY = {
@@ -64,7 +64,7 @@ def protocol_section(protocol: str, numbers: Mapping[str, Any]) -> list[str]:
 
 def metric_rows(protocol: str, numbers: Mapping[str, Any]) -> list[list[str]]:
     return [
-        [f"{metric}@{protocol}", percent(row["value"]), interval_cell(row)]
+        [f"{metric}@{protocol}", number_cell({metric: row["value"]}, metric), interval_cell(row)]
         for metric, row in numbers["intervals"].items()
     ]
 

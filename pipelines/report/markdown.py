@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from pipelines.host.progress import nobody
 
 NONE = "–"
 
@@ -18,6 +20,12 @@ def percent(fraction: float | None) -> str:
     if fraction is None or not math.isfinite(fraction) or fraction < 0:
         return NONE
     return f"{100 * fraction:.1f}"
+
+
+def number_cell(numbers: Mapping[str, float], name: str) -> str:
+    """A number x 100, – where it was not measured, or whom there was none of to measure it over."""
+    value = numbers.get(name)
+    return nobody(name) if value is not None and value < 0 else percent(value)
 
 
 def fixed(value: float | None, digits: int) -> str:

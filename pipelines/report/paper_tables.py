@@ -7,7 +7,7 @@ from functools import cache
 
 from pipelines.recipe.reader import recipe_path
 from pipelines.recipe.schema import Published
-from pipelines.report.markdown import NONE, fixed, markdown_table, percent
+from pipelines.report.markdown import NONE, fixed, markdown_table, number_cell, percent
 from pipelines.report.paper_rows import PAPER_TABLES, PaperRow, PaperTable
 from pipelines.report.published import quoted_rows
 from pipelines.report.results import Result
@@ -93,7 +93,7 @@ def measured(result: Result | None, printed: Published | None, main: str) -> str
     names = [key for key in known if key.rpartition("@")[0] == main]
     if not printed.protocol_doubtful:
         names = [key for key in names if key.rpartition("@")[2] == protocol]
-    told = [f"{key} {percent(known[key])}{mark(result, key)}" for key in names]
+    told = [f"{key} {number_cell(known, key)}{mark(result, key)}" for key in names]
     return ", ".join(told) or NOT_MEASURED
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from data.ground.refusal import refusal
 from pipelines.host import places
 from pipelines.host.folders import whole_folder
-from pipelines.host.progress import Clock
+from pipelines.host.progress import Clock, told_number
 from pipelines.host.tensors import TensorState
 from pipelines.prediction.best_weights import BestWeights
 from pipelines.training import checkpoint
@@ -33,7 +33,8 @@ def write_results(
         History(summary.history).write(part)
         record.write(part)
     monitor = job.recipe.evaluation.monitor
-    print(f"{job.name}: best epoch {chosen.epoch}, {monitor} {row[monitor]:.3f} -> {folder}")
+    best_number = f"{monitor} {told_number(monitor, row[monitor])}"
+    print(f"{job.name}: best epoch {chosen.epoch}, {best_number} -> {folder}")
     return folder
 
 

@@ -80,9 +80,9 @@ def test_a_row_in_doubt_is_beside_no_number_of_ours() -> None:
     ]
 
 
-def test_numbers_of_nobody_are_dashes() -> None:
+def test_numbers_of_nobody_say_whom_there_is_none_of() -> None:
     ours = result("some", gt=math.nan)
-    numbers = {"AP@gt": math.nan, "APM@gt": -1.0, "APL@gt": 0.25, "AR@det": 0.5}
+    numbers = {"AP@gt": math.nan, "APM@gt": -1.0, "APL@gt": 0.25, "AR@gt": -1.0, "AR@det": 0.5}
     evaluation = replace(ours.evaluation, numbers=numbers, others={})
     ours = replace(ours, evaluation=evaluation)
     (main,) = main_tables([ours], {})
@@ -90,14 +90,16 @@ def test_numbers_of_nobody_are_dashes() -> None:
     (table,) = number_tables([ours], {})
     head, measured, other = rows(table)
     assert head[2:] == [f"{name}@gt" for name in NUMBERS]
-    assert measured[2:] == ["25.0" if name == "APL" else "–" for name in NUMBERS]
+    shown = {"APL": "25.0", "APM": "no medium people", "AR": "no people"}
+    assert measured[2:] == [shown.get(name, "–") for name in NUMBERS]
     assert other[:2] == ["some", "measured, no flip test"] and set(other[2:]) == {"–"}
 
 
 def test_each_protocol_has_its_table_of_ten_numbers() -> None:
     server = Published("server", {"AP@test-dev": 0.7, "AR@test-dev": 0.8})
-    ours = [result("some", server, DETECTED, gt=0.5, image=0.3)]
-    made = [rows(table) for table in number_tables(ours, {"quoted": [DOUBTFUL]})]
+    ours = [result("some", gt=0.5, image=0.3)]
+    quoted = {"quoted": [DOUBTFUL], "some": [server, DETECTED]}
+    made = [rows(table) for table in number_tables(ours, quoted)]
     assert [table[0][2] for table in made] == ["AP@gt", "AP@det", "AP@image", "AP@test-dev"]
     assert [[row[0] + ": " + row[1] for row in table[1:]] for table in made] == [
         [
@@ -142,4 +144,20 @@ def test_the_report_has_no_part_without_content() -> None:
     headings = [line for line in report.splitlines() if line.startswith("#")]
     papers = headings.index("## The papers' tables")
     assert headings[:papers] == ["# Comparison", "## Pictures", "## All numbers"]
-    assert report.endswith("|\n") and "\n\n\n" not in report
+    assert report.endswith("|\n\n</details>\n") and "\n\n\n" not in report
+
+
+def test_what_was_measured_stands_first_and_alone_what_papers_print_is_folded() -> None:
+    ours = result("some", DETECTED, gt=0.5, det=0.4)
+    report = comparison_report([ours], {"strange": [WHOLE, DOUBTFUL], "none": []}, [])
+    own, _, rest = report.partition("## What papers print")
+    assert "strange" not in own and "quoted" not in own.partition("papers")[2]
+    assert "| some † |" in own and "| some | measured |" in own and "<details>" not in own
+    folded, _, papers = rest.partition("</details>")
+    assert folded.lstrip().startswith(
+        "<details>\n\n<summary>3 rows of 2 recipes, as printed</summary>\n\n|"
+    )
+    assert "| *strange* (quoted) |" in folded and "| some | quoted: det's |" in folded
+    assert "| strange | – | – | – | AP@gt 90.0 | who knows |" in folded
+    assert "*some* (quoted)" not in folded, "its published AP stands beside its own above"
+    assert papers.count("<details>") == papers.count("</details>") == 1

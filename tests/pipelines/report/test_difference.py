@@ -51,6 +51,17 @@ def test_a_recipe_gains_nothing_on_itself(home: Path) -> None:
     assert row[3:] == ["+0.00", "+0.00 to +0.00 (may be chance)"]
 
 
+def test_where_there_is_nobody_both_sides_say_so(home: Path) -> None:
+    for name in ("good", "bad"):
+        folder = places.evaluated(name)
+        record = EvaluationRecord.read(folder)
+        numbers = {**record.numbers, "APM@gt": -1.0}
+        replace(record, numbers=numbers).write(folder)
+    compare.main(["good", "bad"])
+    row = cells((home / "reports" / "compare_good_bad.md").read_text(), "APM@gt")
+    assert row[1:] == ["no medium people", "no medium people", "–", "–"]
+
+
 def test_a_run_is_found_by_its_id(home: Path) -> None:
     folder = places.evaluated("good")
     replace(EvaluationRecord.read(folder), run_id=RUN).write(folder)
