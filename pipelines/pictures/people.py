@@ -47,9 +47,9 @@ def page_of_people(
     tiles, corner = [], None
     for image, pose, title in people:
         if corner is None:
-            corner = _person_tile(image, pose, title, skeleton, (tile[0] * 2, tile[1] * 2))
+            corner = person_tile(image, pose, title, skeleton, (tile[0] * 2, tile[1] * 2))
         else:
-            tiles.append(_person_tile(image, pose, title, skeleton, tile))
+            tiles.append(person_tile(image, pose, title, skeleton, tile))
     return _lay_out(corner, tiles, columns, tile)
 
 
@@ -141,9 +141,10 @@ def _write(
     cv2.putText(canvas, text, at, _FONT, size, colour, 1, cv2.LINE_AA)
 
 
-def _person_tile(
+def person_tile(
     image: np.ndarray, pose: Pose, title: str, skeleton: Skeleton, tile: tuple[int, int]
 ) -> np.ndarray:
+    """A person cut out of its image by its box, with skeleton and title; tile: (width, height)."""
     width, height = tile
     x, y, w, h = pose.box_image
     scale = min(width / (w * 1.25), height / (h * 1.25))
@@ -158,7 +159,8 @@ def _person_tile(
         (float(x * scale + shift[0]), float(y * scale + shift[1]), w * scale, h * scale),
     )
     drawn = draw_poses(cut, [moved], skeleton, names=max(tile) > 400)
-    _write(drawn, title, (5, 14), 0.42, (255, 255, 255))
+    if title:
+        _write(drawn, title, (5, 14), 0.42, (255, 255, 255))
     return drawn
 
 

@@ -157,10 +157,18 @@ class TrackedRun:
             where, f"epoch-{epoch}", self._run_id, facts, facts, model_type="checkpoint"
         )
         for name, value in record["metrics"].items():
-            key = f"checkpoint/{metric_name(name)}"  # MLflow draws it in the run's curve as well
-            self._client.log_metric(self._run_id, key, value, step=epoch, model_id=model.model_id)
+            self._log_of_model(metric_name(name), float(value), epoch, model.model_id)
         self._client.finalize_logged_model(model.model_id, "READY")
         self._client.log_outputs(self._run_id, [LoggedModelOutput(model.model_id, epoch)])
+
+    def _log_of_model(self, key: str, value: float, epoch: int, model_id: str) -> None:
+        """A number of a checkpoint. MLflow keeps it as one of the run's as well, so it is told as
+        the very point of the curve that it is: the same value, step and time are kept once."""
+        points = self._client.get_metric_history(self._run_id, key)
+        point = next((each for each in points if each.step == epoch), None)
+        when = point.timestamp if point else None
+        value = point.value if point else value
+        self._client.log_metric(self._run_id, key, value, when, epoch, model_id=model_id)
 
     def _send_close(self, record: Record) -> None:
         end = int(record["time"] * 1000)

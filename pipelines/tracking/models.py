@@ -50,7 +50,7 @@ def log_registered(
         pip_requirements=needs,
     )
     for key, value in metrics.items():
-        key = f"evaluation/{metric_name(key)}"
+        key = metric_name(f"evaluation/{key}")
         mlflow.MlflowClient(uri).log_metric(run_id, key, value, step=0, model_id=info.model_id)
     return str(info.model_id), str(info.model_uri)
 

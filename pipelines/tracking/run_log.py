@@ -104,5 +104,13 @@ def flatten(nested: dict[str, object], prefix: str = "") -> dict[str, str]:
 
 
 def metric_name(ours: str) -> str:
-    """MLflow's spelling: no `@` is allowed there, `AP@gt` becomes `AP/gt`."""
-    return re.sub(r"[^/\w.\- :]", "_", ours.replace("@", "/"))
+    """MLflow's spelling: no `@` is allowed there, `AP@gt` becomes `gt/AP`.
+
+    Its page draws what stands before the last `/` as one group of charts, so that a protocol's
+    numbers are together; `analysis/miss@gt` becomes `analysis/gt/miss`.
+    """
+    name, _, protocol = ours.rpartition("@")
+    if name:
+        folder, slash, last = name.rpartition("/")
+        ours = f"{folder}{slash}{protocol}/{last}"
+    return re.sub(r"[^/\w.\- :]", "_", ours)

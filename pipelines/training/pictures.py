@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +11,29 @@ import numpy as np
 from data.files.images import read_image
 from data.ground.sample import Batch, Pose, WholeBatch
 from data.ground.skeleton import Skeleton
-from pipelines.pictures.people import draw_poses, page_of_people, page_of_pictures, write_picture
+from pipelines.pictures.people import (
+    draw_poses,
+    page_of_people,
+    page_of_pictures,
+    person_tile,
+    write_picture,
+)
 from pipelines.prediction.poses import people_by_image, sure_people
 from pipelines.prediction.readout import Predictions
 from pipelines.training.validation import Validation
 
 PICTURED = 15  # persons on a page: one large, the others around it
+PAIRS, PAIR_COLUMNS, PAIR_SIDE = 12, 3, 400  # people as labelled and as predicted, on a page
+TILE = (200, 266)  # width and height of one of the two
 WHOLE_PICTURED = 6  # images on a page
 SHADE = 0.35  # of what no loss counts
 
 
 def draw_predictions(path: Path, found: Predictions, on: Validation, threshold: float) -> None:
-    """A page of persons, or of images, spread over the split, with what the network says."""
+    """A page of persons, or of images, spread over the split: left the truth, right what was said.
+
+    On the rank that has the truth.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draw = _people_of_boxes if on.feed.boxes is not None else _people_of_images
     write_picture(path, draw(found, on, threshold))
@@ -28,16 +41,26 @@ def draw_predictions(path: Path, found: Predictions, on: Validation, threshold: 
 
 def _people_of_boxes(found: Predictions, on: Validation, threshold: float) -> np.ndarray:
     assert on.feed.boxes is not None
-    people = []
-    chosen = np.linspace(0, len(found.sample_id) - 1, min(PICTURED, len(found.sample_id)))
+    pairs = []
+    chosen = np.linspace(0, len(found.sample_id) - 1, min(PAIRS, len(found.sample_id)))
     for n in np.unique(chosen.astype(int)):
         row = int(found.sample_id[n])
         image = read_image(str(on.feed.paths[row]))
+        box = on.feed.boxes.box_image[row]
         seen = np.where(found.scores[n] > threshold, 2, 0)
-        x, y, width, height = (float(v) for v in on.feed.boxes.box_image[row])
-        pose = Pose(found.keypoints_image[n], seen, (x, y, width, height))
-        people.append((image, pose, f"{found.scores[n].mean():.2f}"))
-    return page_of_people(people, on.skeleton)
+        x, y, width, height = (float(v) for v in box)
+        said = Pose(found.keypoints_image[n], seen, (x, y, width, height))
+        true = true_person(on.truth[int(on.feed.boxes.image_id[row])], box)
+        true = replace(true, box_image=said.box_image)  # the same cut
+        tiles = [person_tile(image, pose, "", on.skeleton, TILE) for pose in (true, said)]
+        pairs.append((np.hstack(tiles), f"truth, predicted: {found.scores[n].mean():.2f}"))
+    return page_of_pictures(pairs, columns=PAIR_COLUMNS, side=PAIR_SIDE)
+
+
+def true_person(people: Sequence[Pose], box: np.ndarray) -> Pose:
+    """Whose box it is, of the people of its image."""
+    apart = [np.abs(np.array(person.box_image) - box).sum() for person in people]
+    return people[int(np.argmin(apart))]
 
 
 def _people_of_images(found: Predictions, on: Validation, threshold: float) -> np.ndarray:
@@ -45,9 +68,12 @@ def _people_of_images(found: Predictions, on: Validation, threshold: float) -> n
     chosen = np.linspace(0, len(on.feed.paths) - 1, min(WHOLE_PICTURED, len(on.feed.paths)))
     drawn = []
     for row in np.unique(chosen.astype(int)):
-        people = sure_people(poses[int(on.feed.ids[row])], threshold)
-        image = draw_poses(read_image(str(on.feed.paths[row])), people, on.skeleton)
-        drawn.append((image, f"{len(people)} people"))
+        number = int(on.feed.ids[row])
+        people = sure_people(poses[number], threshold)
+        sides = on.truth.get(number, []), people
+        image = read_image(str(on.feed.paths[row]))
+        both = np.hstack([draw_poses(image, each, on.skeleton) for each in sides])
+        drawn.append((both, f"truth: {len(sides[0])} people, predicted: {len(people)}"))
     return page_of_pictures(drawn)
 
 

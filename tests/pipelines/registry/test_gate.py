@@ -95,7 +95,7 @@ def check_lineage(registry: Registry) -> None:
     assert tags["run_id"] == version.run_id and tags["decision"] == "promoted"
     assert tags["AP.gt"] == "0.600000" and tags["recipe_digest"]
     run = registry.client.get_run(str(version.run_id))
-    assert run.data.metrics["evaluation/AP/gt"] == 0.6
+    assert run.data.metrics["evaluation/gt/AP"] == 0.6
     path, identity = champion_checkpoint(SLOT)
     assert identity.version == "1" and identity.recipe == "first"
     restored = load_trained(path, "champion", None)

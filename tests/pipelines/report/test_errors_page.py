@@ -80,7 +80,7 @@ def test_each_protocol_has_its_section_and_its_pictures() -> None:
 def test_metrics_stand_under_their_protocol_with_their_interval() -> None:
     assert metric_rows("det", numbers()) == [
         ["AP@det", "50.0", "40.0 to 62.5"],
-        ["APM@det", "–", "– to –"],
+        ["APM@det", "no medium people", "– to –"],
     ]
 
 

@@ -105,8 +105,9 @@ def test_a_run_ends_once_and_lets_go_of_its_outbox(tmp_path: Path) -> None:
     ("ours", "mlflows"),
     [
         ("loss", "loss"),
-        ("AP@gt", "AP/gt"),
-        ("PCKh@0.5@gt", "PCKh/0.5/gt"),
+        ("AP@gt", "gt/AP"),
+        ("PCKh@0.5@gt", "gt/PCKh_0.5"),
+        ("analysis/miss@gt", "analysis/gt/miss"),
         ("validation loss (s)", "validation loss _s_"),
         ("stage:1-heatmaps_w", "stage:1-heatmaps_w"),
         ("loss[0]=x,y", "loss_0__x_y"),

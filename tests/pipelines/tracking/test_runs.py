@@ -75,7 +75,7 @@ def test_everything_is_read_back(tmp_path: Path, uri: str) -> None:
     assert run.data.tags["mlflow.source.git.commit"] == "0123456"
     versions = {f"limber.version.{name}" for name in ("torch", "mlflow", "ray", "python")}
     assert versions | {"limber.host", "limber.device"} <= set(run.data.tags)
-    assert history(uri, log.run_id, "AP/gt") == [(0, 0.0), (1, 0.1), (2, 0.2)]
+    assert history(uri, log.run_id, "gt/AP") == [(0, 0.0), (1, 0.1), (2, 0.2)]
     assert history(uri, log.run_id, "step") == [(0, 0), (1, 10), (2, 20)]
     assert "system/cpu_utilization_percentage" in run.data.metrics
     assert [f.path for f in client.list_artifacts(log.run_id, "augmented")] == [
@@ -87,8 +87,9 @@ def test_everything_is_read_back(tmp_path: Path, uri: str) -> None:
     assert [model.model_type for model in mine] == ["checkpoint"]
     assert mine[0].params["epoch"] == "2" and mine[0].tags["sha256"] == f"{2:064}"
     assert mine[0].params["place"] == (tmp_path / "step_1.pt").as_uri()
-    assert {m.key: m.value for m in mine[0].metrics} == {"checkpoint/AP/gt": 0.2}
-    assert mine[0].params["AP/gt"] == "0.2"
+    assert {m.key: m.value for m in mine[0].metrics} == {"gt/AP": 0.2}, "and in no curve of its own"
+    assert not [name for name in run.data.metrics if "checkpoint" in name]
+    assert mine[0].params["gt/AP"] == "0.2"
     assert str(mine[0].status).endswith("READY")
 
 
@@ -307,7 +308,7 @@ def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_names_and_params_as_mlflow_takes_them() -> None:
-    assert metric_name("AP@gt") == "AP/gt"
+    assert metric_name("AP@gt") == "gt/AP"
     assert flatten({"a": {"b": 1, "c": {}}, "d": [1, 2]}) == {
         "a.b": "1",
         "a.c": "{}",
