@@ -144,13 +144,16 @@ class _Rows:
 
     def people_by_image(self, rows: Sequence[Row], images: Sequence[Row]) -> dict[int, list[Row]]:
         known = {whole(row.get("id")) for row in images}
+        nameless = {str(row.get("id")) for row in images if whole(row.get("id")) is None}
         people: dict[int, list[Row]] = {}
         for row in rows:
             image, category = whole(row.get("image_id")), _category(row, self.person)
             if category is None:
                 self._say("person", row.get("id"), row.get("image_id"), "unknown category")
             elif image is None or image not in known:
-                self._say("person", row.get("id"), row.get("image_id"), "unknown image")
+                there = str(row.get("image_id")) in nameless
+                reason = "image row not usable" if there else "unknown image"
+                self._say("person", row.get("id"), row.get("image_id"), reason)
             elif category:
                 people.setdefault(image, []).append(row)
         return people

@@ -105,7 +105,9 @@ def test_an_id_that_is_none_is_read_by_nobody(tmp_path: Path, odd: Any) -> None:
     write(tmp_path, [image(1), image(odd)], [person(4), person(odd), person(6, odd)])
     found, rejected = read(tmp_path)
     assert [(s.image_id, [p.id for p in s.poses]) for s in found] == [(1, [4])]
-    assert len(rejected) == 3
+    kinds = [("image", odd), ("person", odd), ("person", 6)]
+    assert sorted((r.kind, r.id) for r in rejected) == sorted((k, str(n)) for k, n in kinds)
+    assert {r.reason for r in rejected if r.id == "6"} == {"image row not usable"}
     truth = Coco().truth(tmp_path, "train")
     assert {k: [p.id for p in v] for k, v in truth.items()} == {1: [4]}
 
