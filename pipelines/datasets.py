@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from data.datasets.formats.guessing import guess
 from data.datasets.formats.labels import Labels
 from data.datasets.formats.menu import READERS, WRITERS
 from data.ground.refusal import refusal
@@ -140,9 +141,8 @@ def sigmas(asked: argparse.Namespace, targets: Targets) -> None:
         pairs = [pair for each in ordered for pair in labelled_twice(each)]
     else:
         source = own_data(asked.name, targets.params).source
-        other = READERS[source.format](
-            asked.second, places.home() / source.train.images, source.category
-        )
+        folder = places.home() / Path(source.train.images).expanduser()
+        other = READERS[guess(asked.second)](asked.second, folder, source.category)
         second = in_order(other, skeleton, str(asked.second))
         pairs = [pair for each in ordered for pair in labelled_by_both(each, second)]
     if not pairs:

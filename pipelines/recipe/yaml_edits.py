@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from data.files.whole_file import write_text_whole
 from data.ground.refusal import refusal
+from data.ground.yaml_text import plain_yaml, read_yaml
 
 WIDTH = 200
 
@@ -44,11 +46,18 @@ def on_one_line(content: Mapping[str, Any]) -> Any:
     return entry
 
 
-def set_numbers(path: Path, key: str, numbers: Sequence[float]) -> None:
-    """A list's values, its place and comments kept. Raises ValueError for another count."""
-    with edited(path) as content:
-        listed = content.get(key)
-        if not isinstance(listed, list) or len(listed) != len(numbers):
-            raise refusal(f"{path}: {key}", given=listed, accepted=f"{len(numbers)} numbers")
-        for n, number in enumerate(numbers):
-            listed[n] = number
+def set_numbers(path: Path, key: str, numbers: Sequence[float], about: str) -> None:
+    """The value of a key at the top of a file, everything else to the letter as it was.
+
+    about: a comment behind the key. Raises ValueError where the file does not have the key, or has
+    it in a way that cannot be told from the rest.
+    """
+    text = path.read_text(encoding="utf-8")
+    before = read_yaml(path)
+    value = "\n".join(f"  {number:g}," for number in numbers)
+    block = re.compile(rf"^{re.escape(key)}:.*?(?=^[^\s\]]|\Z)", re.MULTILINE | re.DOTALL)
+    changed = block.sub(lambda _: f"{key}: [  # {about}\n{value}\n]\n", text)
+    rest = {name: each for name, each in before.items() if name != key}
+    if key not in before or plain_yaml(changed) != {**rest, key: list(map(float, numbers))}:
+        raise refusal(f"{path}: {key}", fault="cannot be changed here", do="write it by hand")
+    write_text_whole(path, changed)

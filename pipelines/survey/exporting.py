@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from data.datasets.formats.labels import LabelledImage, Labels
+from data.datasets.formats.labels import LabelledImage, LabelledPerson, Labels
 from data.datasets.formats.menu import WRITERS
+from data.datasets.sources.own_rows import AREA_OF_BOX
 from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton
 from pipelines.host.folders import whole_folder
@@ -52,10 +53,20 @@ def export_labels(
 
 
 def _told(labels: Labels, folder: Path, split: str, skeleton: Skeleton) -> Labels:
-    """With all that the labels leave open: split, sizes, limbs and pairs."""
+    """With all that the labels leave open: split, sizes, limbs and pairs, areas as scores here
+    take them, so that another evaluation of the files comes to the same numbers."""
     ordered = in_order(labels, skeleton, split)
-    images = tuple(replace(_sized(each, folder), split=split) for each in ordered.images)
+    images = tuple(
+        replace(_sized(each, folder), split=split, people=tuple(map(_with_area, each.people)))
+        for each in ordered.images
+    )
     return replace(ordered, images=images, limbs=skeleton.limbs, mirrored=skeleton.mirrored)
+
+
+def _with_area(person: LabelledPerson) -> LabelledPerson:
+    if person.area is not None or person.box_image is None:
+        return person
+    return replace(person, area=AREA_OF_BOX * person.box_image[2] * person.box_image[3])
 
 
 def _sized(image: LabelledImage, folder: Path) -> LabelledImage:

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from data.datasets.formats.labels import LabelledImage, LabelledPerson, Labels
+from data.datasets.sources.own_rows import AREA_OF_BOX
 from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton
 from pipelines.recipe.yaml_edits import set_numbers
@@ -23,7 +24,6 @@ from pipelines.survey.spellings import known_skeletons
 
 OVERLAP = 0.5  # of two boxes (intersection over union) that are of one person
 ASTRAY = 0.5  # in units of s: further apart, two points are not the same keypoint to both
-AREA_OF_BOX = 0.53  # as own data sets' evaluation takes people without an area
 SMALLEST = 0.001  # of a sigma that is written: 0 would score nothing
 LEAST = 10  # pairs of points from which an estimate is taken
 
@@ -123,7 +123,9 @@ def write_sigmas(path: Path, told: Sequence[Measured], skeleton: Skeleton) -> No
         raise refusal(path, fault=fault, do="label more people twice")
     kept = zip(measured, skeleton.sigmas, strict=True)
     sigmas = [now if np.isnan(new) else round(new, 4) for new, now in kept]
-    set_numbers(path, "sigmas", sigmas)
+    count = sum(not np.isnan(new) for new in measured)
+    about = f"of OKS: {count} of {len(told)} measured on people labelled twice"
+    set_numbers(path, "sigmas", sigmas, about)
 
 
 def _root(squares: Sequence[float]) -> float:
