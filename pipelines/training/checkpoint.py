@@ -24,7 +24,8 @@ class Manifest:
     """What a checkpoint file is: written beside it, after it.
 
     `epoch` is the number of whole epochs done, `step` that of optimizer steps; `metric` is the
-    monitored one (higher is better), None where the epoch was not validated or is not over.
+    monitored one (higher is better), None where the epoch was not validated or is not over; `code`
+    the digest of what decided it so far (`Job.code`), "" of a checkpoint of before it was kept.
     """
 
     file: str
@@ -34,6 +35,7 @@ class Manifest:
     metric: float | None
     size: int
     sha256: str
+    code: str = ""
 
 
 def checkpoint_folder(run_folder: Path) -> Path:
@@ -49,6 +51,7 @@ def write_checkpoint(
     step: int,
     metric: float | None,
     keep_best: int,
+    code: str = "",
 ) -> Manifest:
     """Writes a checkpoint, then removes those that are neither among the best nor the last two."""
     folder = checkpoint_folder(run_folder)
@@ -56,9 +59,8 @@ def write_checkpoint(
     path = folder / f"step_{step:08d}.pt"
     path.with_suffix(".json").unlink(missing_ok=True)
     save_tensors(path, state)
-    manifest = Manifest(
-        path.name, fingerprint, epoch, step, metric, path.stat().st_size, file_digest(path)
-    )
+    size, digest = path.stat().st_size, file_digest(path)
+    manifest = Manifest(path.name, fingerprint, epoch, step, metric, size, digest, code)
     write_text_whole(path.with_suffix(".json"), json.dumps(asdict(manifest), indent=1))
     _prune(folder, keep_best)
     return manifest
@@ -91,21 +93,23 @@ def _prune(folder: Path, keep_best: int) -> None:
             path.unlink(missing_ok=True)
 
 
-def latest_checkpoint(run_folder: Path, fingerprint: str) -> Path | None:
-    """The newest good checkpoint of this very recipe and data; what is passed over is said."""
+def latest_checkpoint(run_folder: Path, fingerprint: str, code: str = "") -> Path | None:
+    """The newest good one of this very recipe, data and code; what is passed over is said."""
     for manifest in reversed(read_manifests(run_folder)):
         path = checkpoint_folder(run_folder) / manifest.file
-        if reason := why_unusable(path, manifest, fingerprint):
+        if reason := why_unusable(path, manifest, fingerprint, code):
             print(f"{path}: {reason}; trying the one before", flush=True)
             continue
         return path
     return None
 
 
-def why_unusable(path: Path, manifest: Manifest, fingerprint: str) -> str:
+def why_unusable(path: Path, manifest: Manifest, fingerprint: str, code: str = "") -> str:
     """Why a checkpoint file cannot be used by the training `fingerprint`; "" where it can."""
     if manifest.fingerprint != fingerprint:
         return "belongs to another recipe or data set"
+    if manifest.code != code:
+        return "was trained by other code"
     if not path.is_file():
         return "is missing"
     if path.stat().st_size != manifest.size or file_digest(path) != manifest.sha256:

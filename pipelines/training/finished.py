@@ -1,4 +1,4 @@
-"""A training that is finished: its note, what is taken over from it, and when it starts afresh."""
+"""A training that is finished or interrupted: what is taken over, and when it starts afresh."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from data.files.whole_file import write_text_whole
+from pipelines.host.processes import run_lock
+from pipelines.training.checkpoint import read_manifests
 from pipelines.training.job import Job, TrainingSummary
 
 FINISHED = "finished.json"  # in a run folder: its results are written
@@ -51,17 +53,34 @@ def say_taken_over(job: Job, done: Finished) -> None:
 
 
 def set_aside(run_folder: Path, code: str = "") -> None:
-    """A finished training whose result is not taken over gets a number; the new one starts afresh.
+    """A training that is not gone on with gets a number; the new one starts afresh in its place.
 
-    code: of the new one.
+    That is a finished one whose result is not taken over, and an interrupted one whose deciding
+    code has changed since: half of it would be by other code than the other half. code: of the new
+    one. Raises ValueError where another process still trains there.
     """
-    if not (run_folder / FINISHED).is_file():
+    if not why_aside(run_folder, code):
         return
-    number = 1
-    while (old := run_folder.with_name(f"{run_folder.name}.{number}")).exists():
-        number += 1
-    done = read_finished(run_folder)
-    by = "" if done and done.code == code else ", by other code" if done else ", by unknown code"
-    run_folder.rename(old)
-    say = f"was finished{by}; trained again, the old run is {old.name}"
-    print(f"{run_folder.name}: {say}", flush=True)
+    with run_lock(run_folder):
+        if why := why_aside(run_folder, code):  # whom we waited for may have moved it
+            number = 1
+            while (old := run_folder.with_name(f"{run_folder.name}.{number}")).exists():
+                number += 1
+            run_folder.rename(old)
+            print(f"{run_folder.name}: {why.format(old=old.name)}", flush=True)
+
+
+def why_aside(run_folder: Path, code: str) -> str:
+    """Why the training there is not gone on with, `{old}` for its new name; "" where it is."""
+    if (run_folder / FINISHED).is_file():
+        done = read_finished(run_folder)
+        by = ", by other code" if done else ", by unknown code"
+        by = "" if done and done.code == code else by
+        return f"was finished{by}; trained again, the old run is {{old}}"
+    begun = {manifest.code for manifest in read_manifests(run_folder)}
+    if not begun or begun == {code}:
+        return ""
+    return (
+        "was interrupted, and the code that decides it has changed since; trained from the "
+        "beginning, the old run is {old} (to go on with it, take that code back and rename it)"
+    )

@@ -43,7 +43,7 @@ def _best(job: Job) -> tuple[checkpoint.Manifest, TensorState]:
     manifests = checkpoint.read_manifests(job.run_folder)
     for manifest in checkpoint.best_manifests(manifests, len(manifests)):
         path = checkpoint.checkpoint_folder(job.run_folder) / manifest.file
-        if reason := checkpoint.why_unusable(path, manifest, job.fingerprint):
+        if reason := checkpoint.why_unusable(path, manifest, job.fingerprint, job.code):
             print(f"{path}: {reason}; taking the next best", flush=True)
             continue
         return manifest, checkpoint.read_checkpoint(path)

@@ -38,11 +38,10 @@ class Position:
 
 
 def resume(job: Job, rank: Rank, parts: Parts, listener: Listener) -> Position:
-    """Where to go on: the last good checkpoint of this fingerprint, or the beginning."""
+    """Where to go on: the last good checkpoint of this fingerprint and code, or the beginning."""
     at = Position(sums=empty_sums(len(parts.losses), rank.device))
-    path = rank.from_main(
-        checkpoint.latest_checkpoint(job.run_folder, job.fingerprint) if rank.is_main else None
-    )
+    kept = (job.run_folder, job.fingerprint, job.code)
+    path = rank.from_main(checkpoint.latest_checkpoint(*kept) if rank.is_main else None)
     if path is None:
         return at
     state = checkpoint.read_checkpoint(path)
@@ -111,6 +110,7 @@ def save_checkpoint(
         step=at.epoch * feed.steps + at.step,
         metric=metrics.get(job.recipe.evaluation.monitor),
         keep_best=job.recipe.training.keep_best,
+        code=job.code,
     )
     kept = checkpoint.read_manifests(job.run_folder)
     if manifest in checkpoint.best_manifests(kept, job.recipe.training.keep_best):

@@ -166,6 +166,28 @@ def test_a_finished_training_starts_afresh_where_asked_or_by_other_code(
     assert sorted(path.name for path in runs.iterdir()) == names
 
 
+@pytest.mark.parametrize("begun_by", ["other", None])
+def test_an_interrupted_training_whose_code_has_changed_starts_afresh_beside_it(
+    drawn_home: Path, capsys: pytest.CaptureFixture[str], begun_by: str | None
+) -> None:
+    train_small()
+    runs = drawn_home / "runs"
+    (run,) = runs.iterdir()
+    (run / FINISHED).unlink()  # as if killed before its results were written
+    for note in checkpoint.checkpoint_folder(run).glob("*.json"):
+        content = json.loads(note.read_text())
+        assert content.pop("code") == training_code(small_recipe())
+        more = {"code": begun_by} if begun_by else {}  # none: as an older version left it
+        note.write_text(json.dumps(content | more))
+    kept = checkpoint.read_manifests(run)
+    train_small()
+    told = capsys.readouterr().out
+    assert f"{run.name}: was interrupted, and the code that decides it has changed since" in told
+    assert f"the old run is {run.name}.1" in told and "goes on from" not in told
+    assert checkpoint.read_manifests(run.with_name(f"{run.name}.1")) == kept
+    assert {each.code for each in checkpoint.read_manifests(run)} == {training_code(small_recipe())}
+
+
 def test_a_stopped_training_leaves_the_old_results(
     drawn_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

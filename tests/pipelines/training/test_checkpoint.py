@@ -24,6 +24,13 @@ def save(folder: Path, step: int, metric: float | None = None, mark: str = "a") 
     )
 
 
+def test_of_other_code_none_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path, 1)
+    assert checkpoint.latest_checkpoint(tmp_path, "a", "new code") is None
+    assert "step_00000001.pt: was trained by other code" in capsys.readouterr().out
+    assert checkpoint.latest_checkpoint(tmp_path, "a") is not None
+
+
 def steps(folder: Path) -> list[int]:
     return [manifest.step for manifest in checkpoint.read_manifests(folder)]
 
