@@ -144,9 +144,12 @@ def _of_file(source: str, known: KnownDigests) -> object:
 def _of_path(path: Path, known: KnownDigests) -> object:
     if path.is_file():
         return known.of(path)
-    if not path.is_dir():
-        return AWAY
-    rows = sorted(_below(path.as_posix(), ""))
+    return glance(path) if path.is_dir() else AWAY
+
+
+def glance(folder: Path) -> dict[str, Any]:
+    """Files and bytes of a folder, and a digest of their names, sizes and times."""
+    rows = sorted(_below(folder.as_posix(), ""))
     digest = hashlib.sha256(repr(rows).encode("utf-8", "surrogateescape")).hexdigest()
     return {"files": len(rows), "bytes": sum(size for _, size, _ in rows), "digest": digest}
 
