@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from data.datasets.formats import cvat, label_studio, labelme
+from data.datasets.formats.guessing import guess
 from data.datasets.formats.labels import Labels
 from data.datasets.formats.marks import turned_box
 from tests.worlds.label_files import cvat_text, pictures
@@ -112,6 +113,18 @@ def test_a_bad_shape_is_noted_and_the_others_are_read(
     assert [reason in note.reason for note in labels.notes] == [True]
 
 
+def test_labelmes_images_are_counted_from_the_json(tmp_path: Path) -> None:
+    """Two folders, each with a 1.png and its json."""
+    for place, folder in enumerate(("a", "b"), 1):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (64, 48)).save(tmp_path / folder / "1.png")
+        content = {"shapes": [point("nose", place, place)], "imagePath": "1.png"}
+        (tmp_path / folder / "1.json").write_text(json.dumps(content))
+    labels = labelme.read(tmp_path, tmp_path)
+    assert [image.file for image in labels.images] == ["a/1.png", "b/1.png"]
+    assert seen(labels) == [([[1, 1]], [2]), ([[2, 2]], [2])]
+
+
 def test_other_files_among_labelmes_are_noted(tmp_path: Path) -> None:
     for name, text in {"b.json": "{", "c.json": "[1]", "d.json": '{"shapes": [1]}'}.items():
         (tmp_path / name).write_text(text)
@@ -165,6 +178,16 @@ def test_cvats_points_and_boxes_of_one_group_are_a_person(tmp_path: Path) -> Non
     assert seen(labels) == [([[4.5, 5], [9, 9]], [1, 2])]
     assert labels.images[0].people[0].box_image == pytest.approx((3, 3, 6, 8))
     assert labels.images[0].split == "val"
+
+
+def test_cvats_group_0_is_none_and_a_folder_stands_for_its_file(tmp_path: Path) -> None:
+    boxes = '<box label="w" xtl="{}" ytl="0" xbr="{}" ybr="20" group_id="0"/>'
+    points = '<points label="a" points="{},5" group_id="0"/>'
+    shapes = [boxes.format(0, 9), boxes.format(10, 19), points.format(5), points.format(15)]
+    (tmp_path / "annotations.xml").write_text(image_of("".join(shapes)))
+    assert guess(tmp_path) == "cvat"
+    labels = cvat.read(tmp_path, pictures(tmp_path / "images"))
+    assert seen(labels) == [([[5, 5]], [2]), ([[15, 5]], [2])]
 
 
 def test_cvats_bad_shapes_are_noted(tmp_path: Path) -> None:
@@ -227,6 +250,21 @@ def read_tasks(root: Path, *results: list[Shape], **task: Any) -> Labels:
 def test_label_studios_points_alone_are_one_person(tmp_path: Path) -> None:
     labels = read_tasks(tmp_path, [region("1", "a", 10, 50), region("2", "b", 50, 10)])
     assert seen(labels) == [([[4, 15], [20, 3]], [2, 2])]
+
+
+def box(own: str, x: float) -> Shape:
+    value = {"x": x, "y": 0, "width": 20, "height": 50, "rectanglelabels": ["worker"]}
+    return {"id": own, "type": "rectanglelabels", "value": value, **SIZE}
+
+
+def test_label_studios_parent_goes_before_the_box_around(tmp_path: Path) -> None:
+    points = [region("p", "a", 15, 25, parentID="two"), region("q", "a", 55, 25, parentID="one")]
+    labels = read_tasks(tmp_path, [box("one", 10), box("two", 50), *points])
+    assert seen(labels) == [([[22, 7.5]], [2]), ([[6, 7.5]], [2])]
+    assert [person.box_image for person in labels.images[0].people] == [
+        (4, 0, 8, 15),
+        (20, 0, 8, 15),
+    ]
 
 
 def test_label_studios_meta_names_the_person(tmp_path: Path) -> None:
