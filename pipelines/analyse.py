@@ -73,7 +73,7 @@ def true_poses(name: str, evaluation: EvaluationFolder) -> dict[int, list[Pose]]
         raise refusal(
             evaluation.path,
             fault=f"evaluated on data {record.data_hash:.12}, prepared is {digest:.12}",
-            do=f"run `dvc repro evaluate@{name}`",
+            do=f"run `make repro RECIPE={name}`",
         )
     evaluator = record.protocol.evaluator
     if evaluator != "oks":
@@ -88,7 +88,7 @@ def protocols_of(evaluation: EvaluationFolder) -> list[str]:
     files = {p: evaluation.path / f"predictions_{p}.json" for p in PROTOCOLS}
     protocols = [protocol for protocol, file in files.items() if file.is_file()]
     if not protocols:
-        do = "run `dvc repro` again"
+        do = "run `make repro` again"
         raise refusal(evaluation.path, fault="no predictions_*.json", do=do)
     return protocols
 

@@ -68,7 +68,7 @@ def write_comparison(
             "results/",
             fault=f"none of {', '.join(wanted) or 'no recipes'} (params.yaml, run.recipes) is "
             "evaluated",
-            do="run `dvc repro`",
+            do="run `make repro`",
         )
     folder, report = places.reports(), places.comparison()
     write_pictures(folder / "pictures", results)

@@ -106,7 +106,7 @@ def load_on_its_data(name: str, recipe: Recipe) -> tuple[Trained, Identity]:
     digest = data_hash(recipe.dataset)
     if trained.origin.data_hash != digest:
         fault = f"trained on data {trained.origin.data_hash:.12}, prepared is {digest:.12}"
-        raise refusal(places.best_weights(name), fault=fault, do=f"run `dvc repro train@{name}`")
+        raise refusal(places.best_weights(name), fault=fault, do=f"run `make repro RECIPE={name}`")
     folder = places.trained(name)
     run_id = TrainingRecord.read(folder).run_id if has_training(folder) else None
     return trained, Identity(name, run_id)

@@ -115,7 +115,7 @@ def real_images(trained: Trained) -> list[Tensor]:
     recipe, place = trained.recipe, split_place(trained.recipe)
     folder = place.prepared / place.split
     if not folder.is_dir():
-        do = f"run `dvc repro prepare@{recipe.dataset}`: exports are checked on its images"
+        do = f"run `python -m pipelines.prepare {recipe.dataset}`: its images check exports"
         raise refusal(folder, fault="no such folder", do=do)
     people = truth_boxes(place.prepared, place.split, trained.codec.aligned)
     feed = split_feed(recipe, trained.codec, place, people)

@@ -88,7 +88,7 @@ def promote(
 def candidate_of(name: str) -> Candidate | None:
     """None, and a line that says why, where the recipe has nothing to register."""
     if not has_evaluation(places.evaluated(name)):
-        print(f"{name}: not evaluated, left out (`dvc repro evaluate@{name}`)")
+        print(f"{name}: not evaluated, left out (`make repro RECIPE={name}`)")
         return None
     candidate = read_candidate(name)
     settings = candidate.trained.recipe.evaluation

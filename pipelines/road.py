@@ -16,8 +16,10 @@ from pipelines.cluster.head import one_head
 from pipelines.evaluation.record import EvaluationRecord, has_evaluation
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
+from pipelines.host.launcher import typed
 from pipelines.host.processes import run_dvc
 from pipelines.host.progress import told_number
+from pipelines.intake.prepared import image_files
 from pipelines.recipe.params import add_to_run, load_params
 from pipelines.recipe.reader import load_recipe
 from pipelines.registry.ledger import Ledger
@@ -38,10 +40,11 @@ def road(recipes: Sequence[str]) -> int:
         code = reproduce(recipes)
     if code:
         return code
+    recipes = recipes or list(load_params()["run"]["recipes"])
     same = before is not None and before == lock_file()
     done = "Nothing to do: all is up to date" if same else "Done"
     print(f"\n{done} ({time.monotonic() - started:.0f} s).")
-    print("\n".join(summary_lines(recipes or list(load_params()["run"]["recipes"]))))
+    print("\n".join([*summary_lines(recipes), *next_lines(recipes, keep=not same)]))
     return 0
 
 
@@ -68,8 +71,33 @@ def summary_lines(recipes: Sequence[str]) -> list[str]:
         *champion_lines(),
         "",
         f"  report       {places.comparison()}",
-        "  MLflow page  make ui  ->  http://127.0.0.1:5000",
     ]
+
+
+def next_lines(recipes: Sequence[str], *, keep: bool) -> list[str]:
+    """Three commands that lead on; keep: and the one that keeps what ran in git."""
+    done = [name for name in recipes if has_evaluation(places.evaluated(name))]
+    if not done:
+        return []
+    first = EvaluationRecord.read(places.evaluated(done[0]))
+    beside = [
+        n for n in done if EvaluationRecord.read(places.evaluated(n)).dataset == first.dataset
+    ]
+    lines = {
+        "make ui": "runs, curves and versions on MLflow's page",
+        typed(f"show {' '.join(beside[:2])} --images {some_images(first)}"): "their poses",
+        typed(f"evaluate {done[0]} --ceiling"): "what no training of it can exceed",
+    }
+    if keep and (places.REPOSITORY / ".git").exists():
+        lines["git add dvc.lock params.yaml"] = "keeps what ran, on what, with which result"
+    width = max(map(len, lines))
+    return ["", "  next:", *(f"    {line:<{width}}  # {why}" for line, why in lines.items())]
+
+
+def some_images(record: EvaluationRecord, count: int = 3) -> str:
+    """Ids of the first images of the evaluated split, as `--images` takes them."""
+    prepared, raw = places.prepared(record.dataset), places.raw(record.dataset)
+    return ",".join(map(str, sorted(image_files(prepared, raw, record.split))[:count]))
 
 
 def main_numbers(recipe: str) -> str:

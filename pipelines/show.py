@@ -133,7 +133,7 @@ def load_one(name: str) -> Trained:
     if not path.is_file():
         there = [each for each in recipe_names() if places.best_weights(each).is_file()]
         accepted = f"{', '.join(there) or 'none yet'}{hint(name, there)}"
-        do = f"`dvc repro train@{name}` or `python -m pipelines.import_weights` trains or fills it"
+        do = f"`make repro RECIPE={name}` trains it, `python -m pipelines.import_weights` fills it"
         raise refusal(name, fault="not trained", accepted=accepted, do=do)
     return load_trained(path, name, recipe)
 

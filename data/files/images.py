@@ -107,5 +107,5 @@ def _height_place(content: memoryview) -> int | None:
 
 
 def _unreadable(path: Path | str) -> ValueError:
-    remedy = "`dvc repro prepare` checks every file"
+    remedy = "`python -m pipelines.prepare DATASET` checks every file"
     return refusal(path, fault="no readable image there", do=remedy)

@@ -107,7 +107,7 @@ class Table:
 
 def _open(path: Path) -> pa.RecordBatch:
     if not path.is_file():
-        remedy = "`dvc repro prepare` or `make demo` writes it"
+        remedy = "`python -m pipelines.prepare DATASET` or `make demo` writes it"
         raise refusal(path, fault="no such table", do=remedy)
     try:
         return pa.ipc.open_file(pa.memory_map(str(path), "r")).get_batch(0)

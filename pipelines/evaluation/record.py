@@ -14,7 +14,7 @@ from pipelines.host import places
 from pipelines.recipe.json_records import read_json, record_of
 from pipelines.recipe.strict import LATER, as_plain_data
 
-DO = "run `dvc repro`"
+DO = "run `make repro` (RECIPE=... where params.yaml does not run it)"
 FLIP = {True: "no_flip", False: "flip"}  # flip test of the recipe -> the key of the other numbers
 
 

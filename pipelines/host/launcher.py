@@ -7,6 +7,7 @@ nothing of ours.
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,17 @@ START = (
 def command(checkout: Path, argv: Sequence[str]) -> list[str]:
     """What runs a command of a checkout by this interpreter, wherever one stands."""
     return [sys.executable, "-P", "-c", START, str(checkout), *argv]
+
+
+def typed(name: str) -> str:
+    """A command as a shell in the checkout takes it, be the environment activated in it or not."""
+    path = Path(sys.prefix) / "bin" / "limber"
+    if not path.is_file():
+        return f"python -m pipelines.{name}"
+    if os.environ.get("VIRTUAL_ENV") == sys.prefix:
+        return f"limber {name}"
+    inside = path.is_relative_to(REPOSITORY)
+    return f"{path.relative_to(REPOSITORY) if inside else path} {name}"
 
 
 def install(folder: Path | None = None, checkout: Path = REPOSITORY) -> Path:

@@ -102,7 +102,7 @@ def usable_cores() -> int:
 
 
 def run_dvc(*arguments: str) -> int:
-    """Exit code of `dvc ARGUMENTS` in the repository."""
+    """Exit code of DVC with these arguments, in the repository."""
     return run_child([*DVC, *arguments], places.REPOSITORY)
 
 

@@ -39,7 +39,8 @@ def data_hash(dataset: str, why: str = "") -> str:
     the files of truth are no longer those that they were made of."""
     note = places.prepared(dataset) / "summary.json"
     if not note.is_file():
-        do = f"run `dvc repro prepare@{dataset}` first{why}"
+        both = f"`python -m pipelines.fetch {dataset}` and `python -m pipelines.prepare {dataset}`"
+        do = f"run {both} first{why}"
         raise refusal(note, fault="no such file", do=do)
     check_truth(dataset)
     return str(json.loads(note.read_text())["data_hash"])
@@ -70,7 +71,7 @@ def _check_files(raw: Path, digests: Mapping[str, str], told: str) -> None:
         now = _known_digest(path, *_stamp(path)) if path.is_file() else "gone"
         if now != digest:
             fault = f"is not the file that was {told} (sha256 {digest:.12}, now {now:.12})"
-            do = "run `dvc repro`, which fetches it again and makes what follows anew"
+            do = "run `make repro`, which fetches it again and makes what follows anew"
             raise refusal(path, fault=fault, do=do)
 
 

@@ -37,7 +37,7 @@ class Trained:
 
 def load_trained(path: Path, name: str, recipe: Recipe | None) -> Trained:
     """The network of a best.pt. With `recipe`, it must be what the file was trained from."""
-    best = BestWeights.read(path, f"run `dvc repro train@{name}` first")
+    best = BestWeights.read(path, f"run `make repro RECIPE={name}` first")
     stored = read_recipe(best.recipe, f"{path}: recipe")
     if recipe is not None:
         check_same(path, name, stored, recipe)
@@ -54,4 +54,4 @@ def check_same(path: Path, name: str, stored: Recipe, recipe: Recipe) -> None:
     ours, theirs = recipe.as_dict(), stored.as_dict()
     differing = [k for k in ours if ours[k] != theirs[k] and k not in ("published", "cite")]
     fault = f"trained from another recipe: {', '.join(differing)} differ from recipes/{name}.yaml"
-    raise refusal(path, fault=fault, do=f"run `dvc repro train@{name}`")
+    raise refusal(path, fault=fault, do=f"run `make repro RECIPE={name}`")

@@ -58,7 +58,7 @@ def read_candidate(name: str) -> Candidate:
         raise refusal(
             evaluation.path,
             fault=f"an evaluation of another training than {best}",
-            do=f"run `dvc repro evaluate@{name}`",
+            do=f"run `make repro RECIPE={name}`",
         )
     return Candidate(name, trained, evaluation, file_digest(best))
 

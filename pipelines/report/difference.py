@@ -90,7 +90,7 @@ def refuse_name(name: str, evaluations: Sequence[EvaluationFolder]) -> ValueErro
         name,
         fault="neither an evaluated recipe nor a run id of MLflow (32 hex digits)",
         accepted=", ".join(sorted(own)) or "none yet",
-        do=f"`dvc repro evaluate@{name}` evaluates a recipe",
+        do=f"`make repro RECIPE={name}` evaluates a recipe",
     )
 
 
@@ -102,7 +102,7 @@ def registered_evaluation(run_id: str, folder: Path, registry: Registry | None =
         raise refusal(
             f"run {run_id}",
             fault="no evaluation of it in results/, and no registered version at " + registry.uri,
-            do="run `dvc repro` for its recipe",
+            do="run `make repro RECIPE=...` with its recipe",
         )
     evaluation = registry.files(version, EVALUATION, folder)
     card_beside(evaluation, registry.files(version, f"artifacts/{CARD}", folder))
@@ -115,7 +115,7 @@ def refuse_other_data(one: Side, other: Side) -> None:
         raise ValueError(
             f"{one.name} was evaluated on data {mine:.12}, {other.name} on {theirs:.12}: their "
             "difference means nothing; evaluate both on the same prepared data "
-            "(`dvc repro evaluate@RECIPE`)"
+            "(`make repro RECIPE=...`)"
         )
 
 

@@ -63,7 +63,7 @@ def monitored_curves(results: Sequence[Result]) -> dict[str, plots.Curve]:
 
 
 def write_curves(path: Path, results: Sequence[Result]) -> None:
-    """All curves in one long table, for `dvc plots` (learning_curves.json beside this draws it)."""
+    """All curves in one long table, for `dvc plots show` (drawn by learning_curves.json)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)

@@ -142,7 +142,8 @@ def _tile(path: Path) -> np.ndarray:
     """The picture fitted into a tile, grey around it."""
     image = cv2.imread(str(path))
     if image is None:
-        raise refusal(path, fault="not readable as a picture", do="run `dvc repro evaluate` again")
+        do = "remove it, then `make repro` makes it anew"
+        raise refusal(path, fault="not readable as a picture", do=do)
     width, height = TILE[0] - 4, TILE[1] - 4
     scale = min(width / image.shape[1], height / image.shape[0])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))

@@ -30,7 +30,7 @@ OPTIONS = {  # where options are given -> the menu that knows their defaults
 
 @dataclass(frozen=True)
 class Difference:
-    """A key of the recipe, as `dvc -S` writes it, and its value in both; ABSENT: has none."""
+    """A key of the recipe, as `-S` of DVC writes it, and its value in both; ABSENT: has none."""
 
     key: str
     first: Any

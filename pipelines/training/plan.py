@@ -65,11 +65,11 @@ def find_weights(name: str, recipe: Recipe) -> Path | None:
     folder = places.weights(name)
     files = [p for p in sorted(folder.glob("*")) if p.is_file() and p.suffix != ".json"]
     if not files:
-        anew = "--force " if (folder / NOT_FETCHED).is_file() else ""
         raise refusal(
             folder,
             fault="no weights",
-            do=f"run `dvc repro {anew}weights@{name}` to bring {recipe.pretrained.source}, or take "
-            f"`pretrained` out of recipes/{name}.yaml to start without",
+            do=f"run `python -m pipelines.fetch --weights {name}` to bring "
+            f"{recipe.pretrained.source}, or take `pretrained` out of recipes/{name}.yaml to start "
+            "without",
         )
     return files[0]

@@ -14,7 +14,7 @@ from pipelines.host import places
 from pipelines.recipe.json_records import read_json, record_of
 from pipelines.recipe.strict import LATER, as_plain_data
 
-DO = "run `dvc repro` for this recipe"
+DO = "run `make repro` (RECIPE=... where params.yaml does not run it)"
 
 
 @dataclass(frozen=True)

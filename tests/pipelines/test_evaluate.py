@@ -249,7 +249,7 @@ def test_a_checkpoint_that_does_not_fit_is_named(
         assert evaluate.main(["demo_hrnet"]) == 2
         return capsys.readouterr().err
 
-    assert "best.pt: no such file; run `dvc repro train@demo_hrnet`" in refused()
+    assert "best.pt: no such file; run `make repro RECIPE=demo_hrnet`" in refused()
     path = save_trained("demo_hrnet", replace(drawn, seed=9))
     assert "seed differ from recipes/demo_hrnet.yaml" in refused()
     other = build_architecture(load_recipe("demo_simple_baseline")).state_dict()

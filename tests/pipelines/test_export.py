@@ -128,7 +128,7 @@ def test_what_cannot_be_exported_is_said(
     assert export.main(["demo_simple_baselin"]) == 2
     assert "accepted: a recipe, or one of the slots pose-coco" in capsys.readouterr().err
     assert export.main(["demo_hrnet"]) == 2
-    assert "dvc repro train@demo_hrnet" in capsys.readouterr().err
+    assert "make repro RECIPE=demo_hrnet" in capsys.readouterr().err
 
 
 def test_a_graph_that_differs_is_refused() -> None:

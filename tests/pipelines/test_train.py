@@ -246,7 +246,10 @@ def test_how_a_training_ended_stands_in_its_log(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["nothing"], "no recipe 'nothing'"),
-        (["demo_hrnet"], "run `dvc repro prepare@stick_figures` first"),
+        (
+            ["demo_hrnet"],
+            "run `python -m pipelines.fetch stick_figures` and `python -m pipelines.prepare",
+        ),
         (["demo_hrnet", "--workers", "3"], "3 workers: given 32, accepted: a multiple of 3"),
         (["demo_hrnet", "--workers", "many"], "argument --workers: invalid int value: 'many'"),
     ],

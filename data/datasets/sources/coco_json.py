@@ -65,7 +65,7 @@ def truth_of(content: Mapping[str, Any], how: Rows) -> dict[int, list[Pose]]:
 
 def read_truth(path: Path, how: Rows) -> dict[str, Any]:
     """The json of person keypoints. Raises ValueError where it is none (missing, cut, other)."""
-    do = "run `dvc repro fetch` (`python -m pipelines.fetch DATASET`) or use a demo recipe"
+    do = "run `python -m pipelines.fetch DATASET` or use a demo recipe"
     content = read_json(path, do)
     _check_kind(path, content, how)
     return dict(content)

@@ -37,7 +37,7 @@ def load_arrays(path: Path, kinds: dict[str, type[Kind]]) -> Kind:
             return made(**{f.name: arrays[f.name] for f in fields(made)})  # type: ignore[arg-type]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         fault = f"no matches of an evaluation in it ({error})"
-        raise refusal(path, fault=fault, do="run `dvc repro evaluate` again") from error
+        raise refusal(path, fault=fault, do="run `make repro` again") from error
 
 
 @dataclass(frozen=True)

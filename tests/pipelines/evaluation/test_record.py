@@ -90,19 +90,19 @@ def test_what_is_no_evaluation_is_named(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=match):
             EvaluationRecord.read(tmp_path)
 
-    refused(r"no evaluation in it .*; run `dvc repro`")
+    refused(r"no evaluation in it .*; run `make repro`")
     record().write(tmp_path)
     facts, metrics = tmp_path / "evaluation.json", tmp_path / "metrics.json"
     content = json.loads(facts.read_text())
     facts.write_text(json.dumps({k: v for k, v in content.items() if k != "data_hash"}))
-    refused(r"evaluation\.json: data_hash: missing.*; run `dvc repro`")
+    refused(r"evaluation\.json: data_hash: missing.*; run `make repro`")
     facts.write_text(json.dumps(content | {"cost": 3}))
     refused(r"evaluation\.json: cost: given 3, accepted: a mapping")
     facts.write_text("{")
     refused(r"evaluation\.json: not readable")
     facts.write_text(json.dumps(content))
     metrics.write_text(json.dumps(record().numbers))
-    refused(r"metrics\.json: lacks no_flip or flip; run `dvc repro`")
+    refused(r"metrics\.json: lacks no_flip or flip; run `make repro`")
     metrics.unlink()
     refused(r"metrics\.json: no such file")
 

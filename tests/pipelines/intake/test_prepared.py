@@ -62,7 +62,7 @@ def test_another_truth_is_refused_with_what_to_run(
         row["keypoints"][0] += 1
     truth.write_text(json.dumps(content))
     now = file_digest(truth)
-    said = rf"val2017\.json is not the file.*{before[:12]}, now {now[:12]}\); run `dvc repro`"
+    said = rf"val2017\.json is not the file.*{before[:12]}, now {now[:12]}\); run `make repro`"
     with pytest.raises(ValueError, match=said.replace("json is", "json: is")):
         reads()
     truth.unlink()

@@ -176,7 +176,7 @@ def test_what_cannot_be_done_is_named(
     write_results("first")
     folder = places.evaluated("first")
     replace(read_evaluation(folder).record, fingerprint="another").write(folder)
-    with pytest.raises(ValueError, match="run `dvc repro evaluate@first`"):
+    with pytest.raises(ValueError, match="run `make repro RECIPE=first`"):
         read_candidate("first")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")

@@ -39,7 +39,7 @@ def test_weights_that_were_not_brought_are_named() -> None:
     recipe = replace(drawn.small_recipe(), pretrained=Pretrained("x.pth", "12345678"))
     places.weights("some").mkdir(parents=True)
     (places.weights("some") / "none.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"no weights.*run `dvc repro weights@some`.*x\.pth"):
+    with pytest.raises(ValueError, match=r"no weights.*pipelines.fetch --weights some`.*x\.pth"):
         find_weights("some", recipe)
     assert find_weights("some", drawn.small_recipe()) is None
 

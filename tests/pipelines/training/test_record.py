@@ -57,7 +57,7 @@ def test_what_is_written_is_read_back(
 
 
 def test_what_is_no_summary_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"summary\.json: no such file; run `dvc repro`"):
+    with pytest.raises(ValueError, match=r"summary\.json: no such file; run `make repro`"):
         TrainingRecord.read(tmp_path)
     for text, message in (
         ("[1]", "not readable"),
@@ -65,7 +65,7 @@ def test_what_is_no_summary_is_named(tmp_path: Path) -> None:
         ('{"recipe": "some"}', "fingerprint: missing"),
     ):
         (tmp_path / "summary.json").write_text(text)
-        with pytest.raises(ValueError, match=rf"summary\.json: {message}.*; run `dvc repro`"):
+        with pytest.raises(ValueError, match=rf"summary\.json: {message}.*; run `make repro`"):
             TrainingRecord.read(tmp_path)
 
 
