@@ -98,7 +98,5 @@ def add_data_set(name: str, entry: Mapping[str, Any], path: Path = PARAMS) -> No
         entries = content["datasets"]
         if name in entries:
             raise refusal(f"params.yaml: datasets.{name}", fault="is there already")
-        entries[name] = {
-            key: on_one_line(value) if isinstance(value, dict) else value
-            for key, value in entry.items()
-        }
+        told = {k: on_one_line(v) if isinstance(v, dict) else v for k, v in entry.items()}
+        entries.insert(0, name, told)  # first: what stands behind the last may be of what follows
