@@ -11,10 +11,14 @@ from data.ground.refusal import refusal
 LARGEST = 3.0e38  # what a column of 32 bits holds; far beyond any image
 
 
-def read_json(path: Path, missing: str = "") -> Any:
+CUT = "was it copied whole? fetch it again"
+
+
+def read_json(path: Path, missing: str = "", cut: str = CUT) -> Any:
     """What a json file holds, with or without a byte order mark.
 
-    Raises ValueError that names a file that is missing (`missing`: what to do then), cut or none.
+    Raises ValueError that names a file that is missing, cut or none; `missing`, `cut`: what to do
+    then.
     """
     try:
         return json.loads(path.read_bytes())
@@ -22,7 +26,7 @@ def read_json(path: Path, missing: str = "") -> Any:
         raise refusal(path, fault="no such file", do=missing) from error
     except (ValueError, RecursionError) as error:  # cut, other bytes, digits or depth without end
         fault = f"truncated or no json ({error})"
-        raise refusal(path, fault=fault, do="was it copied whole? fetch it again") from error
+        raise refusal(path, fault=fault, do=cut) from error
     except OSError as error:
         raise refusal(path, fault=f"cannot be read ({error.strerror})", do="check it") from error
 

@@ -29,7 +29,7 @@ from data.datasets.formats.values import (
     name_of,
     number,
     numbers,
-    read_json,
+    read_labels_json,
     rows_of,
     shown,
     size,
@@ -43,7 +43,7 @@ LISTS = ("images", "annotations", "categories")
 def read(labels: Path, images: Path, category: str | None = None) -> Labels:
     """labels: the json, or a folder with one json. See `Reader`."""
     path = _json_of(labels)
-    lists = _lists(path, read_json(path))
+    lists = _lists(path, read_labels_json(path))
     chosen = choose(path, lists["categories"], lists["annotations"], category)
     findings, folder = Findings(path), PictureFolder(images)
     known = {name_of(row.get("id")) for row in lists["images"]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.datasets.formats.cvat import FILE
-from data.datasets.formats.values import read_json, shown
+from data.datasets.formats.values import read_labels_json, shown
 from data.datasets.formats.yolo_settings import KEY, settings_in, yamls_in
 from data.ground.refusal import refusal
 
@@ -38,7 +38,7 @@ def guess(labels: Path) -> str:
 
 
 def _of_json(path: Path) -> str:
-    content = read_json(path)
+    content = read_labels_json(path)
     if isinstance(content, dict):
         if isinstance(content.get("annotations"), list) and "images" in content:
             return "coco"

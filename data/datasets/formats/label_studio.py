@@ -27,7 +27,7 @@ from data.datasets.formats.values import (
     name_of,
     number,
     numbers,
-    read_json,
+    read_labels_json,
     rows_of,
     shown,
     size,
@@ -44,7 +44,7 @@ Row = Mapping[str, Any]
 
 def read(labels: Path, images: Path, category: str | None = None) -> Labels:
     """labels: the json file of the export. See `Reader`."""
-    content = read_json(labels)
+    content = read_labels_json(labels)
     tasks = rows_of({"tasks": content}, "tasks")
     if tasks is None:
         accepted = "a list of tasks (Label Studio: export as JSON)"

@@ -19,7 +19,7 @@ from data.datasets.formats.findings import Findings
 from data.datasets.formats.labels import LabelledImage, Labels
 from data.datasets.formats.marks import Found, Frame, Mark, gather, labels_of
 from data.datasets.formats.picture_folder import PictureFolder
-from data.datasets.formats.values import RowError, name_of, numbers, read_json, rows_of, size
+from data.datasets.formats.values import RowError, name_of, numbers, read_labels_json, rows_of, size
 from data.ground.refusal import refusal
 from data.ground.sample import box_around
 
@@ -54,7 +54,7 @@ def _image(
     path: Path, name: str, folder: PictureFolder, findings: Findings
 ) -> tuple[LabelledImage, list[Found]]:
     try:
-        content = read_json(path)
+        content = read_labels_json(path)
     except ValueError as error:
         raise RowError(str(error)) from error
     shapes = rows_of(content, "shapes") if isinstance(content, dict) else None

@@ -16,7 +16,7 @@ import numpy as np
 from data.datasets.formats.findings import Findings
 from data.datasets.formats.labels import LabelledImage, LabelledPerson, Labels
 from data.datasets.formats.picture_folder import PictureFolder
-from data.datasets.formats.values import RowError, numbers, read_json
+from data.datasets.formats.values import RowError, numbers, read_labels_json
 from data.ground.refusal import refusal
 from data.ground.skeleton import load_skeleton
 
@@ -27,7 +27,7 @@ SIDE, DOWN = 200.0, 15.0  # of the box, times the scale
 
 def read(labels: Path, images: Path, category: str | None = None) -> Labels:
     """labels: train.json or valid.json; images are opened for their sizes. See `Reader`."""
-    content = read_json(labels)
+    content = read_labels_json(labels)
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         accepted = "a list of {image, center, scale, joints, joints_vis}"
         raise refusal(labels, fault=f"given a json {type(content).__name__}", accepted=accepted)

@@ -6,7 +6,6 @@ no use, `RowError` where one row is.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from data.datasets.formats.labels import Box
+from data.ground.json_text import read_json
 from data.ground.refusal import refusal
 
 MOST_KEYPOINTS = 2000  # of one person; more is another column taken for keypoints
@@ -27,17 +27,9 @@ class RowError(Exception):
     """A row that cannot be used, and why; the file is read on."""
 
 
-def read_json(path: Path) -> Any:
-    """What a json file holds, with or without a byte order mark. Raises ValueError."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise refusal(path, fault="no such file") from error
-    except (ValueError, RecursionError) as error:
-        fault = f"cut off or no json ({error})"
-        raise refusal(path, fault=fault, do="export the labels again") from error
-    except OSError as error:
-        raise refusal(path, fault=f"cannot be read ({error.strerror})", do="check it") from error
+def read_labels_json(path: Path) -> Any:
+    """What a json file of a tool holds. Raises ValueError as `read_json`."""
+    return read_json(path, cut="export the labels again")
 
 
 def rows_of(content: Mapping[str, Any], key: str) -> list[dict[str, Any]] | None:

@@ -179,7 +179,7 @@ BROKEN = {
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
 def test_what_is_no_json_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(ValueError, match=r"a\.json: cut off or no json"):
+    with pytest.raises(ValueError, match=r"a\.json: truncated or no json"):
         coco.read(tmp_path / "a.json", tmp_path)
 
 

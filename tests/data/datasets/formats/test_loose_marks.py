@@ -130,7 +130,7 @@ def test_other_files_among_labelmes_are_noted(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     notes = read_labelme(tmp_path, point("a", 1, 2)).notes
     assert [note.id for note in notes] == ["b.json", "c.json", "d.json"]
-    assert "cut off or no json" in notes[0].reason
+    assert "truncated or no json" in notes[0].reason
     assert notes[1].reason == notes[2].reason == "no json of labelme: it has no list `shapes`"
 
 

@@ -135,7 +135,7 @@ STRANGE = {
     "another yaml": ({"x.yaml": "a: 1"}, r"a folder with files \.yaml"),
     "a results file": ({"r.json": '[{"image_id": 1}]'}, "a json list of objects with image_id"),
     "another json": ({"r.json": '{"a": 1}'}, "a json object with a"),
-    "cut off": ({"r.json": '{"images": ['}, "cut off or no json"),
+    "cut off": ({"r.json": '{"images": ['}, "truncated or no json"),
     "two jsons": (
         dict.fromkeys(("a.json", "b.json"), '{"images": [], "annotations": []}'),
         "2 json files of which the first is coco's; name the one that is meant",
