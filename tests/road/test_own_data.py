@@ -15,6 +15,8 @@ from tests.worlds.annotators import cvat_team
 from tests.worlds.checkouts import copy_checkout, start_dvc, write_params
 from tests.worlds.here import ROOT
 
+pytestmark = pytest.mark.full  # two trainings
+
 ANSWER = """
 import json, sys, mlflow, pathlib
 mlflow.set_tracking_uri(sys.argv[1])
