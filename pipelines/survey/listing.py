@@ -41,7 +41,7 @@ def _counted(name: str) -> str:
         return "not prepared"
     splits = json.loads(path.read_text())["splits"]
     return ", ".join(
-        f"{n} {_number(c, 'images')} {_number(c, 'people')}" for n, c in splits.items()
+        f"{n} {_number(c, 'images')}, {_number(c, 'persons')}" for n, c in splits.items()
     )
 
 

@@ -92,6 +92,10 @@ def test_what_is_added_is_an_own_data_set_that_is_listed_checked_and_read(
     row = next(line for line in out.splitlines() if line.startswith("pliers"))
     assert row.split() == ["pliers", "not", "prepared", "pliers", "yolo_pose",
                            *str(pliers).split()]  # fmt: skip
+    summary = places.prepared("pliers") / "summary.json"
+    summary.parent.mkdir(parents=True)
+    summary.write_text('{"splits": {"train": {"images": 10, "persons": 9}}}')
+    assert any("train 10, 9" in line for line in run("list")[1].splitlines())
     code, out, _ = run("check", "pliers")
     assert code == 0 and "train: 10 images" in out and "warning: val: 2 people" in out
 
