@@ -42,7 +42,11 @@ class Resize:
         small, (width, height) = least * size, image_size
         pixel = self._scale(image_size, small)
         sides = _up(width * pixel, self.multiple), _up(height * pixel, self.multiple)
-        if self.side == "height":
+        if self.side == "height":  # of the scaled image's whole pixels
+            sides = (
+                _up(round(width * pixel), self.multiple),
+                _up(round(height * pixel), self.multiple),
+            )
             sides = max(sides[0], _up(small, self.multiple)), sides[1]
         return round(sides[0] * (scale / least)), round(sides[1] * (scale / least))
 

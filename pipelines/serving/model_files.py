@@ -17,10 +17,13 @@ import data.views.geometry
 from pipelines.evaluation.record import EvaluationRecord
 from pipelines.prediction import readout
 from pipelines.prediction.trained import Trained
+from pipelines.serving import model_input
 from pipelines.serving.packed_code import pack_code
 from pipelines.serving.program import Graph, build_graph, write_program
 
-NEEDS = ("mlflow", "torch", "numpy", "opencv-python-headless", "pandas", "safetensors")
+NEEDS = (
+    "mlflow", "torch", "numpy", "opencv-python-headless", "pandas", "pillow", "safetensors"
+)  # fmt: skip
 WHOLE_IMAGE_NEEDS = ("scipy", "numba")
 
 
@@ -62,7 +65,8 @@ def write_model_files(
 def pack(trained: Trained, folder: Path) -> dict[str, Any]:
     """The code that reads poses, packed; of networks that read whole images with their codec."""
     kind, whole = type(trained.codec), trained.codec.whole_image
-    plugs: list[type | ModuleType] = [data.views.geometry, readout, *([kind] if whole else [])]
+    always: list[type | ModuleType] = [data.views.geometry, readout, model_input]
+    plugs = [*always, *([kind] if whole else [])]
     codec = {"module": kind.__module__, "class": kind.__name__}
     options = {"options": dataclasses.asdict(trained.codec)}
     package = pack_code(plugs, trained.skeleton, folder)

@@ -19,7 +19,7 @@ from pipelines.host.imports import SKELETONS, named_files, reached
 from pipelines.host.places import REPOSITORY
 
 PREFIX = "limber_"
-MAY_TRAVEL = ("data", "pipelines/prediction/readout.py")
+MAY_TRAVEL = ("data", "pipelines/prediction/readout.py", "pipelines/serving/model_input.py")
 
 
 def pack_code(plugs: Sequence[type | ModuleType], skeleton: Skeleton, folder: Path) -> str:

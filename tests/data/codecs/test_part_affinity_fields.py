@@ -14,6 +14,7 @@ from torch import Tensor
 
 from data.codecs.limbs import grouping as limb_grouping
 from data.codecs.limbs import peaks as limb_peaks
+from data.codecs.limbs.drawing import draw_limbs
 from data.codecs.part_affinity_fields import PartAffinityFields, with_neck
 from data.ground.sample import Fields, Output, WholeBatch
 from data.ground.skeleton import load_skeleton
@@ -351,3 +352,26 @@ def test_several_passes_are_averaged_each_with_the_same_weight() -> None:
     assert merged["heatmaps"].shape == (1, 19, 6, 8)
     torch.testing.assert_close(merged["heatmaps"], torch.full((1, 19, 6, 8), 2.0))
     torch.testing.assert_close(merged["pafs"], torch.full((1, 38, 6, 8), -2.0))
+
+
+def drawn_cells(a: np.ndarray, b: np.ndarray, size: tuple[int, int]) -> set[tuple[int, int]]:
+    ends = (torch.from_numpy(end)[None, None, None] for end in (a, b))
+    limbs = draw_limbs(*ends, torch.ones(1, 1, 1, dtype=torch.bool), 1.0, size)
+    return {(int(x), int(y)) for y, x in limbs[0].abs().amax(0).nonzero()}
+
+
+def test_limbs_are_the_official_ones_but_for_their_ends() -> None:
+    """Theirs begins a cell before the least end less the thickness, and ends a cell early."""
+    rng, size = np.random.default_rng(0), (46, 46)
+    both = ours_alone = theirs_alone = 0
+    for a, b in rng.uniform(3, 43, (300, 2, 2)):
+        low, high = np.minimum(a, b) - 1, np.maximum(a, b) + 1
+        ours, theirs = drawn_cells(a, b, size), plain.official_cells(tuple(a), tuple(b), 1.0, size)
+        both += len(ours & theirs)
+        ours_alone, theirs_alone = (
+            ours_alone + len(ours - theirs),
+            theirs_alone + len(theirs - ours),
+        )
+        assert all((np.array(cell) >= np.floor(high)).any() for cell in ours - theirs)
+        assert all((np.array(cell) < low).any() for cell in theirs - ours)
+    assert both > 5 * ours_alone > 0 and both > 5 * theirs_alone > 0, "long limbs: ends alone"

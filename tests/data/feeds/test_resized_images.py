@@ -12,6 +12,7 @@ from data.feeds.resized_images import ResizedDataset
 from data.feeds.whole_images import collate_whole
 from data.ground.resize import Resize
 from data.views.geometry import move
+from tests.worlds.plain_part_affinity_fields import official_size as lightweight_size
 
 SHORT, HEIGHT = Resize(), Resize("height", 8, 128)
 
@@ -33,6 +34,15 @@ def test_sizes_at_scales_are_those_of_the_official_rule(
     image: tuple[int, int], scale: float
 ) -> None:
     assert SHORT.input_size(image, 512, scale, 0.5) == official_size(image, scale, 0.5)
+
+
+def test_a_height_is_fed_in_the_official_size() -> None:
+    """Widths are rounded to whole pixels before they are padded: 209 x 200 is 384.56, so 392."""
+    assert HEIGHT.input_size((209, 200), 368) == (392, 368)
+    images = [(w, h) for h in range(97, 700, 7) for w in range(101, 388, 3)]
+    assert {(w, h): HEIGHT.input_size((w, h), 368) for w, h in images} == {
+        image: lightweight_size(image) for image in images
+    }
 
 
 @pytest.mark.parametrize("resize", [SHORT, HEIGHT])

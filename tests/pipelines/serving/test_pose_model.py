@@ -7,11 +7,13 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +22,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mlflow.exceptions import MlflowException
 
 from data.ground.sample import Batch
 from data.views.geometry import box_to_view, crop, invert, view_matrix
@@ -186,6 +189,20 @@ def test_every_form_of_an_image_gives_the_same_answer(model: Any) -> None:
     np.testing.assert_allclose(many[-1]["keypoints"], first["poses"][1]["keypoints"], atol=0.02)
 
 
+OUTSIDE = r"^image 0: boxes\[1\]: given .*, outside the image of 100 x 120 pixels"
+
+
+def bomb(kind: str, side: int = 40000) -> bytes:
+    """A small file whose header promises `side` x `side` / 10 pixels."""
+    if kind == "bmp":
+        return b"BM" + struct.pack(
+            "<IIIIiiHHIIiiII", 99, 0, 54, 40, side, side // 10, 1, 24, *[0] * 6
+        )
+    header = b"IHDR" + struct.pack(">IIBBBBB", side, side // 10, 8, 2, 0, 0, 0)
+    crc = struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + crc + b"\0\0\0\4IDAT" + bytes(8)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -202,6 +219,18 @@ def test_every_form_of_an_image_gives_the_same_answer(model: Any) -> None:
         ([{"image": picture(), "box": BOXES}], "unknown box; accepted: image, boxes"),
         ([{"image": picture(), "boxes": [[0, 0, float("nan"), 5]]}], r"boxes\[0\].*finite"),
         ([{"image": picture(), "boxes": [[0, 0, 0, 5]]}], "width and height above 0"),
+        ([{"image": picture(), "boxes": [[0, 0, 5, -1]]}], "width and height above 0"),
+        ([{"image": picture(), "boxes": [[0, 0, 1e300, 5]]}], "finite numbers up to 1,000,000"),
+        ([{"image": picture(), "boxes": "x" * 9999}], r"boxes: given 'x{79}\.\.\., accepted"),
+        ([{"image": picture(), "boxes": [[0, 0, 5, 5], [100, 0, 5, 5]]}], OUTSIDE),
+        ([{"image": picture(), "boxes": [[0, 0, 5, 5], [-5, 0, 5, 5]]}], OUTSIDE),
+        ([{"image": picture()}, {"image": picture(), "boxes": [[0, 120.0, 5, 5]]}], "^image 1: "),
+        ([{"image": bomb("png")}], "40000 x 4000 pixels; accepted: at most 150,000,000 pixels"),
+        ([{"image": bomb("bmp")}], "40000 x 4000 pixels; accepted: at most 150,000,000 pixels"),
+        ([{"image": bomb("png", 1 << 20)}], "too many pixels; accepted: at most 150,000,000"),
+        ([{"image": np.zeros((5, 5, 3), complex)}], "accepted: an array"),
+        ([{"image": []}], "accepted: an array"),
+        ([{"image": "AAA"}], "'AAA' is not base64"),
         ([{"image": picture(), "boxes": [1, 2, 3, 4]}], "boxes: given"),
         ([{"image": picture(), "boxes": [[1, 2, 3]]}], "boxes of shape"),
         ({"image": [picture(), picture()], "boxes": [BOXES]}, "1 lists for 2 images"),
@@ -210,8 +239,17 @@ def test_every_form_of_an_image_gives_the_same_answer(model: Any) -> None:
     ],
 )  # fmt: skip
 def test_bad_input_is_named(model: Any, given: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as caught:
         model.predict(None, given)
+    assert isinstance(caught.value, MlflowException) and len(str(caught.value)) < 400
+    assert caught.value.get_http_status_code() == 400
+
+
+def test_a_box_that_reaches_into_the_image_is_answered(model: Any) -> None:
+    boxes = [[-50.0, -60.0, 51.0, 61.0], [99.5, 119.5, 400.0, 400.0], [0.0, 0.0, 1e-9, 1e-9]]
+    answer = model.predict(None, [{"image": picture(), "boxes": boxes}])[0]
+    assert [pose["box"] for pose in answer["poses"]] == boxes
+    assert np.isfinite(keypoints(answer)).all()
 
 
 def test_it_serves_over_http(home: Path, tmp_path: Path) -> None:
@@ -258,10 +296,25 @@ def ask_over_http(address: str) -> None:
         assert answer[0]["whole_image"] is False
     answer = post(address, {"dataframe_records": [{"image": image.tolist()}]})["predictions"]
     assert answer[0]["whole_image"] is True
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        post(address, {"dataframe_records": [{"image": "/etc/hostname"}]})
-    assert refused.value.code == 400
-    assert "a path or an address is never opened" in refused.value.read().decode()
+    away = {"image": text, "boxes": [[500, 500, 9, 9]]}
+    for row, said in (
+        (
+            {"image": "/etc/hostname"},
+            "image 0: image: text '/etc/hostname' is not base64; accepted",
+        ),
+        (away, "image 0: boxes[0]: given [500.0, 500.0, 9.0, 9.0], outside the image of 100 x 120"),
+        (
+            {"image": text, "boxes": [[0, 0, float("nan"), 9]]},
+            "image 0: boxes[0]: given [0.0, 0.0,",
+        ),
+        ({"image": base64.b64encode(bomb("png")).decode()}, "image 0: image: 40000 x 4000 pixels"),
+    ):
+        for form in ("dataframe_records", "inputs"):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                post(address, {form: [row]})
+            answer = json.loads(refused.value.read())
+            assert refused.value.code == 400 and answer["error_code"] == "INVALID_PARAMETER_VALUE"
+            assert answer["message"].startswith(said), "our own sentence, without the input"
 
 
 def post(address: str, body: dict[str, Any]) -> Any:
