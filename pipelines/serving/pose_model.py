@@ -39,7 +39,8 @@ class InputError(MlflowException, ValueError):  # type: ignore[misc]
 
     @message.setter
     def message(self, message: str) -> None:
-        self._message = getattr(self, "_message", message)
+        if "_message" not in vars(self):
+            self._message = message
 
 
 class PoseModel(PythonModel):  # type: ignore[misc]
