@@ -36,7 +36,7 @@ from pipelines.tracking.runs import attach_folder
 
 WORST = 20
 Poses = Mapping[int, Sequence[Pose]]
-Attach = Callable[[str | None, str, str, Path, dict[str, float]], None]  # as `attach_folder`
+Attach = Callable[[str | None, str, str, Path, dict[str, float]], object]  # as `attach_folder`
 
 
 def main(argv: Sequence[str]) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ from pipelines.report.difference import recipes_page, write_difference
 from pipelines.report.pictures import write_curves, write_pictures
 from pipelines.report.published import published_under, quoted_rows
 from pipelines.report.results import Result, is_evaluated, read_result
+from pipelines.tracking.runs import attach_folder
+
+REPORT = ("comparison.md", "pictures")  # what of reports/ tells of all recipes
 
 
 def main(argv: Sequence[str]) -> int:
@@ -56,7 +59,20 @@ def compare_recipes() -> Path:
     results = [read_result(name, load_recipe(name)) for name in wanted if is_evaluated(name)]
     others = set(recipe_names()) - {result.name for result in results}
     quoted = {name: quoted_rows(name) for name in sorted(others)}
-    return write_comparison(wanted, results, quoted)
+    report = write_comparison(wanted, results, quoted)
+    attach_report(results, report)
+    return report
+
+
+def attach_report(
+    results: Sequence[Result], report: Path, attach: Callable[..., bool] = attach_folder
+) -> None:
+    """The report and its pictures to the runs that it tells of, as long as a server answers."""
+    others = [path.name for path in report.parent.iterdir() if path.name not in REPORT]
+    for result in results:
+        record = result.evaluation
+        if not attach(record.run_id, record.fingerprint, result.name, report.parent, {}, others):
+            break
 
 
 def write_comparison(

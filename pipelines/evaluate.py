@@ -25,7 +25,7 @@ from data.ground.refusal import refusal
 from pipelines.evaluation.ceiling import told
 from pipelines.evaluation.decoded import read_options, read_otherwise, spelled
 from pipelines.evaluation.measure import Reader, write_evaluation, write_json
-from pipelines.evaluation.record import Identity
+from pipelines.evaluation.record import EvaluationRecord, Identity
 from pipelines.evaluation.test_dev import keep_scores
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
@@ -40,7 +40,11 @@ from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
 from pipelines.registry.versions import champion_checkpoint
 from pipelines.report.decoded import write_gains
+from pipelines.tracking.runs import attach_folder
 from pipelines.training.record import TrainingRecord, has_training
+
+BIG = ("predictions_*.json", "matches_*.npz")
+Attach = Callable[..., object]  # as `attach_folder`
 
 
 def main(argv: Sequence[str]) -> int:
@@ -85,7 +89,15 @@ def run(asked: Namespace) -> None:
         folder = (
             evaluate_test_dev(asked.recipe, *files) if asked.test_dev else evaluate(asked.recipe)
         )
+        if not asked.test_dev:
+            attach_evaluation(asked.recipe, folder)
     print(f"evaluated: {folder}")
+
+
+def attach_evaluation(name: str, folder: Path, attach: Attach = attach_folder) -> None:
+    """Numbers and pictures to the training's run; what is big, or read by tools alone, stays."""
+    record = EvaluationRecord.read(folder)
+    attach(record.run_id, record.fingerprint, name, folder, {}, BIG)
 
 
 def evaluate(name: str, recipe: Recipe | None = None, read: Reader = read_poses) -> Path:

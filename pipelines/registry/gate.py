@@ -27,7 +27,7 @@ from pipelines.registry.versions import (
     Registry,
     Version,
 )
-from pipelines.serving.model_files import requirements, write_model_files
+from pipelines.serving.model_files import example_input, requirements, write_model_files
 from pipelines.tracking.models import log_registered
 from pipelines.tracking.runs import find_run
 
@@ -95,7 +95,9 @@ def stored_model(
         origin = lineage_of(candidate, run_id)
         files = write_files(trained, evaluation.path, origin, Path(folder))
         needs = requirements(trained)
-        model_id, source = log_registered(registry.uri, run_id, name, record.numbers, files, needs)
+        model_id, source = log_registered(
+            registry.uri, run_id, name, record.numbers, files, needs, example_input(trained)
+        )
     return source, model_id, run_id
 
 

@@ -14,6 +14,13 @@ from data.ground.refusal import refusal
 from pipelines.evaluation.record import Identity
 from pipelines.host import places
 from pipelines.prediction.best_weights import BestWeights
+from pipelines.tracking.descriptions import (
+    DECISION,
+    describe_model,
+    first_tags,
+    picture_links,
+    version_text,
+)
 from pipelines.tracking.models import download_version_files, has_model
 from pipelines.tracking.server import mlflow_client, tracking_uri, use_server
 
@@ -97,9 +104,16 @@ class Registry:
     ) -> Version:
         """A new version of `slot` with these tags, made from a logged model."""
         if not self.client.search_registered_models(f"name = '{slot}'"):
-            self.client.create_registered_model(slot, description="see mlflow/README.md")
+            self.client.create_registered_model(slot)
+            describe_model(self.client, slot)
+        text = version_text(tags, picture_links(self.client, run_id))
         made = self.client.create_model_version(
-            slot, source, run_id=run_id, tags=tags, model_id=model_id
+            slot,
+            source,
+            run_id=run_id,
+            tags=first_tags(tags) | tags,
+            model_id=model_id,
+            description=text,
         )
         return self.version(slot, str(made.version))
 
@@ -109,10 +123,14 @@ class Registry:
             self.client.delete_registered_model_alias(slot, alias)
         else:
             self.client.set_registered_model_alias(slot, alias, number)
+        if alias == CHAMPION and number:
+            describe_model(self.client, slot, self.version(slot, number).run_id)
 
     def tag(self, version: Version, **tags: str) -> None:
         for key, value in tags.items():
             self.client.set_model_version_tag(version.slot, version.number, f"limber.{key}", value)
+            if key == DECISION:
+                self.client.set_model_version_tag(version.slot, version.number, key, value)
 
     def untag(self, version: Version, key: str) -> None:
         """Takes a tag off, if it is there."""

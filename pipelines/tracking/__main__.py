@@ -1,7 +1,8 @@
 """Sends MLflow what a training could not send, or opens MLflow's page.
 
     python -m pipelines.tracking OUTBOX         sends the rest of runs/RECIPE-KEY/outbox.jsonl
-    python -m pipelines.tracking ui [--port N]  the page on 127.0.0.1, over the embedded database
+    python -m pipelines.tracking ui [--port N]  the page on 127.0.0.1, over the embedded database;
+                                                prints the address of the runs, as charts
 
 A training names its outbox when it ends. What was sent once is not sent again.
 """
@@ -19,8 +20,16 @@ from data.ground.refusal import refusal
 from pipelines.host.command import Arguments, run_command
 from pipelines.tracking.database import whole_database
 from pipelines.tracking.delivery import TrackedRun
+from pipelines.tracking.descriptions import describe_experiment
 from pipelines.tracking.outbox import Outbox, Postman
-from pipelines.tracking.server import QUIET, be_impatient, tracking_uri
+from pipelines.tracking.server import (
+    QUIET,
+    be_impatient,
+    experiment_id,
+    mlflow_client,
+    tracking_settings,
+    tracking_uri,
+)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -61,10 +70,20 @@ def open_page(uri: str, port: int) -> None:
     refuse_taken(port)
     whole_database(uri)
     os.environ.update(QUIET, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
-    print(f"MLflow page: http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)
+    print(f"MLflow page: http://127.0.0.1:{port}/{runs_page(uri)}  (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     os.execv(sys.executable, command)
+
+
+def runs_page(uri: str) -> str:
+    """Where on MLflow's page the runs are, as charts: its front page tells of other things."""
+    client = mlflow_client(uri)
+    name = tracking_settings().get("experiment") or "limber"
+    number = experiment_id(client, name, uri)
+    describe_experiment(client, number)
+    view = "workflowType=machine_learning&compareRunsMode=CHART"
+    return f"#/experiments/{number}/runs?{view}"
 
 
 def refuse_taken(port: int) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.ground.refusal import refusal
+from pipelines.host.progress import told_number
+from pipelines.tracking.descriptions import describe_experiment
 from pipelines.tracking.outbox import Deliver, Outbox, Record, RefusedError
 from pipelines.tracking.run_log import metric_name
 from pipelines.tracking.server import experiment_id, mlflow_client
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 RUN_KEY = "limber.run_key"
 OUTBOX_KEY = "limber.outbox"
+# what a person reads first: the page shows tags as they came, or by name; ours begin with `limber.`
+ARCHITECTURE, BEST, DATASET = "architecture", "best", "dataset"
+FIRST = (ARCHITECTURE, BEST, DATASET)
 PER_BATCH = 100  # MLflow takes this many params or tags at once
 
 
@@ -51,12 +56,15 @@ class TrackedRun:
             "picture": self._send_picture,
             "checkpoint": self._send_checkpoint,
             "close": self._send_close,
+            "folder": self._send_folder,
+            "numbers": self._send_numbers,
         }
 
     def connect(self) -> tuple[str, str, Deliver]:
         """(server, run id, deliver): the run exists when this returns."""
         self._client = mlflow_client(self._uri)
         self._experiment = experiment_id(self._client, self._header["experiment"], self._uri)
+        describe_experiment(self._client, self._experiment)
         run = self._find() or self._create()
         self._run, self._run_id = run, str(run.info.run_id)
         self._server_epoch = self._last_epoch(self._run_id)
@@ -82,7 +90,11 @@ class TrackedRun:
             self._experiment,
             start_time=int(self._began * 1000),
             run_name=self._header["name"],
-            tags={RUN_KEY: self._header["fingerprint"], OUTBOX_KEY: self._header["id"]},
+            tags={
+                **{key: self._header["tags"][key] for key in FIRST if key in self._header["tags"]},
+                RUN_KEY: self._header["fingerprint"],
+                OUTBOX_KEY: self._header["id"],
+            },
         )
 
     def _deliver(self, record: Record) -> None:
@@ -172,4 +184,21 @@ class TrackedRun:
 
     def _send_close(self, record: Record) -> None:
         end = int(record["time"] * 1000)
+        describe_experiment(self._client, self._experiment, self._run_id)
+        self._tag_best(self._header["params"].get("evaluation.monitor", ""))
         self._client.set_terminated(self._run_id, record["status"], end)
+
+    def _tag_best(self, monitor: str) -> None:
+        """The best epoch of the monitor, where there is one."""
+        points = self._client.get_metric_history(self._run_id, metric_name(monitor or "none"))
+        if best := max(points, key=lambda point: point.value, default=None):
+            told = f"{monitor} {told_number(monitor, best.value)}, epoch {best.step}"
+            self._client.set_tag(self._run_id, BEST, told)
+
+    def _send_folder(self, record: Record) -> None:
+        if not Path(record["path"]).is_dir():
+            raise RefusedError(f"{record['path']}: no such folder any more")
+        self._client.log_artifacts(self._run_id, record["path"], record["folder"])
+
+    def _send_numbers(self, record: Record) -> None:
+        self._log(record["metrics"], 0, record["time"])

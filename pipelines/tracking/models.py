@@ -15,6 +15,7 @@ from pipelines.tracking.server import use_server
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
 
 NO_STEP = -1  # MLflow would double the curve's points at a model's step
 
@@ -26,6 +27,7 @@ def log_registered(
     metrics: dict[str, float],
     files: dict[str, str],
     needs: list[str],
+    example: list[dict[str, object]] | None = None,
 ) -> tuple[str, str]:
     """Logs pipelines/serving/pose_model.py with its files to a run: (model id, address).
 
@@ -37,7 +39,7 @@ def log_registered(
     use_server(uri)
     # else the files would go to the default experiment, below the working directory
     mlflow.set_experiment(experiment_id=mlflow.get_run(run_id).info.experiment_id)
-    logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)  # it misses a schema; none fits
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)  # a hint at types that it has
     info = Model.log(
         None,
         mlflow.pyfunc,
@@ -48,11 +50,34 @@ def log_registered(
         python_model=str(places.REPOSITORY / "pipelines" / "serving" / "pose_model.py"),
         artifacts=files,
         pip_requirements=needs,
+        signature=signature(),
+        input_example=example,
     )
     for key, value in metrics.items():
         key = metric_name(f"evaluation/{key}")
         mlflow.MlflowClient(uri).log_metric(run_id, key, value, step=0, model_id=info.model_id)
     return str(info.model_id), str(info.model_uri)
+
+
+def signature() -> ModelSignature:
+    """What a model gives, for the page; what it takes is told by the example and in words.
+
+    Were its inputs declared, MLflow would leave out a column of another name without a word (`box`
+    for `boxes`), refuse a dict of one image, and put its own sentence before ours.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import Array, ColSpec, DataType, Object, Property, Schema
+
+    numbers = Array(Array(DataType.double))
+    pose = Object(
+        [
+            Property("keypoints", numbers),
+            Property("score", DataType.double),
+            Property("box", Array(DataType.double)),
+        ]
+    )
+    gives = [ColSpec(Array(pose), "poses"), ColSpec(DataType.boolean, "whole_image")]
+    return ModelSignature(outputs=Schema([*gives]))
 
 
 def has_model(client: MlflowClient, model_id: str, run_id: str | None) -> bool:

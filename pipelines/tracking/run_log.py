@@ -43,7 +43,7 @@ class RunLog:
         if epoch <= self._last_epoch:
             return
         self._last_epoch = epoch
-        self._outbox.append("epoch", epoch=epoch, step=step, metrics=_finite_only(metrics))
+        self._outbox.append("epoch", epoch=epoch, step=step, metrics=finite_only(metrics))
         self._postman.notify()
 
     def picture(self, path: Path, folder: str) -> None:
@@ -59,7 +59,7 @@ class RunLog:
             "checkpoint",
             place=path.resolve().as_uri(),
             epoch=epoch,
-            metrics=_finite_only(metrics),
+            metrics=finite_only(metrics),
             sha256=sha256,
         )
         self._postman.notify()
@@ -87,7 +87,7 @@ class RunLog:
         return self._outbox.path
 
 
-def _finite_only(metrics: dict[str, float]) -> dict[str, float]:
+def finite_only(metrics: dict[str, float]) -> dict[str, float]:
     """Numbers as json takes them; what is not finite is left out (a gap in the curve)."""
     return {key: float(value) for key, value in metrics.items() if math.isfinite(value)}
 

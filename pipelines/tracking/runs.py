@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.host import lineage
-from pipelines.tracking.delivery import RUN_KEY, TrackedRun, living_run
+from pipelines.host import lineage, places
+from pipelines.tracking.delivery import ARCHITECTURE, DATASET, RUN_KEY, TrackedRun, living_run
 from pipelines.tracking.outbox import BACK_OFF_SECONDS, Outbox, Postman, first_line
-from pipelines.tracking.run_log import RunLog, flatten, metric_name
+from pipelines.tracking.run_log import RunLog, finite_only, flatten, metric_name
 from pipelines.tracking.server import (
     be_impatient,
     experiment_id,
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 OUTBOX_NAME = "outbox.jsonl"
+ATTACHED = "attached"  # in a run folder: copies of what was attached to its run
 
 
 def open_run(
@@ -52,7 +56,11 @@ def open_run(
         name=name,
         fingerprint=fingerprint,
         params=flatten(params),
-        tags={**{f"limber.{k}": str(v) for k, v in tags.items()}, **_own_tags()},
+        tags={
+            **_first_tags(params, tags),
+            **{f"limber.{k}": str(v) for k, v in tags.items()},
+            **_own_tags(),
+        },
         run_id=run_id,
         uri=tracking_uri(uri),
         experiment=experiment or tracking_settings().get("experiment") or "limber",
@@ -77,25 +85,71 @@ def find_run(client: MlflowClient, run_id: str | None, fingerprint: str, name: s
 
 
 def attach_folder(
-    run_id: str | None, fingerprint: str, name: str, folder: Path, numbers: dict[str, float]
-) -> None:
+    run_id: str | None,
+    fingerprint: str,
+    name: str,
+    folder: Path,
+    numbers: dict[str, float],
+    without: Sequence[str] = (),
+) -> bool:
     """A folder and some numbers to a training's run, later than the training itself.
 
-    Says so and goes on where no server answers: the folder stays where it is.
+    without: patterns of names that stay here. By the training's outbox, where it is: then a server
+    that is away gets it later. Says so and goes on where none answers; whether it was sent.
     """
     be_impatient()
+    outbox = places.run(name, fingerprint) / OUTBOX_NAME
+    with tempfile.TemporaryDirectory() as part:
+        lasting = outbox.is_file()
+        kept = (outbox.parent / ATTACHED if lasting else Path(part)) / folder.name
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(folder, kept, ignore=shutil.ignore_patterns(*without))
+        try:
+            if lasting:
+                _attach_by_outbox(outbox, kept, numbers)
+            else:
+                _attach_now(run_id, fingerprint, name, kept, numbers)
+        except ValueError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a tracker raises, the work is done
+            later = f"; later: python -m pipelines.tracking {outbox}" if lasting else ""
+            fault = f"is not attached to the run ({first_line(error)}){later}"
+            print(f"tracking: {folder} {fault}", file=sys.stderr)
+            return False
+    return True
+
+
+def _attach_by_outbox(path: Path, folder: Path, numbers: dict[str, float]) -> None:
+    outbox = Outbox(path)
     try:
-        client = mlflow_client()
-        run = find_run(client, run_id, fingerprint, name)
-        client.log_artifacts(run, str(folder), folder.name)
-        for metric, number in numbers.items():
-            client.log_metric(run, metric_name(metric), number)
-    except ValueError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever a tracker raises, the work is done
-        print(
-            f"tracking: {folder} is not attached to the run ({first_line(error)})", file=sys.stderr
-        )
+        outbox.append("folder", path=str(folder.resolve()), folder=folder.name)
+        if numbers:
+            outbox.append("numbers", metrics=finite_only(numbers))
+        Postman(outbox, TrackedRun(outbox).connect).deliver_all()
+    finally:
+        outbox.release()
+
+
+def _attach_now(
+    run_id: str | None,
+    fingerprint: str,
+    name: str,
+    folder: Path,
+    numbers: dict[str, float],
+) -> None:
+    client = mlflow_client()
+    run = find_run(client, run_id, fingerprint, name)
+    client.log_artifacts(run, str(folder), folder.name)
+    for metric, number in finite_only(numbers).items():
+        client.log_metric(run, metric_name(metric), number)
+
+
+def _first_tags(params: dict[str, object], tags: dict[str, str]) -> dict[str, str]:
+    """What a person reads first; the best epoch comes when the training ends."""
+    built = params.get("architecture")
+    kind = f"{built.get('name')} {built.get('variant')}" if isinstance(built, dict) else ""
+    both = {ARCHITECTURE: kind, DATASET: tags.get("dataset", "")}
+    return {key: value for key, value in both.items() if value}
 
 
 def _own_tags() -> dict[str, str]:

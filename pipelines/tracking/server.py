@@ -25,6 +25,7 @@ QUIET = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 # while a training runs, the postman comes again by itself
+EMPTY = "0"  # MLflow makes an experiment of its own first
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
 
@@ -102,7 +103,10 @@ def experiment_id(client: MlflowClient, name: str, uri: str) -> str:
     location = artifact_root(database) if database else None
     try:
         kind = {"mlflow.experimentKind": "custom_model_development"}  # the page opens on its runs
-        return str(client.create_experiment(name, artifact_location=location, tags=kind))
+        made = str(client.create_experiment(name, artifact_location=location, tags=kind))
+        if database and not client.search_runs([EMPTY], max_results=1):
+            client.delete_experiment(EMPTY)  # MLflow's own `Default`, which nothing here writes to
+        return made
     except MlflowException:  # another training made it in between
         if experiment := client.get_experiment_by_name(name):
             return str(experiment.experiment_id)

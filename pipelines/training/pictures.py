@@ -24,7 +24,7 @@ from pipelines.training.validation import Validation
 
 PICTURED = 15  # persons on a page: one large, the others around it
 PAIRS, PAIR_COLUMNS, PAIR_SIDE = 12, 3, 400  # people as labelled and as predicted, on a page
-TILE = (200, 266)  # width and height of one of the two
+TILE = (200, 400)  # width and height of one of the two
 WHOLE_PICTURED = 6  # images on a page
 SHADE = 0.35  # of what no loss counts
 
