@@ -329,7 +329,7 @@ def test_a_folder_hangs_on_the_training_run_later(
     tracking.attach_folder(None, key, "some", folder, {"analysis/miss@gt": 0.25})
     client = mlflow_client(uri)
     run = tracking.find_run(client, None, key, "some")
-    assert client.get_run(run).data.metrics == {"analysis/miss/gt": 0.25}
+    assert client.get_run(run).data.metrics == {"analysis/gt/miss": 0.25}
     files = client.list_artifacts(run, "analysis")
     assert [file.path for file in files] == ["analysis/analysis.md"]
 
