@@ -72,3 +72,11 @@ def test_from_nothing_to_a_champion_and_nothing_left_to_do(checkout: Path, tmp_p
     before = (checkout / "dvc.lock").read_bytes()
     assert "Nothing to do" in run(checkout, sys.executable, "-m", "pipelines.road")
     assert (checkout / "dvc.lock").read_bytes() == before
+    ui, *commands = [
+        line.partition("#")[0].split() for line in said.split("  next:\n")[1].splitlines()
+    ]
+    assert ui == ["make", "ui"]
+    assert [command[1] for command in commands] == ["show", "evaluate", "add"]
+    for command in commands[:2]:
+        run(checkout, *command)
+    assert list((checkout / "reports/shown/demo_simple_baseline").glob("*.*"))
