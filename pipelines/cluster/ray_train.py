@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import uuid
+from contextlib import chdir
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ import torch
 from data.ground.refusal import refusal
 from pipelines.cluster.head import ray_address
 from pipelines.cluster.worker_lines import plain_worker_lines
+from pipelines.host.places import REPOSITORY
 from pipelines.host.processes import Interrupted, catch_signals, say_interrupted, usable_cores
 from pipelines.host.progress import Clock
 from pipelines.recipe.profile import Cluster, check_machine
@@ -57,7 +59,8 @@ def fit_with_ray(job: Job, cluster: Cluster, address: str) -> Outcome:
     import ray
 
     try:
-        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True)
+        with chdir(REPOSITORY):  # where workers look for our code, wherever one stands
+            ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True)
         catch_signals()  # Ray took SIGTERM for itself, and would abort
     except (ConnectionError, RuntimeError) as error:
         raise refusal(

@@ -16,9 +16,8 @@ from pathlib import Path
 from pipelines.host.folders import writable
 from pipelines.host.places import REPOSITORY
 
-# Ray's workers are given the folder of argv[0], and would else look for us where one stands
 START = (
-    "import sys; root = sys.argv.pop(1); sys.path.insert(0, root); sys.argv[0] = root + '/limber'; "
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
     "from pipelines.__main__ import main; sys.exit(main(sys.argv[1:]))"
 )
 
