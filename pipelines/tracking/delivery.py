@@ -91,7 +91,7 @@ class TrackedRun:
             start_time=int(self._began * 1000),
             run_name=self._header["name"],
             tags={
-                **{key: self._header["tags"][key] for key in FIRST if key in self._header["tags"]},
+                **{key: self._header["tags"].get(key, "not yet") for key in FIRST},
                 RUN_KEY: self._header["fingerprint"],
                 OUTBOX_KEY: self._header["id"],
             },
