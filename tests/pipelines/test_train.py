@@ -290,7 +290,8 @@ def test_two_ray_workers_share_one_head_that_ends_with_its_command(tmp_path: Pat
     """The only test with a real Ray: two trainings under one head; nothing is left behind."""
     drawn.draw(tmp_path, train=12, val=6)
     code = (
-        f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); from tests.worlds import drawn\n"
+        "import os; from tests.worlds import drawn\n"
+        "del os.environ['PYTHONPATH']  # workers are told where our code is\n"
         "from pipelines.cluster import head\n"
         "from pipelines.train import train\n"
         "recipe = drawn.small_recipe(epochs=1, steps_per_epoch=2)\n"
@@ -305,7 +306,8 @@ def test_two_ray_workers_share_one_head_that_ends_with_its_command(tmp_path: Pat
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("RAY_")},
         "LIMBER_HOME": str(tmp_path),
-    }  # and in a folder that has nothing of ours, as `limber` may be called
+        "PYTHONPATH": str(ROOT),
+    }
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
