@@ -15,9 +15,9 @@ from data.evaluators.pckh import PckhMatches
 from data.ground.evaluator import Matches
 
 MATCHES: dict[str, type[Matches]] = {  # one more of them re-runs nothing of the others
-    OksMatches.kind: OksMatches,
-    PckhMatches.kind: PckhMatches,
-    DistanceMatches.kind: DistanceMatches,
+    "oks": OksMatches,
+    "pckh": PckhMatches,
+    "keypoint_distance": DistanceMatches,
 }
 
 

@@ -12,7 +12,7 @@ from data.files.whole_file import write_text_whole
 from data.ground.refusal import refusal
 from data.ground.yaml_text import plain_yaml, read_yaml
 
-WIDTH = 200
+WIDTH = 100_000  # a line is never broken: paths are as long as they are
 
 
 @contextmanager

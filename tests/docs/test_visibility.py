@@ -1,4 +1,4 @@
-"""docs/visibility.md: what each flag of a keypoint does at each place, tried there."""
+"""README.md, the table of places: what each flag of a keypoint does at each place, tried there."""
 
 from __future__ import annotations
 
@@ -190,9 +190,10 @@ PLACES: dict[str, Callable[[int], str]] = {
 
 
 def table() -> dict[str, Sequence[str]]:
-    lines = (ROOT / "docs" / "visibility.md").read_text().splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "|" in line]
-    return {row[0]: row[1:] for row in rows[2:]}
+    text = (ROOT / "README.md").read_text()
+    lines = text.split("| place | 0 | 1 | 2 |\n")[1].split("\n\n")[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {row[0]: row[1:] for row in rows[1:]}
 
 
 def test_the_page_has_every_place() -> None:
