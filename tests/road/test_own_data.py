@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 import yaml
 
 from tests.worlds.annotators import cvat_team
-from tests.worlds.checkouts import copy_checkout, start_dvc, write_params
+from tests.worlds.checkouts import copy_checkout, run, start_dvc, write_params
 from tests.worlds.here import ROOT
 
 pytestmark = pytest.mark.full  # two trainings
@@ -35,15 +33,6 @@ def checkout(tmp_path: Path) -> Path:
     write_params(folder, params)
     start_dvc(folder)
     return folder
-
-
-def run(folder: Path, *command: str) -> str:
-    dropped = ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "LIMBER_HOME")
-    environment = {k: v for k, v in os.environ.items() if k not in dropped}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return done.stdout
 
 
 def command(folder: Path, *arguments: str) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.worlds.checkouts import copy_checkout, start_dvc, write_params
+from tests.worlds.checkouts import copy_checkout, run, start_dvc, write_params
 from tests.worlds.here import ROOT
 
 CHAMPION = """
@@ -39,15 +37,6 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rules.write_text(rules.read_text().replace("floor: 0.3", "floor: 0.0"))
     start_dvc(folder)
     return folder
-
-
-def run(folder: Path, *command: str) -> str:
-    dropped = ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "LIMBER_HOME")
-    environment = {k: v for k, v in os.environ.items() if k not in dropped}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return done.stdout
 
 
 @pytest.mark.timeout(600)

@@ -77,6 +77,16 @@ def copy_with_fakes(folder: Path, run: dict[str, Any]) -> None:
     start_dvc(folder)
 
 
+def run(folder: Path, *command: str) -> str:
+    """What a command says in a checkout, as from a shell that names no cluster and no server."""
+    dropped = ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "LIMBER_HOME")
+    environment = {k: v for k, v in os.environ.items() if k not in dropped}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
 def dvc(folder: Path, *arguments: str) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "true"}
