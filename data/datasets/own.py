@@ -48,7 +48,7 @@ class Source:
     category: str | None = None
     skeleton: str | None = None
     exif: Literal["stored", "apply"] = "stored"
-    bad_row_limit: float = 0.01
+    bad_row_limit: float = 0.1  # one bad row of a dozen is no reason to stop
     detections: str | None = None
 
     def check(self, where: str) -> None:

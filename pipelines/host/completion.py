@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,11 +56,21 @@ def offered(words: Sequence[str], roof: Path = ROOF) -> list[str]:
             choices = below if below and len(before) == 1 else []
             takes_recipe = any(name.lower().startswith("recipe") for name in positions)
             choices += recipes(roof) if takes_recipe else []
+            takes_data = "dataset" in positions or (len(before) == 2 and before[1] in below)
+            choices += data_sets(roof) if takes_data else []
     return sorted({choice for choice in choices if choice.startswith(begun)})
 
 
 def recipes(roof: Path) -> list[str]:
     return [path.stem for path in (roof.parent / "recipes").glob("*.yaml")]
+
+
+def data_sets(roof: Path) -> list[str]:
+    """Names below `datasets:` of params.yaml, by its text: to import yaml takes too long."""
+    file = roof.parent / "params.yaml"
+    text = file.read_text() if file.is_file() else ""
+    block = re.search(r"^datasets:.*\n((?:[ #].*\n|\n)*)", text, re.MULTILINE)
+    return re.findall(r"^  (\w+):", block[1], re.MULTILINE) if block else []
 
 
 def arguments_of(file: Path) -> tuple[list[str], list[str], list[str]]:

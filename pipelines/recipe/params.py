@@ -9,7 +9,7 @@ from typing import Any
 from data.ground.refusal import refusal
 from data.ground.yaml_text import read_yaml
 from pipelines.host.places import REPOSITORY
-from pipelines.recipe.datasets import data_set, read_source
+from pipelines.recipe.datasets import data_set, own_entries, read_source
 from pipelines.recipe.schema import Recipe
 from pipelines.recipe.yaml_edits import edited, on_one_line
 
@@ -25,6 +25,9 @@ def dataset_settings(dataset: str, path: Path = PARAMS) -> dict[str, Any]:
         where = f"params.yaml: datasets.{dataset}"
         raise refusal(where, given=settings, accepted="its settings, a mapping")
     data_set(dataset, path)
+    if dataset in own_entries(path):
+        source = read_source(settings, f"params.yaml: datasets.{dataset}")
+        return settings | {"bad_row_limit": source.bad_row_limit}
     return settings
 
 

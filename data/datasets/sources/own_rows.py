@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,9 @@ def coco_content(
             people.append({"id": person_id, "image_id": image_id, "category_id": 1} | row)
         tell()
     if not any(any(row["keypoints"][2::3]) for row in people):
-        fault = f"nobody in {len(images)} images has a labelled keypoint"
+        why = Counter(note.reason for note in notes).most_common(2)
+        left = "".join(f"; left out: {count} x {reason}" for reason, count in why)
+        fault = f"nobody in {len(images)} images has a labelled keypoint and a size{left}"
         raise refusal(where, fault=fault, do="look at `datasets check`, or at the labels")
     category = {"id": 1, "name": "person", "source_name": labels.category,
                 "keypoints": list(skeleton.keypoints)}  # fmt: skip
@@ -65,6 +68,9 @@ def keypoint_order(names: Sequence[str], skeleton: Skeleton, where: str) -> np.n
     Spellings count as one ("Left Shoulder", "left_shoulder"). Labels without names (`keypoint_1`,
     ...) are in the skeleton's order. Raises ValueError for a keypoint that it does not have.
     """
+    exact = {name: k for k, name in enumerate(names)}
+    if len(exact) == len(names) and set(names) <= set(skeleton.keypoints):
+        return np.array([exact.get(name, -1) for name in skeleton.keypoints])
     known = {plain_name(name): k for k, name in enumerate(names)}
     wanted = [plain_name(name) for name in skeleton.keypoints]
     strange = [name for name in names if plain_name(name) not in wanted]

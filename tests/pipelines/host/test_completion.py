@@ -28,22 +28,27 @@ def roof(tmp_path: Path) -> Path:
     (tmp_path / "pipelines").mkdir()
     (tmp_path / "pipelines" / "play.py").write_text(PLAYED)
     (tmp_path / "pipelines" / "keep.py").write_text(KEPT)
+    (tmp_path / "pipelines" / "brew.py").write_text(PLAYED.replace("recipes", "dataset"))
     (tmp_path / "recipes").mkdir()
     for name in ("one_a", "one_b", "two"):
         (tmp_path / "recipes" / f"{name}.yaml").touch()
+    entries = "run:\n  recipes: {}\ndatasets:\n  coco:\n    source: null\n\n  # own\n  mine: {}\n"
+    (tmp_path / "params.yaml").write_text(f"{entries}cluster:\n  profile: auto\n")
     return tmp_path / "pipelines"
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([""], ["keep", "play"]),
+        ([""], ["brew", "keep", "play"]),
         (["p"], ["play"]),
         (["play", ""], ["one_a", "one_b", "two"]),
         (["play", "one_a", "t"], ["two"]),
         (["play", "--"], ["--count", "--help", "--verbose"]),
         (["keep", ""], ["add", "list"]),
         (["keep", "add", "o"], []),
+        (["keep", "list", ""], ["coco", "mine"]),
+        (["brew", "m"], ["mine"]),
         (["keep", "add", "--f"], ["--format"]),
         (["other", ""], []),
     ],

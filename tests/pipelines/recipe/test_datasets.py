@@ -11,6 +11,7 @@ from data.datasets.sources.splitting import Cut
 from data.ground.skeleton import load_skeleton
 from data.menus import DATASETS
 from pipelines.recipe.datasets import data_set, data_set_names, read_source, skeleton_named
+from pipelines.recipe.params import dataset_settings
 
 ENTRY = """
 datasets:
@@ -40,6 +41,12 @@ def test_an_entry_with_a_format_is_a_data_set(params: Path) -> None:
     )
     assert data_set_names(params) == [*DATASETS, "workers"]
     assert data_set("workers", params) is kind, "made once"
+
+
+def test_what_prepare_is_given_has_the_entrys_own_default(params: Path) -> None:
+    assert dataset_settings("workers", params)["bad_row_limit"] == 0.1
+    params.write_text(f"{ENTRY}    bad_row_limit: 0.25\n")
+    assert dataset_settings("workers", params)["bad_row_limit"] == 0.25
 
 
 def test_one_of_the_menu_is_itself(params: Path) -> None:

@@ -42,6 +42,14 @@ def test_keypoints_without_names_are_in_the_skeletons_order() -> None:
     assert content["annotations"][0]["keypoints"] == [50, 10, 2, 20, 40, 2, 80, 40, 2]
 
 
+def test_names_that_are_the_skeletons_to_the_letter_need_no_other_spelling() -> None:
+    close = Skeleton("toy", ("p10", "p1_0", "q"), (), (), (0.05,) * 3, ())
+    content = coco_content(
+        labels(image("a.jpg"), keypoints=("p1_0", "p10", "q")), close, "mine.json"
+    )
+    assert content["annotations"][0]["keypoints"] == [20, 40, 2, 50, 10, 2, 80, 40, 2]
+
+
 def test_a_keypoint_that_the_skeleton_lacks_is_refused() -> None:
     some = labels(image("a.jpg"), keypoints=("head", "left_hand", "tail"))
     with pytest.raises(ValueError, match=r"mine.json: keypoints tail are not the skeleton's.*toy"):
@@ -96,3 +104,6 @@ def test_people_without_any_labelled_keypoint_are_no_data_set() -> None:
     empty: Labels = labels(image("a.jpg", person(seen=[0, 0, 0], box_image=(1, 2, 3, 4))))
     with pytest.raises(ValueError, match=r"mine.json: nobody in 1 images has a labelled keypoint"):
         coco_content(empty, SKELETON, "mine.json")
+    lone = labels(image("a.jpg", *[person(seen=[2, 0, 0])] * 3))
+    with pytest.raises(ValueError, match=r"left out: 3 x one keypoint and no box: its size is unk"):
+        coco_content(lone, SKELETON, "mine.json")
