@@ -3,7 +3,7 @@
     python -m pipelines.datasets add NAME LABELS IMAGES [--format ...] [--val-share 0.2] [--from W]
     python -m pipelines.datasets list
     python -m pipelines.datasets check NAME
-    python -m pipelines.datasets sigmas NAME [SECOND_LABELS] [--write]
+    python -m pipelines.datasets sigmas NAME SECOND_LABELS [--write]
     python -m pipelines.datasets export NAME --format FORMAT --to FOLDER
     python -m pipelines.datasets example FOLDER
 
@@ -23,6 +23,7 @@ from typing import Any
 from data.datasets.formats.guessing import guess
 from data.datasets.formats.labels import Labels
 from data.datasets.formats.menu import READERS, WRITERS
+from data.datasets.own import Part
 from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton
 from pipelines.host import places
@@ -31,21 +32,18 @@ from pipelines.host.places import told_path
 from pipelines.recipe.datasets import own_data
 from pipelines.recipe.reader import load_recipe
 from pipelines.registry.starts import start_of
-from pipelines.survey.adding import Targets, Wish, look, write
+from pipelines.survey.adding import Check, Targets, Wish, look, write
 from pipelines.survey.example import write_example
-from pipelines.survey.exporting import export_labels
+from pipelines.survey.exporting import AS_SEEN, behind_lines, export_labels
 from pipelines.survey.listing import listed
-from pipelines.survey.overview import TRAIN, in_order, overview_lines, overview_of
+from pipelines.survey.overview import TRAIN, VAL, in_order, overview_lines, overview_of
 from pipelines.survey.samples import write_samples
 from pipelines.survey.sigmas import (
     labelled_by_both,
-    labelled_twice,
     measured_lines,
     measured_sigmas,
     write_sigmas,
 )
-
-Check = Callable[[str], object]  # a recipe's name; ValueError where it does not load
 
 
 def main(argv: Sequence[str], targets: Targets | None = None, check: Check = load_recipe) -> int:
@@ -58,7 +56,8 @@ def main(argv: Sequence[str], targets: Targets | None = None, check: Check = loa
     verb.add_argument("name", help="an own data set of params.yaml")
     verb = verbs.add_parser("sigmas", text="OKS fall-offs from people who were labelled twice.")
     verb.add_argument("name", help="an own data set of params.yaml")
-    verb.add_argument("second", nargs="?", type=Path, help="another file of labels of its images")
+    second = "labels of the same images by somebody else: a file or folder of any format"
+    verb.add_argument("second", metavar="SECOND", type=Path, help=second)
     verb.add_argument("--write", action="store_true", help="into the data set's skeleton file")
     verb = verbs.add_parser("export", text="An own data set's labels in another format.")
     verb.add_argument("name", help="an own data set of params.yaml")
@@ -114,9 +113,8 @@ def add(asked: argparse.Namespace, targets: Targets, check: Check) -> None:
     start = start_of(asked.start, asked.network) if asked.start else None
     found = look(wish, targets.params)
     print("\n".join(overview_lines(found.overview)))
-    files = write(found, start, targets)
+    files = write(found, start, targets, check)
     recipe = files["recipe"].stem
-    check(recipe)
     print(f"\nparams.yaml: datasets.{asked.name}: {found.entry}")
     for what, path in files.items():
         print(f"{what:<8}  {told_path(path)}")
@@ -125,7 +123,11 @@ def add(asked: argparse.Namespace, targets: Targets, check: Check) -> None:
 
 def check_data_set(name: str, targets: Targets) -> None:
     labels, folders, skeleton = _read(name, targets)
-    where = f"params.yaml: datasets.{name}"
+    source = own_data(name, targets.params).source
+    if source.val is not None and _places(source.val) == _places(source.train):
+        del labels[VAL]  # those that are trained on, once
+    where = {split: (source.val if split == VAL and source.val else source.train).labels
+             for split in labels}  # fmt: skip
     overview = overview_of(labels, folders, skeleton, where)
     page = places.surveyed(name)
     shown = write_samples(page, overview.labels[TRAIN], folders[TRAIN], skeleton)
@@ -137,18 +139,15 @@ def sigmas(asked: argparse.Namespace, targets: Targets) -> None:
     """Told, and with --write put into the skeleton's file."""
     labels, _, skeleton = _read(asked.name, targets)
     ordered = [in_order(each, skeleton, asked.name) for each in labels.values()]
-    if asked.second is None:
-        pairs = [pair for each in ordered for pair in labelled_twice(each)]
-    else:
-        source = own_data(asked.name, targets.params).source
-        folder = places.home() / Path(source.train.images).expanduser()
-        other = READERS[guess(asked.second)](asked.second, folder, source.category)
-        second = in_order(other, skeleton, str(asked.second))
-        pairs = [pair for each in ordered for pair in labelled_by_both(each, second)]
+    source = own_data(asked.name, targets.params).source
+    folder = places.home() / Path(source.train.images).expanduser()
+    other = READERS[guess(asked.second)](asked.second, folder, source.category)
+    second = in_order(other, skeleton, str(asked.second))
+    pairs = [pair for each in ordered for pair in labelled_by_both(each, second)]
     if not pairs:
-        fault = "nobody is labelled twice: no image stands twice among the labels"
-        do = "name a second file of labels of the same images"
-        raise refusal(asked.name, fault=fault, do=do)
+        fault = f"no person of {asked.name} is labelled there too"
+        do = "it must hold the same images, with boxes or keypoints of the same people"
+        raise refusal(asked.second, fault=fault, do=do)
     told = measured_sigmas(skeleton.keypoints, pairs)
     print("\n".join(measured_lines(told, skeleton, len(pairs))))
     if asked.write:
@@ -161,14 +160,23 @@ def sigmas(asked: argparse.Namespace, targets: Targets) -> None:
 
 def export(asked: argparse.Namespace, targets: Targets) -> None:
     labels, folders, skeleton = _read(asked.name, targets)
-    export_labels(labels, folders, skeleton, asked.format, asked.to)
+    source = own_data(asked.name, targets.params).source
+    stored = source.exif == "stored" and source.format not in AS_SEEN
+    export_labels(labels, folders, skeleton, asked.format, asked.to, stored)
     print(f"{asked.name} as {asked.format}: {asked.to}")
+    for line in behind_lines(labels, asked.format):
+        print(line)
 
 
 def example(folder: Path) -> None:
     write_example(folder)
     print(f"12 photos of pliers, labelled: {folder}")
     print(f"next:\n  {called()}datasets add pliers {folder} {folder / 'images'}")
+
+
+def _places(part: Part) -> tuple[Path, Path]:
+    labels, images = (places.home() / Path(p).expanduser() for p in (part.labels, part.images))
+    return labels.resolve(), images.resolve()
 
 
 def _read(name: str, targets: Targets) -> tuple[dict[str, Labels], dict[str, Path], Skeleton]:

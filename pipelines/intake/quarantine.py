@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import dataclasses
 import shutil
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.ground.reasons import kinds, row_told
 from data.ground.refusal import refusal
 from data.ground.sample import Rejected
 from pipelines.intake.splits import Split, bad_row_share
@@ -28,10 +28,11 @@ def refuse_bad_rows(listed: Path, target: Path, splits: Sequence[Split], limit: 
     kept = target.with_name(f"{target.name}.quarantine.csv")
     shutil.copyfile(listed, kept)
     shutil.rmtree(target, ignore_errors=True)
-    reasons = Counter(row.reason for split in splits for row in split.unusable)
+    unusable = [row for split in splits for row in split.unusable]
+    told = kinds((row.reason, row_told(row.kind, row.id, row.image_id)) for row in unusable)
     raise refusal(
         target.name,
-        fault=f"{share:.2%} of the rows cannot be used ({dict(reasons.most_common(4))})",
+        fault=f"{share:.2%} of the rows cannot be used ({', '.join(told[:4])})",
         accepted=f"{limit:.2%} (datasets.{target.name}.bad_row_limit in params.yaml)",
         do=f"each row with its reason: {kept}; mend the source or raise the limit",
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from data.files.images import as_seen
 from data.ground.data_set import DataSet
+from data.ground.reasons import kinds, row_told
 from data.ground.refusal import refusal
 from data.ground.sample import MOST_PEOPLE, Pose, Rejected, Sample
 from pipelines.intake.image_check import Seen, Told, check_images
@@ -66,10 +67,10 @@ def read_split(dataset: DataSet, called: str, name: str, raw: Path, turned: bool
     for sample, answer in zip(samples, seen, strict=True):
         _take(split, _turned(split, sample, answer, turned), answer)
     if not split.people:
-        reasons = Counter(row.reason for row in split.unusable).most_common(3)
+        why = kinds((r.reason, row_told(r.kind, r.id, r.image_id)) for r in split.unusable)
         fault = (
             f"no person to train on or to evaluate ({len(samples)} images, {split.persons} "
-            f"persons; left out: {dict(reasons)})"
+            f"persons; left out: {', '.join(why[:3]) or 'nothing'})"
         )
         accepted = "at least one with labelled keypoints"
         raise refusal(dataset.named_file(raw, name), fault=fault, accepted=accepted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from data.datasets.formats.guessing import guess
 from data.datasets.formats.labels import Labels
 from data.datasets.formats.menu import READERS
 from data.datasets.own import OwnData
-from data.datasets.sources.own_rows import plain_name
+from data.datasets.sources.own_rows import coco_content, plain_name
 from data.datasets.sources.splitting import Cut, divided, told_splits
 from data.files.whole_file import write_text_whole
 from data.ground.refusal import refusal
@@ -22,11 +23,14 @@ from pipelines.host.places import told_path
 from pipelines.recipe.datasets import PARAMS, own_entries, skeleton_named
 from pipelines.recipe.params import add_data_set
 from pipelines.recipe.strict import hint
+from pipelines.survey.flow import WORDS
 from pipelines.survey.overview import TRAIN, VAL, Overview, overview_of
 from pipelines.survey.samples import write_samples
 from pipelines.survey.skeleton_guess import Guess, guess_skeleton, skeleton_text
 from pipelines.survey.spellings import known_skeletons
 from pipelines.survey.template import Start, recipe_name, recipe_text
+
+Check = Callable[[str], object]  # a recipe's name; ValueError where it does not load
 
 SHARE = 0.2  # of images that are evaluated on, where nothing else is said
 
@@ -74,6 +78,9 @@ def check_name(name: str, params: Path = PARAMS) -> None:
     where = "NAME of the data set"
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise refusal(where, given=name, accepted="letters, digits and _, a letter first")
+    if name.casefold() in WORDS:
+        fault = "yaml reads it as another value"
+        raise refusal(where, given=name, fault=fault, do="take another name")
     if name in DATASETS:
         raise refusal(where, given=name, fault="is one of the menu", do="take another name")
     if name in own_entries(params):
@@ -89,12 +96,15 @@ def look(wish: Wish, params: Path = PARAMS) -> Found:
             raise refusal(folder, fault="no such folder of images")
     kind = _format(wish)
     labels, split = _splits(wish, kind)
+    where = {TRAIN: str(wish.labels), VAL: str(wish.val[0] if wish.val else wish.labels)}
     skeleton, made = _skeleton(wish, labels[TRAIN])
+    for name, each in labels.items():  # as fetch does: what it would refuse is refused now
+        coco_content(each, skeleton, where[name] if wish.val else f"{where[name]}: {name}")
     folders = {TRAIN: wish.images, VAL: wish.val[1] if wish.val else wish.images}
-    overview = overview_of(labels, folders, skeleton, str(wish.labels))
+    overview = overview_of(labels, folders, skeleton, where)
     entry: dict[str, Any] = {"format": kind, "train": _part(wish.labels, wish.images), **split}
     entry |= {"category": wish.category} if wish.category is not None else {}
-    entry |= {"skeleton": wish.skeleton or skeleton.name}
+    entry |= {"skeleton": _told_skeleton(wish.skeleton or skeleton.name)}
     entry |= {"exif": "apply"} if overview.turned else {}
     return Found(wish.name, entry, overview, made, wish.images)
 
@@ -124,7 +134,7 @@ def _splits(wish: Wish, kind: str) -> tuple[dict[str, Labels], dict[str, Any]]:
 def _skeleton(wish: Wish, labels: Labels) -> tuple[Skeleton, Guess | None]:
     """The one that is asked for; else one of the menu's with just these keypoints; else a guess."""
     if wish.skeleton is not None:
-        return skeleton_named(wish.skeleton, "--skeleton"), None
+        return skeleton_named(_told_skeleton(wish.skeleton), "--skeleton"), None
     names = {plain_name(name) for name in labels.keypoints}
     for known in known_skeletons():
         if names == {plain_name(name) for name in known.keypoints}:
@@ -133,14 +143,24 @@ def _skeleton(wish: Wish, labels: Labels) -> tuple[Skeleton, Guess | None]:
     return made.skeleton, made
 
 
+def _told_skeleton(given: str) -> str:
+    """A name; or a file, looked for from the current folder as labels are, as params.yaml has it:
+    from the repository's folder where it lies below that."""
+    if not given.endswith((".yaml", ".yml")):
+        return given
+    path = Path(given).expanduser().resolve()
+    below = path.is_relative_to(places.REPOSITORY)
+    return (path.relative_to(places.REPOSITORY) if below else path).as_posix()
+
+
 def _part(labels: Path, images: Path) -> dict[str, str]:
     """Paths as params.yaml has them: from the home folder where they lie below it."""
     return {"labels": told_path(labels), "images": told_path(images)}
 
 
-def write(found: Found, start: Start | None, targets: Targets) -> dict[str, Path]:
-    """Writes all files; what each is -> its path. Raises ValueError, with none of them written,
-    where one is there already."""
+def write(found: Found, start: Start | None, targets: Targets, check: Check) -> dict[str, Path]:
+    """Writes all files; what each is -> its path. Raises ValueError, with nothing left of them,
+    where one is there already or `check` refuses the recipe."""
     name, overview = found.name, found.overview
     recipe = targets.recipes / f"{recipe_name(name, start)}.yaml"
     files = {"recipe": recipe}
@@ -155,9 +175,22 @@ def write(found: Found, start: Start | None, targets: Targets) -> dict[str, Path
     for path in files.values():
         if path.exists():
             raise refusal(path, fault="is there already", do="remove it, or take another NAME")
-    for what, path in files.items():
-        write_text_whole(path, texts[what])
-    add_data_set(name, found.entry, targets.params)
+    before = targets.params.read_text(encoding="utf-8")
+    try:
+        for what, path in files.items():
+            write_text_whole(path, texts[what])
+        add_data_set(name, found.entry, targets.params)
+        check(recipe.stem)
+    except BaseException:
+        _take_back(files, targets.params, before)
+        raise
     files["samples"] = places.surveyed(name)
     write_samples(files["samples"], overview.labels[TRAIN], found.folder, overview.skeleton)
     return files
+
+
+def _take_back(files: Mapping[str, Path], params: Path, before: str) -> None:
+    for path in files.values():
+        path.unlink(missing_ok=True)
+    if params.read_text(encoding="utf-8") != before:
+        write_text_whole(params, before)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.datasets.formats.labels import LabelledImage, LabelledPerson, Labels
+from data.ground.reasons import kinds, row_told
 from data.ground.sample import box_around
 
 MARGIN = 1.0  # pixels by which a keypoint may leave its box and is still inside
@@ -18,12 +19,14 @@ MARGIN = 1.0  # pixels by which a keypoint may leave its box and is still inside
 class Counts:
     """Of one split.
 
-    images, empty (without people); people, crowds, unlabelled (people without keypoints), boxless.
+    images, empty (without people); people, crowds, unlabelled (people without keypoints), boxless;
+    uncounted: with labelled keypoints, whom the file counts 0 (`num_keypoints`), who are not
+    evaluated.
     visibility [K, 3]: how often each keypoint is absent, occluded, visible, over people with any;
     inside: share of labelled keypoints inside the boxes that are told (nan: none are); ratio:
     median of width / height of boxes (around the keypoints, where none is told; nan without
     people); sizes: how many images of each (width, height), (0, 0) where the labels tell none;
-    left_out: rows that could not be used, by reason.
+    left_out: rows that could not be used, a line for each kind of reason.
     """
 
     images: int
@@ -32,11 +35,16 @@ class Counts:
     crowds: int
     unlabelled: int
     boxless: int
+    uncounted: int
     visibility: np.ndarray
     inside: float
     ratio: float
     sizes: Mapping[tuple[int, int], int]
-    left_out: Mapping[str, int]
+    left_out: tuple[str, ...]
+
+    @property
+    def evaluated(self) -> int:
+        return self.people - self.unlabelled - self.uncounted
 
 
 def people_of(labels: Labels) -> Iterator[tuple[LabelledImage, LabelledPerson]]:
@@ -78,11 +86,12 @@ def counts_of(labels: Labels) -> Counts:
         crowds=sum(person.is_crowd for image in labels.images for person in image.people),
         unlabelled=sum(not person.visibility.any() for person in people),
         boxless=sum(person.box_image is None for person in people),
+        uncounted=sum(p.num_keypoints == 0 and bool(p.visibility.any()) for p in people),
         visibility=np.stack([(flags == flag).sum(axis=0) for flag in (0, 1, 2)], axis=1),
         inside=float(np.concatenate(inside).mean()) if any(map(len, inside)) else float("nan"),
         ratio=float(np.median(ratios)) if ratios else float("nan"),
         sizes=Counter((image.width, image.height) for image in labels.images),
-        left_out=Counter(note.reason for note in labels.notes),
+        left_out=tuple(kinds((n.reason, row_told(n.kind, n.id, n.image)) for n in labels.notes)),
     )
 
 
@@ -95,7 +104,7 @@ def counted_lines(split: str, counts: Counts, keypoints: tuple[str, ...]) -> lis
     boxes = f"{counts.people - counts.boxless} of {counts.people} told"
     lines.append(f"  boxes: {', '.join(filter(None, [boxes, inside, _shape(counts.ratio)]))}")
     lines.append(f"  sizes: {_sizes(counts.sizes)}")
-    lines += [f"  left out: {n} x {reason}" for reason, n in counts.left_out.items()]
+    lines += [f"  left out: {line}" for line in counts.left_out]
     width = max(map(len, keypoints), default=0)
     for name, (absent, occluded, visible) in zip(keypoints, counts.visibility, strict=True):
         whole = max(int(absent + occluded + visible), 1)

@@ -24,11 +24,15 @@ Colour = tuple[int, int, int]
 
 
 def write_example(folder: Path, photos: int = PHOTOS, seed: int = SEED) -> None:
-    """Fills the folder. Raises ValueError where it is there and not empty."""
+    """Fills the folder. Raises ValueError where it is there and not empty,
+    or cannot be made."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise refusal(folder, fault="is there already", do="name a new folder")
-    for name in ("images", "labels"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+    try:
+        for name in ("images", "labels"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refusal(folder, fault=f"cannot be made ({error.strerror})") from error
     rng = np.random.default_rng(seed)
     for n in range(1, photos + 1):
         picture, points = draw_pliers(rng)

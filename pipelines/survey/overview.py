@@ -13,6 +13,7 @@ from data.datasets.sources.own_rows import keypoint_order
 from data.ground.skeleton import Skeleton
 from pipelines.survey.counts import Counts, counted_lines, counts_of
 from pipelines.survey.seen import SeenImage, see_images
+from pipelines.survey.units import unit_warnings, unusable_rows
 from pipelines.survey.warnings import image_warnings, label_warnings, shared_images, small_split
 
 TRAIN, VAL = "train", "val"
@@ -43,14 +44,17 @@ class Overview:
 
 
 def overview_of(
-    labels: Mapping[str, Labels], folders: Mapping[str, Path], skeleton: Skeleton, where: str
+    labels: Mapping[str, Labels],
+    folders: Mapping[str, Path],
+    skeleton: Skeleton,
+    where: Mapping[str, str],
 ) -> Overview:
     """Looks at labels and images of `train` and, where it is another one, of `val`.
 
-    where: the user's file, for messages. Raises ValueError for keypoints that the skeleton does
-    not have.
+    where: the user's file by split, for messages. Raises ValueError for keypoints that the
+    skeleton does not have.
     """
-    ordered = {split: in_order(each, skeleton, where) for split, each in labels.items()}
+    ordered = {split: in_order(each, skeleton, where[split]) for split, each in labels.items()}
     counts = {split: counts_of(each) for split, each in ordered.items()}
     seen = {split: see_images(each, folders[split]) for split, each in ordered.items()}
     told = [
@@ -59,10 +63,13 @@ def overview_of(
         for line in (
             *label_warnings(split, each, counts[split], skeleton),
             *image_warnings(split, each, seen[split]),
+            *unit_warnings(split, each, seen[split]),
         )
     ]
+    told += unusable_rows(ordered, seen)
     if VAL in seen:
-        told += small_split(VAL, counts[VAL].people - counts[VAL].unlabelled)
+        evaluated = counts[VAL].evaluated
+        told += small_split(VAL, evaluated) if evaluated else []
         told += shared_images(seen[TRAIN], seen[VAL])
     else:
         told.append("val: the images that are trained on: AP says what was learnt by heart alone")

@@ -30,8 +30,9 @@ ORIENTATION = 274
 
 @dataclass(frozen=True)
 class SeenImage:
-    """fault: why it cannot be read, or ""; size (width, height) as stored; turned: EXIF turns it
-    by a quarter; digest of its bytes; look: float32 [256] of length 1, None for plain pictures."""
+    """fault: why it cannot be read, or ""; size (width, height) as stored; orientation: EXIF's
+    (1: as stored); turned: by a quarter; digest of its bytes; look: float32 [256] of length 1, None
+    for plain pictures."""
 
     file: str
     fault: str = ""
@@ -39,6 +40,7 @@ class SeenImage:
     turned: bool = False
     digest: str = ""
     look: np.ndarray | None = None
+    orientation: int = 1
 
 
 def see_images(labels: Labels, folder: Path, most: int = MOST) -> list[SeenImage]:
@@ -68,7 +70,8 @@ def see_image(folder: Path, file: str) -> SeenImage:
     if small is None:
         return SeenImage(file, "no readable image")
     digest = hashlib.sha256(content).hexdigest()
-    return SeenImage(file, "", size, turn in TURNS, digest, look_of(small))
+    told = turn if isinstance(turn, int) else 1
+    return SeenImage(file, "", size, told in TURNS, digest, look_of(small), told)
 
 
 def look_of(grey: np.ndarray) -> np.ndarray | None:

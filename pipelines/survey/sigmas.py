@@ -41,20 +41,6 @@ class Measured:
     astray: int
 
 
-def labelled_twice(labels: Labels) -> list[Pair]:
-    """People of images that stand twice or more among the labels, by their file's name."""
-    kinds: dict[str, list[LabelledImage]] = {}
-    for image in labels.images:
-        kinds.setdefault(image.file, []).append(image)
-    return [
-        pair
-        for images in kinds.values()
-        for n, first in enumerate(images)
-        for second in images[n + 1 :]
-        for pair in same_people(first, second)
-    ]
-
-
 def labelled_by_both(first: Labels, second: Labels) -> list[Pair]:
     """People of images of the same name in two files of labels, which name the same keypoints."""
     if first.keypoints != second.keypoints:

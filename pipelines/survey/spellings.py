@@ -10,10 +10,13 @@ from data.ground.skeleton import Skeleton
 from data.menus import DATASETS
 
 SIDES = (  # words for left and right; the first of each is ours
-    ("left", "l", "lt", "lft", "links", "gauche", "izquierda"),
-    ("right", "r", "rt", "rgt", "rechts", "droite", "derecha"),
+    ("left", "l", "lt", "lft", "links", "gauche", "izquierda", "左"),
+    ("right", "r", "rt", "rgt", "rechts", "droite", "derecha", "右"),
 )
-GLUED = (("left", "l"), ("right", "r"))  # that stand before a name without a gap: lshoulder
+GLUED = (
+    ("left", "l", "左"),
+    ("right", "r", "右"),
+)  # that stand before a name without a gap: lshoulder
 OTHERS = {  # short forms -> the word that skeletons here have
     "sho": "shoulder", "shldr": "shoulder", "elb": "elbow", "elbo": "elbow", "wri": "wrist",
     "wr": "wrist", "kne": "knee", "ank": "ankle", "hips": "hip", "chest": "thorax",
@@ -58,11 +61,17 @@ def pairs_of(names: Sequence[str]) -> tuple[tuple[str, str], ...]:
         pairs += [
             (name, single[right + word[len(left) :]])
             for word, name in single.items()
-            if word.startswith(left) and len(word) > len(left) + 1
+            if _is_glued(word, left)
             if right + word[len(left) :] in single
         ]
     order = {name: n for n, name in enumerate(names)}
     return tuple(sorted(dict(pairs).items(), key=lambda pair: min(map(order.__getitem__, pair))))
+
+
+def _is_glued(word: str, side: str) -> bool:
+    """Whether a name follows the side: two letters or more, or one sign of such a script as
+    Chinese."""
+    return word.startswith(side) and len(word) > len(side) + side.isascii()
 
 
 def known_name(name: str, known: Sequence[str]) -> str | None:
@@ -71,7 +80,7 @@ def known_name(name: str, known: Sequence[str]) -> str | None:
     single = "".join(readings[0][1])
     for n, beginnings in enumerate(GLUED):
         for each in beginnings if readings[0][0] is None else ():
-            if single.startswith(each) and len(single) > len(each) + 1:
+            if _is_glued(single, each):
                 readings.append((n, (single[len(each) :],)))
     for side, rest in readings:
         part = " ".join(OTHERS.get(word, word) for word in rest)

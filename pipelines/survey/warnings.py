@@ -31,6 +31,7 @@ def label_warnings(split: str, labels: Labels, counts: Counts, skeleton: Skeleto
         *_visibility(counts),
         *_at_origin(labels),
         *_boxes(counts),
+        *_uncounted(counts),
         *_fronts(front_sides(labels, skeleton)),
         *_pairs(pair_sides(labels, skeleton)),
     ]
@@ -131,6 +132,15 @@ def _boxes(counts: Counts) -> list[str]:
         f"{1 - counts.inside:.0%} of keypoints lie outside their person's box: are boxes "
         "(x, y, width, height) in pixels of this image?"
     ]
+
+
+def _uncounted(counts: Counts) -> list[str]:
+    labelled = counts.people - counts.unlabelled
+    if not counts.uncounted:
+        return []
+    do = "write how many are labelled, or leave `num_keypoints` out, where they are to count"
+    said = f"{counts.uncounted} of {labelled} people are not evaluated: num_keypoints says 0"
+    return [f"{said}; {do}"]
 
 
 def _fronts(sides: Sequence[PairSides]) -> list[str]:

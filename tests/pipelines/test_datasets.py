@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
+from data.datasets.formats.labels import LabelledImage, LabelledPerson, Labels, Note
 from data.datasets.formats.menu import READERS, WRITERS
 from data.ground.skeleton import skeleton_of_file
 from data.ground.yaml_text import read_yaml
@@ -18,6 +19,7 @@ from pipelines.host import places
 from pipelines.recipe.datasets import own_data
 from pipelines.survey.adding import Targets
 from pipelines.survey.example import KEYPOINTS, write_example
+from pipelines.survey.exporting import behind_lines
 from tests.worlds.here import ROOT
 
 Run = Callable[..., tuple[int, str, str]]
@@ -110,7 +112,7 @@ def _skeleton(run: Run, pliers: Path, targets: Targets) -> Path:
 @pytest.mark.parametrize(
     ("options", "entry", "said"),
     [
-        (("--val-share", "0.5", "--by", "video", "--seed", "3"), None, "by video there is 1"),
+        (("--val-share", "0.5", "--by", "video", "--seed", "3"), None, "(--val-share 0)"),
         (("--val-share", "0.5", "--seed", "3"), {"val": 0.5, "by": "file", "seed": 3}, "train: 6"),
     ],
 )
@@ -184,6 +186,9 @@ def test_photos_that_were_labelled_as_they_are_seen_are_read_so(
     [
         (("add", "coco", "{p}", "{p}/images"), "one of the menu"),
         (("add", "a b", "{p}", "{p}/images"), "letters, digits and _"),
+        (("add", "On", "{p}", "{p}/images"), "yaml reads it as another value"),
+        (("add", "y", "{p}", "{p}/images"), "yaml reads it as another value"),
+        (("example", "{p}/data.yaml/deep"), "data.yaml/deep: cannot be made (Not a directory)"),
         (("add", "x", "{p}", "{p}/photos"), "photos: no such folder of images"),
         (("add", "x", "{p}/none.json", "{p}/images"), "none.json"),
         (("add", "x", "{p}", "{p}/images", "--format", "yolo"), "did you mean 'yolo_pose'"),
@@ -272,7 +277,7 @@ def test_sigmas_are_measured_by_a_second_file_and_written_into_the_skeleton(
     second = tmp_path / "second.json"
     WRITERS["coco"](replace(labels, images=tuple(moved)), second)
     code, _, err = run("sigmas", "pliers")
-    assert code == 2 and "nobody is labelled twice" in err
+    assert code == 2 and "SECOND" in err
     kept = skeleton.read_text()
     code, out, _ = run("sigmas", "pliers", second, "--write")
     assert code == 0 and "12 people labelled twice" in out
@@ -293,3 +298,118 @@ def test_the_example_is_drawn_and_names_the_next_command(run: Run, tmp_path: Pat
     assert f"datasets add pliers {tmp_path / 'new'} {tmp_path / 'new' / 'images'}" in out
     code, _, err = run("example", tmp_path / "new")
     assert code == 2 and "is there already" in err
+
+
+ORIENTATION = 274
+
+
+def test_stored_photos_that_exif_turns_are_exported_as_yolos_tools_see_them(
+    run: Run, targets: Targets, tmp_path: Path
+) -> None:
+    """A pixel of its own colour is labelled in the photo as stored, and found where it is seen."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    rows = []
+    for n in range(1, 5):
+        picture = np.full((30, 40, 3), 40 * n, np.uint8)
+        picture[7, 12], picture[20, 33] = (255, 0, 0), (0, 0, 255)
+        exif = Image.Exif()
+        exif[ORIENTATION] = (1, 3, 6, 8)[n - 1]
+        Image.fromarray(picture).save(photos / f"{n}.png", exif=exif)
+        points = np.array([[12.0, 7.0], [33.0, 20.0]])
+        someone = LabelledPerson(points, np.array([2, 2]), (10.0, 5.0, 25.0, 18.0), id=str(n))
+        rows.append(LabelledImage(f"{n}.png", 40, 30, (someone,), id=str(n)))
+    WRITERS["coco"](Labels("tool", ("tip", "end"), tuple(rows)), tmp_path / "labels.json")
+    skeleton = tmp_path / "tool.yaml"
+    run("add", "other", tmp_path / "labels.json", photos)
+    (targets.skeletons / "other.yaml").rename(skeleton)
+    assert run("add", "tool", tmp_path / "labels.json", photos, "--skeleton", skeleton)[0] == 0
+    code, out, _ = run("export", "tool", "--format", "yolo_pose", "--to", tmp_path / "out")
+    assert code == 0 and "left behind: 4 areas" in out
+    again = READERS["yolo_pose"](tmp_path / "out", tmp_path / "out" / "images")
+    assert len(again.images) == 4
+    for image in again.images:
+        seen = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "out/images" / image.file)))
+        assert (image.height, image.width) == seen.shape[:2]
+        columns, lines = image.people[0].keypoints_image.round().astype(int).T
+        assert seen[lines, columns].tolist() == [[255, 0, 0], [0, 0, 255]], image.file
+
+
+def test_a_recipe_that_does_not_load_takes_all_back(
+    home: Path, pliers: Path, targets: Targets, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check(name: str) -> None:
+        raise ValueError(f"{name}: will not load")
+
+    before = targets.params.read_text()
+    argv = ["add", "pliers", str(pliers), str(pliers / "images")]
+    assert datasets.main(argv, targets, check) == 2
+    assert "pliers_small_hrnet: will not load" in capsys.readouterr().err
+    assert targets.params.read_text() == before
+    assert not [*targets.skeletons.iterdir(), *targets.recipes.iterdir()]
+
+
+def coco_file(path: Path, people: Sequence[int], names: tuple[str, ...] = ("tip", "end")) -> Path:
+    """pliers' photos 1, 2, ... with as many people each as told, K keypoints."""
+    points = np.linspace((20.0, 30.0), (90.0, 80.0), len(names))
+    someone = LabelledPerson(points, np.full(len(names), 2), (10.0, 20.0, 90.0, 70.0))
+    rows = tuple(
+        LabelledImage(f"pliers {n:02d}.jpg", 320, 240, (someone,) * count, id=str(n))
+        for n, count in enumerate(people, 1)
+    )
+    WRITERS["coco"](Labels("tool", names, rows), path)
+    return path
+
+
+def test_a_split_in_which_nobody_is_labelled_is_refused_before_anything_is_written(
+    run: Run, pliers: Path, targets: Targets, tmp_path: Path
+) -> None:
+    before = targets.params.read_text()
+    labels = coco_file(tmp_path / "few.json", [1] + [0] * 11)
+    code, _, err = run("add", "few", labels, pliers / "images")
+    assert code == 2 and "has a labelled keypoint" in err and "--val-labels" in err
+    assert targets.params.read_text() == before
+    assert not [*targets.skeletons.iterdir(), *targets.recipes.iterdir()]
+
+
+def test_faults_of_val_name_its_own_file(run: Run, pliers: Path, tmp_path: Path) -> None:
+    train, val = coco_file(tmp_path / "t.json", [1] * 4), tmp_path / "v.json"
+    coco_file(val, [1] * 4, ("tip", "other"))
+    _, _, err = run("add", "x", train, pliers / "images", "--val-labels", val)
+    assert err.startswith(f"error: {val}: keypoints other are not the skeleton's"), err
+
+
+def test_a_set_that_is_evaluated_on_what_it_trains_on_is_checked_once(
+    run: Run, pliers: Path, targets: Targets
+) -> None:
+    skeleton = _skeleton(run, pliers, targets)
+    run("add", "pliers", pliers, pliers / "images", "--skeleton", skeleton, "--val-share", "0")
+    code, out, _ = run("check", "pliers")
+    assert code == 0 and "the images that are trained on: AP says what was learnt by heart" in out
+    assert "val: 12 images" not in out and "same bytes" not in out
+
+
+def test_a_skeletons_file_is_looked_for_from_the_current_folder(
+    run: Run, pliers: Path, targets: Targets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skeleton = _skeleton(run, pliers, targets)
+    monkeypatch.chdir(skeleton.parent)
+    code, _, err = run("add", "here", pliers, pliers / "images", "--skeleton", skeleton.name)
+    assert code == 0, err
+    assert read_yaml(targets.params)["datasets"]["here"]["skeleton"] == str(skeleton)
+
+
+def test_an_export_says_what_stays_behind() -> None:
+    points = np.array([[1.0, 2.0], [3.0, 4.0]])
+    one = LabelledPerson(points, np.array([2, 2]), (0.0, 0.0, 9.0, 9.0), area=7.0)
+    crowd = replace(one, is_crowd=True, segmentation=[[0.0, 0, 9, 0, 9, 9]])
+    rows = (LabelledImage("a.jpg", 64, 48, (one, crowd), id="img-1"),)
+    labels = Labels("tool", ("tip", "end"), rows, notes=(Note("person", "9", "a.jpg", "no box"),))
+    told = behind_lines({"train": labels}, "yolo_pose")
+    assert told == ["left behind: 1 crowds, 1 polygons, 2 areas, 1 rows that cannot be used"]
+    assert behind_lines({"train": labels}, "coco") == [
+        "left behind: 1 rows that cannot be used",
+        "ids of images are numbered anew: not all are whole numbers",
+    ]
+    plain = replace(labels, images=(replace(rows[0], id="7"),), notes=())
+    assert behind_lines({"train": plain}, "coco") == []

@@ -33,6 +33,7 @@ from data.datasets.formats.values import (
     rows_of,
     shown,
     size,
+    whole_ids,
 )
 from data.ground.refusal import refusal
 from data.ground.sample import box_around
@@ -160,7 +161,8 @@ def _keypoints(row: Mapping[str, Any], chosen: Category) -> tuple[np.ndarray, np
 
 
 def write(labels: Labels, target: Path) -> None:
-    """target: a json file, all images in it; ids count from 1. Raises ValueError where an image's
+    """target: a json file, all images in it. Ids are the labels' own where all are whole numbers,
+    else they count from 1. Raises ValueError where an image's
     size is not known, since other readers cannot do without."""
     if unknown := [image.file for image in labels.images if not (image.width and image.height)]:
         fault = f"{len(unknown)} images without a size: {shown(unknown)}"
@@ -175,14 +177,21 @@ def write(labels: Labels, target: Path) -> None:
     }
     images: list[dict[str, Any]] = []
     people: list[dict[str, Any]] = []
-    for number_of_image, image in enumerate(labels.images, 1):
-        row = {"id": number_of_image, "file_name": image.file}
+    person_ids = iter(_numbers([p.id for image in labels.images for p in image.people], least=1))
+    image_ids = _numbers([image.id for image in labels.images])
+    for image_id, image in zip(image_ids, labels.images, strict=True):
+        row = {"id": image_id, "file_name": image.file}
         images.append({**row, "width": image.width, "height": image.height})
         for person in image.people:
-            people.append({"id": len(people) + 1, "image_id": number_of_image, **_row(person)})
+            people.append({"id": next(person_ids), "image_id": image_id, **_row(person)})
     content = {"images": images, "annotations": people, "categories": [kind]}
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def _numbers(said: Sequence[str], least: int = 0) -> list[int]:
+    """least: COCO's evaluation takes a person of id 0 for one that was not found."""
+    return whole_ids(said, least) or list(range(1, len(said) + 1))
 
 
 def _row(person: LabelledPerson) -> dict[str, Any]:

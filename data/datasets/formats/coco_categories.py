@@ -34,6 +34,7 @@ class Category:
 def choose(path: Path, categories: Rows, people: Rows, asked: str | None) -> Category:
     """The category asked for, else the one that has keypoints. Raises ValueError with all there
     are, and how many people each has, where that is none or several."""
+    _refuse_objects(path, categories, asked)
     rows = Counter(name_of(row.get("category_id")) for row in people)
     having = [row for row in categories if _declares(row)] or _numbered(categories, people)
     used = [row for row in having if rows[name_of(row.get("id"))]] or having
@@ -57,6 +58,15 @@ def choose(path: Path, categories: Rows, people: Rows, asked: str | None) -> Cat
         wholebody.MIRRORED if extra else (),
         extra,
     )
+
+
+def _refuse_objects(path: Path, categories: Rows, asked: str | None) -> None:
+    """An object of names has no order that could be relied on."""
+    for row in categories:
+        name = row.get("name")
+        if isinstance(row.get("keypoints"), dict) and asked in (None, name, name_of(row.get("id"))):
+            fault = f"the keypoints of {name!r} are an object"
+            raise refusal(f"{path}: categories", fault=fault, accepted="a list of their names")
 
 
 def _declares(row: Mapping[str, Any]) -> bool:
@@ -93,7 +103,9 @@ def _refusal(
         do = "export the labels as keypoints (CVAT: COCO Keypoints 1.0), not as boxes alone"
         return refusal(where, fault=f"none has keypoints: {shown(told) or 'there are none'}", do=do)
     fault = f"several have keypoints: {shown(told)}"
-    return refusal(where, fault=fault, do="name one with `category`")
+    return refusal(
+        where, fault=fault, do="name one: --category of `datasets add`, `category` in params.yaml"
+    )
 
 
 def _limbs(pairs: object, keypoints: Sequence[str]) -> tuple[tuple[str, str], ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from data.datasets.formats.labels import LabelledImage, Labels, Note
 from data.datasets.formats.values import shown
+from data.ground.reasons import kinds, row_told
 from data.ground.refusal import refusal
 
 
@@ -59,8 +59,5 @@ class Findings:
         """The most frequent reasons, each with the first row that it met."""
         if not self._notes:
             return ""
-        kinds = [note.reason.split(": ")[0] for note in self._notes]
-        first = dict(zip(reversed(kinds), reversed(self._notes), strict=True))
-        most = Counter(kinds).most_common(3)
-        told = [f"{count} x {kind} (first {first[kind].id})" for kind, count in most]
-        return f"; {len(self._notes)} rows left out: {shown(told)}"
+        told = kinds((n.reason, row_told(n.kind, n.id, n.image)) for n in self._notes)
+        return f"; {len(self._notes)} rows left out: {shown(told[:3])}"

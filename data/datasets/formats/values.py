@@ -7,6 +7,7 @@ no use, `RowError` where one row is.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from data.ground.refusal import refusal
 
 MOST_KEYPOINTS = 2000  # of one person; more is another column taken for keypoints
 FURTHEST = 1e7  # pixels; no image is that large
+LARGEST_ID = 2**63 - 1
 SHOWN = 8  # names of a list that a message shows
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")  # of images
 
@@ -65,6 +67,13 @@ def name_of(value: object) -> str | None:
     return str(value)[:200] if isinstance(value, int | str | float) else None
 
 
+def whole_ids(said: Sequence[str], least: int = 0) -> list[int] | None:
+    """The file's own ids where all are whole numbers from `least` on and different, else None."""
+    whole = [int(each) for each in said if re.fullmatch(r"0|[1-9]\d{0,18}", each)]
+    own = len(whole) == len(set(whole)) == len(said)
+    return whole if own and all(least <= each <= LARGEST_ID for each in whole) else None
+
+
 def numbers(values: object, count: int, what: str) -> np.ndarray:
     """[count] float64 within an image's reach, from a list or a list of lists; else `RowError`."""
     try:
@@ -96,6 +105,9 @@ def names_of_keypoints(where: object, names: Sequence[object]) -> tuple[str, ...
     texts = [name for name in names if isinstance(name, str) and name]
     if len(texts) < len(names):
         raise refusal(where, fault="a keypoint without a name", do="name each")
+    if odd := [name for name in texts if not name.isprintable()]:
+        fault = f"line breaks or control characters in the name of a keypoint: {odd[0]!r}"
+        raise refusal(where, fault=fault, do="name it in one line")
     if twice := sorted({name for name in texts if texts.count(name) > 1}):
         raise refusal(where, fault=f"keypoints named twice: {shown(twice)}", do="rename one")
     return tuple(texts)

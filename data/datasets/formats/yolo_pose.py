@@ -57,7 +57,9 @@ def _class_of(settings: Settings, category: str | None) -> int:
     if category is not None:
         raise refusal(where, fault=f"no class {category!r}", accepted=shown([*classes.values()]))
     fault = f"several classes: {shown([*classes.values()])}"
-    raise refusal(where, fault=fault, do="name one with `category`")
+    raise refusal(
+        where, fault=fault, do="name one: --category of `datasets add`, `category` in params.yaml"
+    )
 
 
 def _image(
@@ -129,10 +131,10 @@ def write(labels: Labels, target: Path) -> None:
     texts = {image.file: text_place(place_of(image)) for image in labels.images}
     if twice := [text for text, times in Counter(texts.values()).items() if times > 1]:
         fault = f"images that share a file of labels: {shown(twice)}"
-        raise refusal(target, fault=fault, do="rename the images")
+        raise refusal("YOLO-pose", fault=fault, do="rename the images")
     for image in labels.images:
         people = [person for person in image.people if not person.is_crowd]
-        lines = [_line(person, image, target) for person in people]
+        lines = [_line(person, image) for person in people]
         path = target / texts[image.file]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(lines), encoding="utf-8")
@@ -148,8 +150,8 @@ def _split(image: LabelledImage) -> str:
     return image.split or SPLIT
 
 
-def _line(person: LabelledPerson, image: LabelledImage, target: Path) -> str:
-    where, labelled = f"{target}: {image.file}", person.visibility > 0
+def _line(person: LabelledPerson, image: LabelledImage) -> str:
+    where, labelled = image.file, person.visibility > 0
     if not (image.width and image.height):
         raise refusal(where, fault="no size", do="read the images' sizes first")
     if person.box_image is None and not labelled.any():

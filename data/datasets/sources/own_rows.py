@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,14 @@ from typing import Any
 import numpy as np
 
 from data.datasets.formats.labels import Box, LabelledPerson, Labels, Note
+from data.datasets.formats.values import whole_ids
+from data.ground.reasons import kinds, row_told
 from data.ground.refusal import refusal
 from data.ground.sample import AREA_OF_BOX, box_around
 from data.ground.skeleton import Skeleton
 
 MARGIN = 0.1  # of a side of the box around keypoints, on each side
 NARROW = 0.2  # the shorter side of that box is at least this share of the longer
-LARGEST_ID = 2**63 - 1
 
 
 def coco_content(
@@ -46,16 +46,17 @@ def coco_content(
         for person, person_id in zip(image.people, ids, strict=False):
             row = _row(person, places)
             if row is None:
-                reason = "one keypoint and no box: its size is unknown"
+                reason = "one keypoint and no box, its size is unknown"
                 notes.append(Note("person", person.id, image.file, reason))
                 continue
             people.append({"id": person_id, "image_id": image_id, "category_id": 1} | row)
         tell()
     if not any(any(row["keypoints"][2::3]) for row in people):
-        why = Counter(note.reason for note in notes).most_common(2)
-        left = "".join(f"; left out: {count} x {reason}" for reason, count in why)
-        fault = f"nobody in {len(images)} images has a labelled keypoint and a size{left}"
-        raise refusal(where, fault=fault, do="look at `datasets check`, or at the labels")
+        fault = f"nobody in {len(images)} images has a labelled keypoint and a size"
+        why = kinds((n.reason, row_told(n.kind, n.id, n.image)) for n in notes)
+        fault += f"; left out: {', '.join(why[:3])}" if why else ""
+        do = "label more; or take others to evaluate on (`datasets add`: --val-labels, --val-share)"
+        raise refusal(where, fault=fault, do=do)
     category = {"id": 1, "name": "person", "source_name": labels.category,
                 "keypoints": list(skeleton.keypoints)}  # fmt: skip
     left_out = [vars(note) for note in notes]
@@ -124,9 +125,8 @@ def _box_of(points: np.ndarray) -> Box | None:
 
 def _ids(said: Sequence[str]) -> list[int]:
     """The file's own ids where all are whole numbers and different, else 1, 2, 3..."""
-    whole = [int(each) for each in said if re.fullmatch(r"0|[1-9]\d{0,18}", each)]
-    own = len(whole) == len(set(whole)) == len(said) and max(whole, default=0) <= LARGEST_ID
-    return whole if own else list(range(1, len(said) + 1))
+    whole = whole_ids(said)
+    return list(range(1, len(said) + 1)) if whole is None else whole
 
 
 def write_content(path: Path, content: dict[str, Any]) -> None:

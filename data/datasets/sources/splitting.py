@@ -37,7 +37,8 @@ def divided(labels: Labels, cut: Cut, where: str) -> dict[str, Labels]:
         units.setdefault(_unit(image, cut.by), []).append(image)
     if len(units) < 2:
         fault = f"by {cut.by} there is {len(units)} to divide"
-        raise refusal(where, fault=fault, accepted="two or more; or name `val` yourself")
+        do = "name others to evaluate on (`add`: --val-labels), or those that are trained on "
+        raise refusal(where, fault=fault, accepted="two or more", do=f"{do}(--val-share 0)")
     order = sorted(units, key=lambda unit: hashlib.sha256(f"{cut.seed} {unit}".encode()).digest())
     wanted, chosen, count = cut.val * len(labels.images), set[str](), 0
     for unit in order[:-1]:  # one is left to train on

@@ -62,7 +62,8 @@ def test_more_bad_rows_than_allowed_leave_the_list_alone(tmp_path: Path) -> None
     refuse_bad_rows(listed, target, splits, 0.1)
     assert target.is_dir()
     with pytest.raises(
-        ValueError, match=r"10\.00% of the rows .*'image missing': 1.*bad_row_limit"
+        ValueError,
+        match=r"10\.00% of the rows .*1 x image missing \(first: image 2\).*bad_row_limit",
     ):
         refuse_bad_rows(listed, target, splits, 0.09)
     assert not target.exists()

@@ -28,13 +28,13 @@ def test_images_people_flags_boxes_and_rows_left_out_are_counted() -> None:
     np.testing.assert_array_equal(counts.visibility, [[0, 0, 3], [1, 1, 1]])
     assert counts.inside == 2 / 3, "of those whose box is told, and who are labelled"
     assert counts.sizes == {(640, 480): 3}
-    assert counts.left_out == {"no box": 2}
+    assert counts.left_out == ("2 x no box (first: person 9, 1)",)
     assert counts.ratio == 0.5
     lines = counted_lines("train", counts, TWO)
     assert (
         lines[0] == "train: 3 images (1 without people), 4 people (1 without keypoints), 1 crowds"
     )
-    assert "  left out: 2 x no box" in lines
+    assert "  left out: 2 x no box (first: person 9, 1)" in lines
     assert "left_hip   100% visible    0% occluded    0% absent" in lines[-2]
     assert "right_hip   33% visible   33% occluded   33% absent" in lines[-1]
 

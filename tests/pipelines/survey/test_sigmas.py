@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data.datasets.formats.labels import LabelledPerson, Labels
-from pipelines.survey.sigmas import labelled_by_both, labelled_twice, measured_sigmas, same_people
+from pipelines.survey.sigmas import labelled_by_both, measured_sigmas, same_people
 from tests.worlds.standing import NAMES, labels_of, person
 
 TRUE = np.linspace(0.02, 0.1, len(NAMES))
@@ -31,13 +31,6 @@ def test_two_annotators_of_known_error_give_that_error() -> None:
     told = measured_sigmas(NAMES, pairs)
     np.testing.assert_allclose([each.sigma for each in told], TRUE, rtol=0.03)
     assert [each.pairs + each.astray for each in told] == [4000] * len(NAMES)
-
-
-def test_the_same_image_twice_in_one_file_is_two_labellings() -> None:
-    labels = annotated(20, 1)
-    again = replace(labels, images=(*labels.images, *annotated(20, 2).images))
-    assert len(labelled_twice(again)) == 20
-    assert labelled_twice(labels) == []
 
 
 def test_people_are_paired_by_their_boxes_and_crowds_by_nobody() -> None:

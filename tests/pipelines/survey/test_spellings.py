@@ -47,6 +47,13 @@ def test_pairs_come_in_the_order_of_the_names_and_know_tools_too() -> None:
     assert pairs_of(names) == (("grip L", "grip R"), ("tip1L", "tip1R"), ("tip2L", "tip2R"))
 
 
+@pytest.mark.parametrize(
+    ("left", "right"), [("左_手", "右_手"), ("左手", "右手"), ("手-左", "手-右")]
+)
+def test_sides_are_told_in_signs_too(left: str, right: str) -> None:
+    assert pairs_of(["頭", right, left]) == ((left, right),)
+
+
 def test_words_are_parted_at_capitals_digits_and_marks() -> None:
     assert words("RBigToe") == ("r", "big", "toe")
     assert words("handL2") == ("hand", "l", "2")

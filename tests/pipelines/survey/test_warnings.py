@@ -137,3 +137,12 @@ def test_images_in_both_splits_are_told_by_bytes_and_by_look() -> None:
     assert bytes_.startswith("1 of 2 val images are trained on as well") and "c.jpg and b" in bytes_
     assert like.startswith("1 of 2 val images look like one") and "d.jpg and a.jpg" in like
     assert shared_images(train, val[:0]) == []
+
+
+def test_people_whom_the_file_counts_0_are_not_evaluated() -> None:
+    labels = people(5, other=replace(person(), num_keypoints=0), others=2)
+    assert told(labels) == [
+        "val: 2 of 5 people are not evaluated: num_keypoints says 0; write how many are labelled, "
+        "or leave `num_keypoints` out, where they are to count"
+    ]
+    assert counts_of(labels).evaluated == 3

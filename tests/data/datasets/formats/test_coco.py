@@ -144,7 +144,7 @@ WHOLE_FILES: dict[str, tuple[Change, str | None, str]] = {
         _dogs,
         None,
         r"several have keypoints: worker \(id 1: 4 keypoints, 3 rows\), "
-        r"dog \(id 7: 2 keypoints, 1 rows\); name one with `category`",
+        r"dog \(id 7: 2 keypoints, 1 rows\); name one: --category of",
     ),
     "another kind": (_dogs, "cat", r"no 'cat' with keypoints among worker \(id 1"),
     "boxes alone": (_only_boxes, None, r"none has keypoints: worker \(id 1: 0 keypoints, 3 rows\)"),
@@ -269,3 +269,45 @@ def read_one(root: Path, name: str) -> tuple[LabelledImage, ...]:
     (root / "labels.json").write_text(json.dumps(content))
     images = coco.read(root / "labels.json", root / "photos").images
     return tuple(image for image in images if image.file != "sure.png")
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ({"nose": 1}, "the keypoints of 'worker' are an object, accepted: a list of their names"),
+        (["a\nb", "c", "d", "e"], "line breaks or control characters .*: 'a.nb'"),
+    ],
+)
+def test_names_that_are_no_list_of_one_line_each_are_refused(
+    tmp_path: Path, names: object, said: str
+) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["categories"][0] |= {"keypoints": names, "name": "worker"}
+
+    with pytest.raises(ValueError, match=said):
+        read(tmp_path, change)
+
+
+@pytest.mark.parametrize(
+    ("images", "people", "written"),
+    [
+        (("7", "9"), ("4", "5"), ([7, 9], [4, 5])),
+        (("7", "a"), ("4", "5"), ([1, 2], [4, 5])),
+        (("7", "7"), ("0", "5"), ([1, 2], [1, 2])),  # a person of id 0 is lost in COCO's evaluation
+        (("0", "7"), ("", ""), ([0, 7], [1, 2])),
+    ],
+)
+def test_whole_and_different_ids_are_kept(
+    tmp_path: Path, images: tuple[str, str], people: tuple[str, str], written: object
+) -> None:
+    rows = tuple(
+        LabelledImage(
+            f"{n}.jpg", 64, 48, (LabelledPerson(np.ones((1, 2)), np.array([2]), id=one),), id=image
+        )
+        for n, (image, one) in enumerate(zip(images, people, strict=True))
+    )
+    coco.write(Labels("person", ("tip",), rows), tmp_path / "x.json")
+    content = json.loads((tmp_path / "x.json").read_text())
+    ids = [row["id"] for row in content["images"]]
+    assert (ids, [row["id"] for row in content["annotations"]]) == written
+    assert [row["image_id"] for row in content["annotations"]] == ids

@@ -113,7 +113,7 @@ def test_a_bad_person_is_noted_and_the_others_are_read(
 
 def test_of_several_classes_one_is_asked_for(tmp_path: Path) -> None:
     text, lines = SHAPE + "names: {0: dog, 3: worker}", LINE + "3" + LINE[1:]
-    with pytest.raises(ValueError, match="several classes: dog, worker; name one with `category`"):
+    with pytest.raises(ValueError, match="several classes: dog, worker; name one: --category of"):
         read(tmp_path, text, lines)
     labels = read(tmp_path, text, lines, "worker")
     assert labels.category == "worker" and labels.notes == ()

@@ -78,7 +78,7 @@ def test_a_single_keypoint_without_a_box_has_no_size() -> None:
     )
     assert len(content["annotations"]) == 1
     told = {"kind": "person", "id": "7", "image": "a.jpg"}
-    assert content["notes"] == [told | {"reason": "one keypoint and no box: its size is unknown"}]
+    assert content["notes"] == [told | {"reason": "one keypoint and no box, its size is unknown"}]
 
 
 @pytest.mark.parametrize(
@@ -105,5 +105,5 @@ def test_people_without_any_labelled_keypoint_are_no_data_set() -> None:
     with pytest.raises(ValueError, match=r"mine.json: nobody in 1 images has a labelled keypoint"):
         coco_content(empty, SKELETON, "mine.json")
     lone = labels(image("a.jpg", *[person(seen=[2, 0, 0])] * 3))
-    with pytest.raises(ValueError, match=r"left out: 3 x one keypoint and no box: its size is unk"):
+    with pytest.raises(ValueError, match=r"left out: 3 x one keypoint and no box, its size is unk"):
         coco_content(lone, SKELETON, "mine.json")

@@ -62,7 +62,9 @@ def test_a_video_that_the_labels_name_counts_before_names() -> None:
 
 
 def test_one_unit_cannot_be_divided() -> None:
-    with pytest.raises(ValueError, match=r"mine: by folder there is 1 to divide.*name `val`"):
+    with pytest.raises(
+        ValueError, match=r"mine: by folder there is 1 to divide.*--val-labels.*--val-share 0"
+    ):
         divided(labels(image("a/1.jpg"), image("a/2.jpg")), Cut(0.2, "folder"), "mine")
 
 
