@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from data.datasets.own import OwnData
 from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton
 from data.menus import CODECS, EVALUATORS
@@ -56,6 +57,7 @@ def _check_evaluation(recipe: Recipe, where: str) -> None:
 def _check_evaluator(recipe: Recipe, where: str) -> None:
     name, dataset = recipe.evaluation.evaluator, data_set(recipe.dataset)
     if name in dataset.EVALUATORS:
+        _check_reference(recipe, where)
         return
     scored = [
         each.SKELETON.name for each in map(data_set, data_set_names()) if name in each.EVALUATORS
@@ -65,6 +67,23 @@ def _check_evaluator(recipe: Recipe, where: str) -> None:
         f"{', '.join(dict.fromkeys(scored))}; accepted for {recipe.dataset} (skeleton "
         f"{dataset.SKELETON.name}): {', '.join(dataset.EVALUATORS)}"
     )
+
+
+def _check_reference(recipe: Recipe, where: str) -> None:
+    """Labels of no own data set carry a head's size: all of their people would be left out."""
+    name, dataset = recipe.evaluation.evaluator, data_set(recipe.dataset)
+    skeleton = dataset.SKELETON
+    if (
+        name == "keypoint_distance"
+        and isinstance(dataset, OwnData)
+        and skeleton.reference == "head"
+    ):
+        fault = (
+            f"{name} measures in sizes of heads (`reference: head` of skeleton {skeleton.name}), "
+            f"which the labels of {recipe.dataset} do not carry"
+        )
+        accepted = "`reference: box`, or two keypoints"
+        raise refusal(f"{where}: evaluation.evaluator", fault=fault, accepted=accepted)
 
 
 def _check_monitor(recipe: Recipe, whole: bool, where: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,10 @@ MENUS = [
 
 
 @pytest.fixture
-def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A data set of six points without halves, limbs and pairs, by an entry of params.yaml."""
-    content = plain_skeleton(ODD["tool"])
+def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """A data set of six points without halves, limbs and pairs, by an entry of params.yaml; its
+    `reference` may be handed in."""
+    content = plain_skeleton(replace(ODD["tool"], reference=getattr(request, "param", "box")))
     (tmp_path / "tool.yaml").write_text(yaml.safe_dump(content))
     parts = {name: {"labels": "a.json", "images": "a"} for name in ("train", "val")}
     entry = {"format": "coco", "skeleton": str(tmp_path / "tool.yaml"), **parts}
@@ -77,6 +79,29 @@ def test_what_a_skeleton_cannot_have_is_said_before_training(tool: str) -> None:
     assert "part_affinity_fields: skeleton: given tool (6 keypoints), accepted: the 17" in said
     check(CROPS, half | {"augmentation.half_body_probability": 0.0})
     check(WHOLE, {"dataset": tool})
+
+
+DISTANCES = {
+    "augmentation.half_body_probability": 0.0,
+    "evaluation.evaluator": "keypoint_distance",
+    "evaluation.monitor": "PCK@0.1@gt",
+}
+
+
+@pytest.mark.parametrize("tool", ["head"], indirect=True)
+def test_own_labels_carry_no_sizes_of_heads(tool: str) -> None:
+    assert refused(CROPS, {"dataset": tool, **DISTANCES}) == (
+        "r.yaml: evaluation.evaluator: keypoint_distance measures in sizes of heads (`reference: "
+        "head` of skeleton tool), which the labels of tools do not carry, accepted: `reference: "
+        "box`, or two keypoints"
+    )
+    monitor = {"evaluation.evaluator": "oks", "evaluation.monitor": "AP@gt"}
+    check(CROPS, {"dataset": tool} | DISTANCES | monitor)
+
+
+@pytest.mark.parametrize("tool", ["box", ("point 0", "point 3")], indirect=True, ids=str)
+def test_own_distances_are_told_in_boxes_or_two_keypoints(tool: str) -> None:
+    check(CROPS, {"dataset": tool, **DISTANCES})
 
 
 def test_an_error_chooses_no_epoch() -> None:

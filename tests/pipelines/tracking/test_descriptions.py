@@ -163,7 +163,7 @@ def seen(address: str, profile: Path) -> str:
 @pytest.mark.contract
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 def test_a_browser_shows_charts_by_protocol_and_descriptions(
-    page: str, told: str, tmp_path: Path
+    page: str, told: str, tmp_path: Path, module_home: Path
 ) -> None:
     runs = seen(page, tmp_path)
     assert re.search(r">gt(?:<[^>]*>| )*\(", runs), "one group of charts for a protocol"
@@ -175,3 +175,10 @@ def test_a_browser_shows_charts_by_protocol_and_descriptions(
     version = seen(f"{root}#/models/pose-some/versions/1", tmp_path)
     assert "make repro RECIPE=some" in version
     assert f"get-artifact?path=predictions%2Fepoch_3.jpg&amp;run_uuid={told}" in version
+    wide: dict[str, object] = {"architecture": {"name": "hrnet", "variant": "w32"}}
+    log = open_run("other", "d" * 64, module_home / "runs" / "other", params=wide, tags={})
+    assert log.close("FINISHED") is None
+    two = f"%5B%22{told}%22,%22{log.run_id}%22%5D"
+    both = seen(f"{root}#/compare-runs?runs={two}&experiments=%5B%221%22%5D", tmp_path)
+    for text in ("Comparing 2 Runs from 1 Experiment", "some", "other", "variant", "w32"):
+        assert text in both
