@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from data.datasets.own import OwnData
 from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton
 from data.menus import CODECS, EVALUATORS
@@ -18,7 +17,7 @@ from data.views.photometric import check_photometric
 from data.views.settings import Augmentation, check_crop_draws
 from models.menus import ARCHITECTURES, LOSSES, REFINEMENTS
 from pipelines.recipe.build import build_architecture, build_codec
-from pipelines.recipe.datasets import data_set, data_set_names
+from pipelines.recipe.datasets import data_set, data_set_names, own_entries
 from pipelines.recipe.schema import FieldLoss, Recipe
 from pipelines.recipe.strict import hint
 
@@ -71,13 +70,9 @@ def _check_evaluator(recipe: Recipe, where: str) -> None:
 
 def _check_reference(recipe: Recipe, where: str) -> None:
     """Labels of no own data set carry a head's size: all of their people would be left out."""
-    name, dataset = recipe.evaluation.evaluator, data_set(recipe.dataset)
-    skeleton = dataset.SKELETON
-    if (
-        name == "keypoint_distance"
-        and isinstance(dataset, OwnData)
-        and skeleton.reference == "head"
-    ):
+    name, own = recipe.evaluation.evaluator, recipe.dataset in own_entries()
+    skeleton = data_set(recipe.dataset).SKELETON
+    if name == "keypoint_distance" and own and skeleton.reference == "head":
         fault = (
             f"{name} measures in sizes of heads (`reference: head` of skeleton {skeleton.name}), "
             f"which the labels of {recipe.dataset} do not carry"
