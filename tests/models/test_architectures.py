@@ -165,6 +165,7 @@ def test_compiles_without_a_graph_break(name: str) -> None:
         torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", NAMES)
 def test_exports_for_any_batch_size(name: str) -> None:
     network = build(name).eval()

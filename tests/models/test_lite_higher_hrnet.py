@@ -74,7 +74,7 @@ def build(device: str = "meta", variant: str = "a", **options: object) -> LiteHi
         return LiteHigherHRNet({"heatmaps": 17, "tags": 17}, **options)
 
 
-@pytest.mark.contract
+@pytest.mark.full
 @pytest.mark.parametrize(("options", "params", "hr_gi"), TABLE)
 def test_costs_what_was_decided(options: dict[str, object], params: int, hr_gi: float) -> None:
     network = build(**options)
