@@ -30,6 +30,11 @@ def checkout(tmp_path: Path) -> Path:
     copy_checkout(folder)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["run"] = {"datasets": [], "mixtures": {}, "recipes": {}}
+    for name in ("team", "pliers"):  # whatever was added in the checkout
+        params["datasets"].pop(name, None)
+        own = [*folder.glob(f"recipes/{name}_*.yaml"), folder / f"data/skeletons/{name}.yaml"]
+        for path in own:
+            path.unlink(missing_ok=True)
     write_params(folder, params)
     start_dvc(folder)
     return folder
