@@ -237,6 +237,7 @@ def test_nothing_evaluated_is_an_error(home: Path, capsys: pytest.CaptureFixture
     assert compare.main(["ours"]) == 2
 
 
+@pytest.mark.contract  # what is attached makes the tracking database
 def test_the_stage_compares_what_params_yaml_runs(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
