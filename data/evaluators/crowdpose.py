@@ -13,9 +13,9 @@ from typing import ClassVar
 import numpy as np
 
 from data.evaluators.matching.matches import OksMatches
+from data.evaluators.matching.people import refuse_twice
 from data.evaluators.oks import AREAS, coco_numbers, oks_matches
 from data.ground.evaluator import Evaluator
-from data.ground.refusal import refusal
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton, load_skeleton
 
@@ -39,9 +39,7 @@ class CrowdPoseEvaluator(Evaluator):
 
     def add(self, image_id: int, predicted: Sequence[Pose], truth: Sequence[Pose]) -> None:
         """One image: truth is all its annotations, of area and crowd index as CrowdPose's."""
-        if image_id in self._truth:
-            do = "give all its poses at once"
-            raise refusal(f"image {image_id}", fault="added twice", do=do)
+        refuse_twice(image_id, self._truth)
         self._truth[image_id], self._predicted[image_id] = list(truth), list(predicted)
         self._matches = None
 

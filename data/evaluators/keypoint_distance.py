@@ -19,6 +19,7 @@ from typing import ClassVar
 import numpy as np
 
 from data.evaluators.matching.matches import save_arrays
+from data.evaluators.matching.people import predictions_by_person, refuse_twice
 from data.ground.evaluator import Evaluator
 from data.ground.refusal import refusal
 from data.ground.sample import Pose
@@ -102,9 +103,7 @@ class KeypointDistanceEvaluator(Evaluator):
 
     def add(self, image_id: int, predicted: Sequence[Pose], truth: Sequence[Pose]) -> None:
         """One image. Raises ValueError for predictions of nobody, or that are no numbers."""
-        if image_id in self._images:
-            do = "give all its poses at once"
-            raise refusal(f"image {image_id}", fault="added twice", do=do)
+        refuse_twice(image_id, self._images)
         by_id = predictions_by_person(image_id, predicted, truth)
         keypoints = len(self.skeleton.keypoints)
         labelled = np.zeros(keypoints, np.int64)
@@ -167,21 +166,6 @@ def told_reference(skeleton: Skeleton) -> str:
     if isinstance(reference, str):
         return f"a {reference}"
     return f"a distance of {' and '.join(reference)}"
-
-
-def predictions_by_person(
-    image_id: int, predicted: Sequence[Pose], truth: Sequence[Pose]
-) -> dict[int, Pose]:
-    """Predictions by the id of their person. Raises ValueError for two of one, or of nobody."""
-    by_id = {pose.id: pose for pose in predicted}
-    if len(by_id) != len(predicted) or set(by_id) - {pose.id for pose in truth}:
-        raise refusal(
-            f"image {image_id}",
-            fault=f"predictions of people {[pose.id for pose in predicted]}",
-            accepted=f"at most one of each of {[pose.id for pose in truth]} (top-down predictions "
-            "from the true boxes)",
-        )
-    return by_id
 
 
 def _distances(image_id: int, found: Pose, true: Pose) -> np.ndarray:

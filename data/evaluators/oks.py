@@ -13,7 +13,7 @@ import numpy as np
 
 from data.evaluators.matching.matches import OksMatches
 from data.evaluators.matching.oks_matching import Range, match
-from data.evaluators.matching.people import best_found, true_people
+from data.evaluators.matching.people import best_found, refuse_twice, true_people
 from data.evaluators.matching.referee import referee, referee_matches
 from data.ground.evaluator import Evaluator
 from data.ground.refusal import refusal
@@ -44,9 +44,7 @@ class OksEvaluator(Evaluator):
 
     def add(self, image_id: int, predicted: Sequence[Pose], truth: Sequence[Pose]) -> None:
         """One image: truth is all its annotations, crowds and people without keypoints too."""
-        if image_id in self._truth:
-            do = "give all its poses at once"
-            raise refusal(f"image {image_id}", fault="added twice", do=do)
+        refuse_twice(image_id, self._truth)
         self._truth[image_id], self._predicted[image_id] = list(truth), list(predicted)
         self._done = None
 

@@ -15,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from data.evaluators.matching.matches import save_arrays
+from data.evaluators.matching.people import predictions_by_person, refuse_twice
 from data.ground.evaluator import Evaluator
 from data.ground.refusal import refusal
 from data.ground.sample import Pose
@@ -92,17 +93,8 @@ class PckhEvaluator(Evaluator):
 
     def add(self, image_id: int, predicted: Sequence[Pose], truth: Sequence[Pose]) -> None:
         """One image. Raises ValueError for predictions of nobody, or people without head size."""
-        if image_id in self._images:
-            do = "give all its poses at once"
-            raise refusal(f"image {image_id}", fault="added twice", do=do)
-        by_id = {pose.id: pose for pose in predicted}
-        if len(by_id) != len(predicted) or set(by_id) - {pose.id for pose in truth}:
-            raise refusal(
-                f"image {image_id}",
-                fault=f"predictions of people {[pose.id for pose in predicted]}",
-                accepted=f"at most one of each of {[pose.id for pose in truth]} (PCKh takes "
-                "top-down predictions from the true boxes)",
-            )
+        refuse_twice(image_id, self._images)
+        by_id = predictions_by_person(image_id, predicted, truth)
         labelled = np.zeros(len(MPII.keypoints), np.int64)
         found = np.zeros((len(THRESHOLDS), len(labelled)), np.int64)
         for pose in truth:

@@ -18,14 +18,13 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from data.files.images import AS_SEEN, decode
 from pipelines.host.progress import Tally
 
 _FEW = 2000  # below, starting processes costs more than it saves
 _AT_ONCE = 64
-ORIENTATION = 0x0112  # EXIF's tag
 SIDEWAYS = (5, 6, 7, 8)  # its values that swap width and height
 BLACK = 16  # of 255: what 12 of 16 bits come to
 _OTHER_SIZE = "image size differs from the json"
@@ -128,7 +127,7 @@ def _header(content: bytes) -> Header | None:
     try:
         with warnings.catch_warnings(), Image.open(BytesIO(content)) as image:
             warnings.simplefilter("ignore")
-            orientation = image.getexif().get(ORIENTATION, 1)
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
             turns = orientation if orientation in range(1, 9) else 1
             return Header(str(image.format), *image.size, int(turns))
     except Image.DecompressionBombError as error:

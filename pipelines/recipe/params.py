@@ -19,12 +19,11 @@ MOST_MEMBERS = 3  # of a mixture, as many as dvc.yaml names
 
 def dataset_settings(dataset: str, path: Path = PARAMS) -> dict[str, Any]:
     """`datasets.DATASET` of params.yaml. Raises ValueError where there is none."""
+    data_set(dataset, path)  # says which names there are
     settings = load_params(path).get("datasets", {}).get(dataset)
     if not isinstance(settings, dict):
-        data_set(dataset, path)  # says which names there are
         where = f"params.yaml: datasets.{dataset}"
         raise refusal(where, given=settings, accepted="its settings, a mapping")
-    data_set(dataset, path)
     if dataset in own_entries(path):
         source = read_source(settings, f"params.yaml: datasets.{dataset}")
         return settings | {"bad_row_limit": source.bad_row_limit}

@@ -9,8 +9,8 @@ from pathlib import Path
 from data.datasets.formats.labels import LabelledImage, LabelledPerson, Labels
 from data.datasets.formats.menu import WRITERS
 from data.datasets.formats.values import whole_ids
-from data.datasets.sources.own_rows import AREA_OF_BOX
 from data.ground.refusal import refusal
+from data.ground.sample import AREA_OF_BOX
 from data.ground.skeleton import Skeleton
 from pipelines.host.folders import whole_folder
 from pipelines.recipe.strict import hint
@@ -69,14 +69,10 @@ def _told(
     """With all that the labels leave open: split, sizes, limbs and pairs, areas as scores here
     take them, so that another evaluation of the files comes to the same numbers."""
     ordered = in_order(labels, skeleton, split)
-    images = tuple(
-        replace(
-            _placed(each, folder, stored, kind in AS_SEEN),
-            split=split,
-        )
-        for image in ordered.images
-        for each in [replace(image, people=tuple(map(_with_area, image.people)))]
+    filled = (
+        replace(i, people=tuple(map(_with_area, i.people)), split=split) for i in ordered.images
     )
+    images = tuple(_placed(image, folder, stored, kind in AS_SEEN) for image in filled)
     return replace(ordered, images=images, limbs=skeleton.limbs, mirrored=skeleton.mirrored)
 
 

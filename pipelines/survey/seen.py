@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from data.datasets.formats.labels import Labels
 
@@ -25,7 +25,6 @@ ALIKE = 0.95
 LARGE = 16 * GRID  # pixels of the shorter side: an eighth has two in each cell
 PLAIN = 4.0  # grey levels: pictures of less deviation are alike for want of anything in them
 TURNS = (5, 6, 7, 8)  # of EXIF's orientations, those that swap width and height
-ORIENTATION = 274
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def see_image(folder: Path, file: str) -> SeenImage:
         return SeenImage(file, f"cannot be read ({error.strerror})")
     try:
         with Image.open(BytesIO(content)) as image:
-            size, turn = image.size, image.getexif().get(ORIENTATION)
+            size, turn = image.size, image.getexif().get(ExifTags.Base.Orientation)
             large = image.format == "JPEG" and min(size) >= LARGE
         kind = cv2.IMREAD_REDUCED_GRAYSCALE_8 if large else cv2.IMREAD_GRAYSCALE
         flags = kind | cv2.IMREAD_IGNORE_ORIENTATION

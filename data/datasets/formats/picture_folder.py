@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from data.datasets.formats.values import SUFFIXES, RowError, shown
 from data.ground.refusal import refusal
@@ -22,7 +22,6 @@ from data.ground.refusal import refusal
 UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before an uploaded file's name
 ADDRESS = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
 TURNED = (5, 6, 7, 8)  # EXIF's orientations that swap width and height
-ORIENTATION = 0x0112
 
 
 class PictureFolder:
@@ -71,7 +70,7 @@ class PictureFolder:
         try:
             with Image.open(self.root / file) as image:
                 width, height = image.size
-                turned = seen and image.getexif().get(ORIENTATION) in TURNED
+                turned = seen and image.getexif().get(ExifTags.Base.Orientation) in TURNED
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise RowError(f"no readable image: {file}") from error
         return (height, width) if turned else (width, height)

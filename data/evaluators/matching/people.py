@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +73,28 @@ def best_found(image_ids: Sequence[int], by_image: ByImage, keypoints: int, most
     nothing = np.zeros((len(order), 0))
     nobody = np.zeros(len(order), bool)
     return People(image, points, area, score, nothing > 0, nothing, nobody, nobody)
+
+
+def refuse_twice(image_id: int, known: Container[int]) -> None:
+    """Raises ValueError for an image that an evaluator was given before."""
+    if image_id in known:
+        do = "give all its poses at once"
+        raise refusal(f"image {image_id}", fault="added twice", do=do)
+
+
+def predictions_by_person(
+    image_id: int, predicted: Sequence[Pose], truth: Sequence[Pose]
+) -> dict[int, Pose]:
+    """Predictions by the id of their person. Raises ValueError for two of one, or of nobody."""
+    by_id = {pose.id: pose for pose in predicted}
+    if len(by_id) != len(predicted) or set(by_id) - {pose.id for pose in truth}:
+        raise refusal(
+            f"image {image_id}",
+            fault=f"predictions of people {[pose.id for pose in predicted]}",
+            accepted=f"at most one of each of {[pose.id for pose in truth]} (top-down predictions "
+            "from the true boxes)",
+        )
+    return by_id
 
 
 def _image_index(by_image: ByImage) -> np.ndarray:
