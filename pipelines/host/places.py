@@ -125,6 +125,11 @@ def prepared(dataset: str) -> Path:
     return home() / "data" / "store" / "prepared" / dataset
 
 
+def detected(dataset: str) -> Path:
+    """Where the stage detect leaves the people that a detector found in the data set."""
+    return home() / "data" / "store" / "detected" / dataset
+
+
 def weights(recipe: str) -> Path:
     """Folder of the recipe's pretrained weights, brought by fetch (empty: trained from scratch)."""
     return home() / "data" / "store" / "weights" / recipe

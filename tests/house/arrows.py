@@ -19,8 +19,8 @@ from tests.house.tree import (
 )
 
 FLOORS = (  # the rooms of pipelines/ from the bottom up: a room imports rooms below it alone
-    "host", "recipe", "pictures", "intake", "survey", "tracking", "prediction", "digests",
-    "evaluation", "serving", "registry", "training", "cluster", "report",
+    "host", "recipe", "pictures", "intake", "survey", "tracking", "motion", "media", "detection",
+    "prediction", "digests", "evaluation", "serving", "registry", "training", "cluster", "report",
 )  # fmt: skip
 NARROW = {  # rooms that see less than all below them: modules, or rooms whole
     "digests": ("pipelines.host", "pipelines.recipe", "pipelines.prediction.feeds"),
