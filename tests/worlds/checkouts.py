@@ -79,21 +79,24 @@ def copy_with_fakes(folder: Path, run: dict[str, Any]) -> None:
 
 def run(folder: Path, *command: str) -> str:
     """What a command says in a checkout, as from a shell that names no cluster and no server."""
-    dropped = ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "LIMBER_HOME")
-    environment = {k: v for k, v in os.environ.items() if k not in dropped}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=a_shell(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout
 
 
-def dvc(folder: Path, *arguments: str) -> str:
+def a_shell() -> dict[str, str]:
+    """Variables of a shell in which the environment is active: no cluster, server or home is named.
+
+    MLflow's client writes its servers into this process's own variables, for those that it starts.
+    """
+    named = ("RAY_ADDRESS", "LIMBER_HOME", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+    kept = {key: value for key, value in os.environ.items() if key not in named}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "true"}
-    command = [sys.executable, "-m", "dvc", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return kept | {"PATH": path, "DVC_NO_ANALYTICS": "true"}
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    return run(folder, sys.executable, "-m", "dvc", *arguments)
 
 
 def repro(folder: Path) -> set[str]:
