@@ -32,11 +32,20 @@ class Source(Protocol):
     are known; photo sources have count 1.
     """
 
-    name: str
-    moving: bool
-    live: bool
-    fps: float | None
-    count: int | None
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def moving(self) -> bool: ...
+
+    @property
+    def live(self) -> bool: ...
+
+    @property
+    def fps(self) -> float | None: ...
+
+    @property
+    def count(self) -> int | None: ...
 
     def frames(self) -> Iterator[Frame]:
         """All frames. Raises ValueError, a sentence, where they cannot be read (any further)."""

@@ -18,11 +18,17 @@ _SUB = 4  # cv2 draws at 1/16 pixel
 
 
 def draw_poses(
-    image: np.ndarray, poses: Sequence[Pose], skeleton: Skeleton, *, names: bool = False
+    image: np.ndarray,
+    poses: Sequence[Pose],
+    skeleton: Skeleton,
+    *,
+    names: bool = False,
+    ids: bool = False,
 ) -> np.ndarray:
     """A copy of `image` with the poses on it: left orange, right blue, the body's axis green.
 
-    Keypoints of visibility 1 are hollow, of 0 left out; `names` writes each keypoint's name.
+    Keypoints of visibility 1 are hollow, of 0 left out; `names` writes each keypoint's name, `ids`
+    each pose's number above it.
     """
     canvas = np.ascontiguousarray(image).copy()
     for pose in poses:
@@ -30,6 +36,8 @@ def draw_poses(
         _draw_keypoints(canvas, pose, skeleton)
         if names:
             _draw_names(canvas, pose, skeleton)
+        if ids:
+            _draw_id(canvas, pose)
     return canvas
 
 
@@ -130,6 +138,17 @@ def _draw_names(canvas: np.ndarray, pose: Pose, skeleton: Skeleton) -> None:
         if pose.visibility[k] > 0:
             x, y = (int(v) for v in np.clip(pose.keypoints_image[k], -1000, 9000))
             _write(canvas, name, (x + 7, y + 4), 0.42, colours[name])
+
+
+def _draw_id(canvas: np.ndarray, pose: Pose) -> None:
+    """Above the highest keypoint that is shown, within the picture."""
+    shown = pose.keypoints_image[pose.visibility > 0]
+    if len(shown):
+        x, y = (int(v) for v in np.clip(shown[shown[:, 1].argmin()], -1000, 9000))
+        size = 0.3 + 0.12 * _size(canvas, pose)
+        room = int(30 * size)
+        low = np.clip([x - room // 2, y - room // 2], (2, room), (canvas.shape[1] - room, 10**4))
+        _write(canvas, str(pose.id), (int(low[0]), int(low[1])), size, (255, 255, 255))
 
 
 def _write(

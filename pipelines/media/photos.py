@@ -1,0 +1,105 @@
+"""A photo's file in, its one frame out: upright, RGB, within a limit that is checked beforehand."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
+
+from data.files.images import decode
+from data.ground.refusal import refusal
+from pipelines.intake.image_check import BLACK, Told, check_image
+from pipelines.media.frame import Frame
+
+MOST_PIXELS = 150_000_000  # of a picture: 450 MB once it is decoded
+MOST_BYTES = 1 << 30  # of a file: such a picture without compression, 16 bits a colour
+TIGHTEST = 16  # pixels a byte in the formats whose header Pillow does not know (HDR)
+SUFFIXES = frozenset({
+    ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm",
+    ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
+})  # fmt: skip
+ACCEPTED = f"a whole photo of at most {MOST_PIXELS:,} pixels, JPEG or PNG at best"
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A file of one picture."""
+
+    name: str
+    path: Path
+    moving: bool = False
+    live: bool = False
+    fps: float | None = None
+    count: int | None = 1
+
+    def frames(self) -> Iterator[Frame]:
+        yield Frame(self.name, read_photo(self.path, self.name))
+
+
+def read_photo(path: Path, name: str) -> np.ndarray:
+    """uint8 [H, W, 3] RGB, turned as EXIF says; what prepare accepts is read.
+
+    name: what a refusal calls it. ValueError for what is missing, empty, cut, no photo or beyond
+    the limit, of which the header is asked before a pixel is decoded.
+    """
+    try:
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= MOST_BYTES else b""
+    except OSError as error:
+        raise refusal(name, fault=f"cannot be read ({error.strerror})", do="check it") from error
+    if not content:
+        fault = f"{size:,} bytes" if size else "an empty file"
+        raise refusal(name, fault=fault, accepted=ACCEPTED)
+    check_pixels(name, *_size(path, size))
+    image = decode(content, turned=True)
+    if image is None or image.max() < BLACK:
+        _refuse_unreadable(path, name)
+    assert image is not None
+    return image
+
+
+def check_pixels(name: str, width: int, height: int) -> None:
+    """Raises ValueError for a picture beyond the limit."""
+    if width * height > MOST_PIXELS:
+        fault = f"{width} x {height} pixels, more than memory is risked for"
+        raise refusal(name, fault=fault, accepted=f"at most {MOST_PIXELS:,}", do="make it smaller")
+
+
+def header_size(path: Path) -> tuple[int, int] | None:
+    """(width, height) as the header tells them; None where Pillow knows no such picture."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # ours is told in words
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                return image.size
+    except (OSError, SyntaxError, ValueError, OverflowError, MemoryError):
+        return None
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def is_film(path: Path) -> bool:
+    """Whether a GIF has several pictures: those are a video's."""
+    try:
+        with Image.open(path) as image:
+            return isinstance(image, GifImageFile) and image.n_frames > 1
+    except (OSError, SyntaxError, ValueError, OverflowError, EOFError):
+        return False
+
+
+def _size(path: Path, size: int) -> tuple[int, int]:
+    """What the header tells; without one, what so many bytes can hold at most."""
+    return header_size(path) or (size * TIGHTEST, 1)
+
+
+def _refuse_unreadable(path: Path, name: str) -> None:
+    """As prepare says it; nothing where prepare takes the photo, black as it is."""
+    fault = check_image(Told(str(path), 0, 0, turned=True)).fault
+    if fault:
+        raise refusal(name, fault=fault, accepted=ACCEPTED)

@@ -1,0 +1,145 @@
+"""What was named on a command line, as sources: photos, folders, videos, cameras, streams.
+
+Nothing here raises for a single bad name: its source says what is wrong when it is read.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.ground.refusal import refusal
+from pipelines.media.frame import Frame, Source
+from pipelines.media.names import distinct_names
+from pipelines.media.photos import SUFFIXES as PHOTOS
+from pipelines.media.photos import Photo, header_size, is_film
+from pipelines.media.videos import SUFFIXES as VIDEOS
+from pipelines.media.videos import Video
+
+ACCEPTED = (
+    "a photo, a video, a folder or a pattern of them, a camera's number, rtsp://, http://, "
+    "https://, s3://"
+)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A name with nothing behind it that can be read; why is told when it is read."""
+
+    name: str
+    fault: str
+    accepted: str = ACCEPTED
+    do: str = ""
+    moving: bool = False
+    live: bool = False
+    fps: float | None = None
+    count: int | None = None
+
+    def frames(self) -> Iterator[Frame]:
+        raise refusal(self.name, fault=self.fault, accepted=self.accepted, do=self.do)
+
+
+def open_sources(given: Sequence[str], *, timeout: float = 10.0) -> list[Source]:
+    """Sources in the order given, a folder's by name; each thing once.
+
+    Of a folder (whole, links followed) and of a pattern, what is hidden or by its name neither a
+    photo nor a video is left out without a word. Names are as `Frame.name`; of two that are the
+    same, more of the folders is told. timeout: seconds that a server or camera may be silent.
+    """
+    found: dict[str, tuple[str, Callable[[str], Source]]] = {}  # by place: name, what makes it
+    for each in given:
+        for place, name, make in _named(each, timeout):
+            found.setdefault(place, (name, make))
+    names = distinct_names({place: name for place, (name, _) in found.items()})
+    return [make(names[place]) for place, (_, make) in found.items()]
+
+
+Named = tuple[str, str, Callable[[str], Source]]  # place, name, the source of a final name
+
+
+def _named(given: str, timeout: float) -> Iterator[Named]:
+    path = Path(given).expanduser()
+    if not given:
+        yield _bad(given, "an empty name")
+    elif path.is_dir():
+        yield from _in_folder(path, given)
+    elif path.is_file():
+        yield _file(path, path.name)
+    elif glob.has_magic(given) and not path.exists():
+        yield from _in_pattern(given)
+    elif path.exists():
+        yield _bad(given, "neither a file nor a folder")
+    else:
+        yield _bad(given, "no such file or folder")
+
+
+def _bad(given: str, fault: str) -> Named:
+    return given, given, lambda name: Unreadable(name, fault)
+
+
+def _file(path: Path, name: str) -> Named:
+    """By its ending, else by what it holds."""
+    suffix = path.suffix.lower()
+    moving = suffix in VIDEOS or (suffix not in PHOTOS and header_size(path) is None)
+    if moving or (suffix == ".gif" and is_film(path)):
+        return _place(path), name, lambda name: Video(name, str(path))
+    return _place(path), name, lambda name: Photo(name, path)
+
+
+def _place(path: Path) -> str:
+    """The same for a file that two ways lead to; a link of another name is another file."""
+    return os.path.join(os.path.realpath(path.parent), path.name)  # noqa: PTH118 - follows links
+
+
+def _in_folder(folder: Path, given: str) -> Iterator[Named]:
+    found = False
+    for path in _walk(folder):
+        found = True
+        if isinstance(path, OSError):
+            fault = f"cannot be looked into ({path.strerror})"
+            yield _bad(str(path.filename), fault)
+        else:
+            yield _file(path, path.relative_to(folder).as_posix())
+    if not found:
+        yield _bad(given, "a folder without a photo or a video")
+
+
+def _walk(folder: Path) -> Iterator[Path | OSError]:
+    """Photos and videos below, by name; folders that cannot be looked into; no folder twice."""
+    seen: set[str] = set()
+    closed: list[OSError] = []
+    for top, folders, files in os.walk(folder, onerror=closed.append, followlinks=True):
+        if (real := os.path.realpath(top)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = (Path(top, name) for name in sorted(files) if not name.startswith("."))
+        yield from (path for path in paths if path.suffix.lower() in PHOTOS | VIDEOS)
+    yield from closed
+
+
+def _in_pattern(given: str) -> Iterator[Named]:
+    fixed = Path(re.split(r"[*?\[]", given, maxsplit=1)[0] + "x").parent.expanduser()
+    found = False
+    for path in _matches(str(Path(given).expanduser())):
+        files = _walk(path) if path.is_dir() else iter((path,))
+        for file in files:
+            if isinstance(file, Path) and file.suffix.lower() in PHOTOS | VIDEOS:
+                found = True
+                yield _file(file, file.relative_to(fixed).as_posix())
+    if not found:
+        yield _bad(given, "a pattern that no photo or video fits")
+
+
+def _matches(pattern: str) -> list[Path]:
+    """By name; of several ways to one place (`**` follows links, in circles too) the shortest."""
+    ways: dict[str, Path] = {}
+    found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - a pattern from any root
+    for match in sorted(found, key=lambda way: (way.count("/"), way)):
+        ways.setdefault(_place(Path(match)), Path(match))
+    return sorted(ways.values())

@@ -1,0 +1,144 @@
+"""What is written of poses: pictures and videos with skeletons, poses.json, poses.csv, images.json.
+
+Below one folder:
+- `overlays/`: a picture of each photo, an mp4 of each video, by their names;
+- `poses.json`: COCO's results rows, with names; `images.json`: its images and category, so that
+  `COCO("images.json").loadRes("poses.json")` reads them;
+- `poses.csv`: a row a person.
+An image's id is its name's number where all are photos that have one each (COCO's way), else how
+many came before it, and one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+
+import numpy as np
+from av.error import FFmpegError
+
+from data.ground.refusal import refusal
+from data.ground.sample import Pose
+from data.ground.skeleton import Skeleton
+from pipelines.media.film import Film
+from pipelines.media.frame import Frame, Source
+from pipelines.media.journal import Journal
+from pipelines.media.names import file_place, numbered
+from pipelines.media.overlays import overlay, write_overlay
+from pipelines.media.sound import open_sound
+from pipelines.media.videos import Video
+
+OVERLAYS = "overlays"
+
+
+class PoseWriter:
+    """Of one run, over any sources, several at once where they are read so.
+
+    Everything on the disk as it comes, whole files at `close`; also a context manager. Raises
+    ValueError where the folder cannot be written (any further).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        skeleton: Skeleton,
+        *,
+        threshold: float,
+        overlays: bool = True,
+        names: bool = False,
+    ) -> None:
+        """threshold: keypoints of a score up to it are not drawn; overlays: whether any are drawn;
+        names: of keypoints, drawn beside them."""
+        self._folder, self._skeleton, self._threshold = folder, skeleton, threshold
+        self._overlays, self._names = overlays, names
+        self._sources: dict[str, Source] = {}
+        self._films: dict[str, Film] = {}
+        self._taken: set[str] = set()
+        self._closed = False
+        with writes(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._journal = Journal(folder, skeleton)
+
+    def begin(self, source: Source) -> None:
+        """Of a source whose frames are to come."""
+        self._sources[source.name] = source
+
+    def add(self, frame: Frame, poses: Sequence[Pose]) -> np.ndarray | None:
+        """Of a source that was begun: its poses, and the picture with them, which is returned (None
+        without overlays). `Pose.id`: who it is, where the source moves."""
+        source = self._sources[frame.name]
+        with writes(self._folder):
+            self._journal.add(frame, poses, source.moving)
+            if not self._overlays:
+                return None
+            look = {"names": self._names, "ids": source.moving}
+            drawn = overlay(frame.image, poses, self._skeleton, self._threshold, **look)
+            if source.moving:
+                self._film(source, drawn).add(drawn, frame.seconds)
+            else:
+                write_overlay(self._place(frame.name), drawn)
+            return drawn
+
+    def end(self, source: Source) -> None:
+        """Of a source that is through, or broke off: its video is whole from here on."""
+        self._sources.pop(source.name, None)
+        if (film := self._films.pop(source.name, None)) is not None:
+            with writes(self._folder):
+                film.close()
+
+    def close(self) -> None:
+        """Ends what was begun, and makes the whole files."""
+        if self._closed:
+            return
+        self._closed = True
+        for source in list(self._sources.values()):
+            self.end(source)
+        with writes(self._folder):
+            self._journal.close()
+
+    def __enter__(self) -> PoseWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _film(self, source: Source, drawn: np.ndarray) -> Film:
+        if source.name not in self._films:
+            sound = None
+            if isinstance(source, Video):
+                sound = open_sound(source.name, source.place, source.timeout)
+            size = (drawn.shape[1], drawn.shape[0])
+            path = self._place(str(PurePosixPath(source.name).with_suffix(".mp4")))
+            self._films[source.name] = Film(path, size, source.fps, sound)
+        return self._films[source.name]
+
+    def _place(self, name: str) -> Path:
+        """Below overlays/, of no other source of this run."""
+        below = file_place(name)
+        if below.suffix.lower() not in (".png", ".jpg", ".jpeg", ".mp4"):
+            below = below.with_suffix(".jpg")
+        free, number = below.as_posix(), 1
+        while free.casefold() in self._taken:
+            number += 1
+            free = numbered(below.as_posix(), number)
+        self._taken.add(free.casefold())
+        return self._folder / OVERLAYS / free
+
+
+@contextmanager
+def writes(folder: Path) -> Iterator[None]:
+    """Turns a failing write (permission, full disk, a file in its place) into a ValueError."""
+    try:
+        yield
+    except (OSError, FFmpegError) as error:
+        place = error.filename or folder
+        fault = f"cannot be written ({error.strerror or error})"
+        do = f"give this user write access to {folder} and room on its disk, or choose another"
+        raise refusal(place, fault=fault, do=do) from error
