@@ -20,7 +20,7 @@ FAULTS = (  # onnxruntime's own errors, which share no class
 QUIET = 4  # fatal alone: what goes wrong comes back as an error
 PREFERRED = ("CUDAExecutionProvider", "CPUExecutionProvider")
 LONGEST = 300  # characters of a fault that are told
-NUMPY = {  # types of inputs that are fed
+NUMPY: dict[str, type[np.generic]] = {  # types of inputs that are fed
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
     "tensor(double)": np.float64,
@@ -61,7 +61,8 @@ def run_session(
     """All outputs by name. where: what a refusal names. Raises ValueError where the run fails."""
     names = [output.name for output in session.get_outputs()]
     try:
-        return dict(zip(names, session.run(names, dict(feeds)), strict=True))
+        made = session.run(names, dict(feeds))
+        return {name: np.asarray(each) for name, each in zip(names, made, strict=True)}
     except (*FAULTS, RuntimeError, ValueError) as error:
         given = {name: f"{each.dtype}{list(each.shape)}" for name, each in feeds.items()}
         raise refusal(where, fault=f"the network fails on {given} ({_told(error)})") from error

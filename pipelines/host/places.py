@@ -130,6 +130,11 @@ def detected(dataset: str) -> Path:
     return home() / "data" / "store" / "detected" / dataset
 
 
+def detectors() -> Path:
+    """Folder of detectors' networks that were brought from an address: DIGEST/FILE."""
+    return origin() / "data" / "store" / "detectors"
+
+
 def weights(recipe: str) -> Path:
     """Folder of the recipe's pretrained weights, brought by fetch (empty: trained from scratch)."""
     return home() / "data" / "store" / "weights" / recipe

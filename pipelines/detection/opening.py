@@ -1,0 +1,114 @@
+"""A detector by what a user calls it: a file, an address, or a name of params.yaml."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from data.ground.refusal import refusal
+from pipelines.detection.detector import Detector
+from pipelines.detection.kinds.looked import Reading
+from pipelines.detection.kinds.menu import KINDS, kind_of
+from pipelines.detection.network import look, no_detector, open_network
+from pipelines.detection.onnx_detector import OnnxDetector
+from pipelines.detection.settings import (
+    DETECTORS,
+    MOST,
+    SCORE,
+    DetectorSettings,
+    detector_entries,
+    named_settings,
+    settings_beside,
+)
+from pipelines.host import places
+from pipelines.host.folders import file_digest
+from pipelines.intake.download import REMOTE, bring
+from pipelines.recipe.params import PARAMS
+from pipelines.recipe.strict import hint
+
+MARK = "#sha256="  # behind an address, as in pip's
+
+
+def open_detector(
+    given: str,
+    *,
+    score: float | None = None,
+    settings: DetectorSettings | None = None,
+    params: Path = PARAMS,
+) -> Detector:
+    """The detector, of the kind that its outputs are.
+
+    given: an ONNX file, its address (`s3://`, `https://`; its sha256 in the settings, or behind
+    `#sha256=`; brought once), or a name of `detectors:` in params.yaml. score: the least of a box.
+    What `settings` say goes before params.yaml, and that before a yaml file beside the ONNX.
+    Raises ValueError for anything else.
+    """
+    source, name, said = _told(given, settings or DetectorSettings(), params)
+    path = detector_file(source, said.sha256)
+    digest = file_digest(path)
+    if said.sha256 and not digest.startswith(_digits(said.sha256)):
+        do = "the file is another one: correct the digest or the file"
+        raise refusal(path, fault=f"its sha256 is {digest}, expected {said.sha256}", do=do)
+    said = said.over(settings_beside(path))
+    if said.kind is not None and said.kind not in KINDS:
+        accepted = f"{', '.join(KINDS)}{hint(said.kind, KINDS)}"
+        raise refusal(f"{given}: kind", given=said.kind, accepted=accepted)
+    network = open_network(path, said)
+    looked = look(network)
+    reading = kind_of(looked, said.kind)
+    if reading is None:
+        told = ", ".join(
+            f"{n} {each.dtype}{[1, *each.shape]}" for n, each in looked.outputs.items()
+        )
+        raise no_detector(path, network.session, f"of one image of {looked.size}: {told}")
+    least = said.score if score is None else score
+    least = SCORE if least is None else least
+    return OnnxDetector(name, digest, network, _as_said(reading, said), least, said.most or MOST)
+
+
+def detector_file(source: str, sha256: str | None) -> Path:
+    """The ONNX file here: a path as it is; an address's file, brought once and checked."""
+    if not source.startswith(REMOTE):
+        return (
+            places.REPOSITORY / Path(source).expanduser()
+            if not Path(source).exists()
+            else Path(source)
+        )
+    if not sha256:
+        do = f"put the file's sha256 into its settings, or behind the address: {MARK}..."
+        raise refusal(source, fault="an address without a digest", do=do)
+    path = places.detectors() / _digits(sha256)[:16] / source.rsplit("/", 1)[-1]
+    bring(source, path, sha256)
+    return path
+
+
+def _told(
+    given: str, settings: DetectorSettings, params: Path
+) -> tuple[str, str, DetectorSettings]:
+    """Where the file is, what the detector is called, and all settings of it."""
+    source, _, digest = given.partition(MARK)
+    if digest:
+        settings = dataclasses.replace(settings, sha256=digest)
+    entries = detector_entries(params)
+    if given in entries:
+        settings = settings.over(named_settings(given, params))
+        assert settings.file is not None
+        return settings.file, given, settings
+    if source.startswith(REMOTE) or Path(source).expanduser().exists() or Path(source).suffix:
+        return source, Path(source.rsplit("/", 1)[-1]).stem, settings
+    names = ", ".join(entries) or "none yet"
+    accepted = f"an ONNX file, its address, or a name of `{DETECTORS}:` in params.yaml ({names})"
+    raise refusal("detector", given=given, accepted=accepted + hint(given, entries))
+
+
+def _as_said(reading: Reading, said: DetectorSettings) -> Reading:
+    """The kind's own way, but where settings say otherwise."""
+    keys = ("fit", "padding", "colour", "mean", "std")
+    feeding = {key: getattr(said, key) for key in keys if getattr(said, key) is not None}
+    own = {key: getattr(said, key) for key in ("nms", "classes") if getattr(said, key) is not None}
+    made = dataclasses.replace(reading.feeding, **feeding)
+    return dataclasses.replace(reading, feeding=made, **own)
+
+
+def _digits(sha256: str) -> str:
+    return sha256.removeprefix("sha256:").lower()

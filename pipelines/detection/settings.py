@@ -1,0 +1,104 @@
+"""What may be said of a detector: in params.yaml (`detectors:`), or in a yaml file beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from data.ground.refusal import refusal
+from data.ground.yaml_text import read_yaml
+from pipelines.recipe.params import PARAMS, load_params
+from pipelines.recipe.strict import read
+
+SCORE = 0.05  # the least score where nothing else is said: all that person AP needs
+MOST = 300  # people of one image
+DETECTORS = "detectors"  # the key of params.yaml
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """Every key is optional but `file` in params.yaml; what is not said, the outputs' kind tells.
+
+    file: path (from the repository's folder) or address; sha256: of it, needed for an address.
+    score: boxes below it are left out; nms: boxes that overlap a better one by more are (IoU);
+    most: boxes of an image; classes: which are people (0 is COCO's person).
+    kind: one of `kinds.KINDS`, where outputs of two kinds look alike. size: [width, height] that
+    the network is fed, where its input leaves it free; layout, colour: of its input; mean, std: by
+    channel as fed, of pixels of 0 to 255; fit: scaled into its input at the upper left corner or
+    centre, the rest filled with `padding`, or stretched over it.
+    """
+
+    file: str | None = None
+    sha256: str | None = None
+    kind: str | None = None
+    score: float | None = None
+    nms: float | None = None
+    most: int | None = None
+    classes: list[int] | None = None
+    size: list[int] | None = None
+    layout: Literal["nchw", "nhwc"] | None = None
+    colour: Literal["rgb", "bgr"] | None = None
+    mean: list[float] | None = None
+    std: list[float] | None = None
+    fit: Literal["corner", "centre", "stretch"] | None = None
+    padding: int | None = None
+
+    def over(self, other: DetectorSettings) -> DetectorSettings:
+        """These, and where they say nothing, the others."""
+        said = {name: each for name, each in vars(self).items() if each is not None}
+        return dataclasses.replace(other, **said)
+
+
+def read_settings(entry: object, where: str) -> DetectorSettings:
+    """Strictly. Raises ValueError that names the key, and the nearest for an unknown one."""
+    settings: DetectorSettings = read(DetectorSettings, entry, where)
+    for key in ("score", "nms"):
+        value = getattr(settings, key)
+        if value is not None and not 0 <= value <= 1:
+            raise refusal(f"{where}: {key}", given=value, accepted="0 to 1")
+    accepted = {
+        "size": (2, 8, "[width, height] in pixels"),
+        "mean": (3, None, "a number for each of three channels"),
+        "std": (3, 1e-6, "a number over 0 for each of three channels"),
+    }
+    for key, (length, least, words) in accepted.items():
+        value = getattr(settings, key)
+        low = value is not None and least is not None and min(value, default=0) < least
+        if value is not None and (len(value) != length or low):
+            raise refusal(f"{where}: {key}", given=value, accepted=words)
+    if settings.classes is not None and (not settings.classes or min(settings.classes) < 0):
+        raise refusal(f"{where}: classes", given=settings.classes, accepted="numbers from 0")
+    if settings.most is not None and settings.most < 1:
+        raise refusal(f"{where}: most", given=settings.most, accepted="1 or more")
+    if settings.padding is not None and not 0 <= settings.padding <= 255:
+        raise refusal(f"{where}: padding", given=settings.padding, accepted="0 to 255")
+    return settings
+
+
+def detector_entries(params: Path = PARAMS) -> dict[str, Any]:
+    """`detectors:` of params.yaml as it stands there, by name. Raises ValueError for no mapping."""
+    entries = load_params(params).get(DETECTORS)
+    if entries is None:
+        return {}
+    if not isinstance(entries, dict):
+        raise refusal(f"params.yaml: {DETECTORS}", given=entries, accepted="NAME: {file: ...}")
+    return {str(name): entry for name, entry in entries.items()}
+
+
+def named_settings(name: str, params: Path = PARAMS) -> DetectorSettings:
+    """The detector's entry in params.yaml. Raises ValueError where it is none, or has no file."""
+    where = f"params.yaml: {DETECTORS}.{name}"
+    settings = read_settings(detector_entries(params).get(name), where)
+    if not settings.file:
+        raise refusal(f"{where}: file", fault="missing", do="it has no default")
+    return settings
+
+
+def settings_beside(file: Path) -> DetectorSettings:
+    """Of FILE.yaml or FILE.onnx.yaml beside FILE.onnx; nothing said where there is neither."""
+    for path in (file.with_suffix(".yaml"), file.with_name(f"{file.name}.yaml")):
+        if path.is_file() and path != file:
+            return read_settings(read_yaml(path), str(path))
+    return DetectorSettings()
