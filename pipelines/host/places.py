@@ -164,6 +164,11 @@ def champion_weights(slot: str, version: str) -> Path:
     return runs() / "champions" / slot / f"version-{version}.pt"
 
 
+def version_files(slot: str, version: str, mark: str) -> Path:
+    """Folder of what was brought of a registered version; mark: of where it came from."""
+    return home() / RUNS / "versions" / slot / f"{version}-{mark}"
+
+
 def results() -> Path:
     return home() / "results"
 

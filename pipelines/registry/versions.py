@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import load_file
-
 from data.ground.refusal import refusal
 from pipelines.evaluation.record import Identity
 from pipelines.host import places
 from pipelines.prediction.best_weights import BestWeights
+from pipelines.prediction.version_files import read_weights
 from pipelines.tracking.descriptions import (
     DECISION,
     describe_model,
@@ -167,8 +165,4 @@ def champion_checkpoint(slot: str) -> tuple[Path, Identity]:
 def version_weights(registry: Registry, version: Version) -> BestWeights:
     """The weights of a registered version, and what its card says of them."""
     with tempfile.TemporaryDirectory() as folder:
-        files = registry.files(version, "artifacts", Path(folder))
-        card = json.loads((files / "card.json").read_text())
-        model = load_file(files / "model.safetensors")
-    names = ("recipe", "epoch", "fingerprint", "data_hash")
-    return BestWeights(model=model, **{name: card[name] for name in names})
+        return read_weights(registry.files(version, "artifacts", Path(folder)))

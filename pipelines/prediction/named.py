@@ -1,0 +1,89 @@
+"""A pose network by the name that people call it, as what reads images at hand.
+
+What a kind of network needs is imported where it is met: a file of ONNX is read without torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from data.ground.refusal import refusal
+from pipelines.host import places
+from pipelines.host.folders import file_digest
+from pipelines.prediction.reader import PoseReader
+from pipelines.recipe.strict import hint
+
+FILES = (".onnx", ".pt", ".pth")
+ACCEPTED = "SLOT, SLOT@ALIAS, SLOT:NUMBER, a recipe that is trained here, best.pt or FILE.onnx"
+
+
+def open_reader(
+    given: str, *, device: str | None = None, flip_test: bool | None = None
+) -> PoseReader:
+    """The network that is meant: a registered slot, a recipe that is trained here, or a file.
+
+    given: `pose-coco` (its champion), `pose-coco@candidate`, `pose-coco:3`, models:/pose-coco/3, a
+    recipe's name, a best.pt, a FILE.onnx. device: None, a card where there is one; flip_test:
+    None, as the network's evaluation had it. Raises ValueError that says what there is.
+    """
+    path = Path(given).expanduser()
+    if path.is_file():
+        return _of_file(path, given, device, flip_test)
+    if not given.startswith("models:/") and (path.suffix in FILES or len(path.parts) > 1):
+        raise refusal(given, fault="no such file", accepted=ACCEPTED)
+    trained = trained_recipes()
+    if given in trained:
+        return _of_best(places.best_weights(given), given, device, flip_test)
+    return _of_version(given, trained, device, flip_test)
+
+
+def trained_recipes() -> list[str]:
+    """Recipes whose weights lie here."""
+    return sorted(path.parents[1].name for path in places.results().glob("*/trained/best.pt"))
+
+
+def _of_file(path: Path, given: str, device: str | None, flip_test: bool | None) -> PoseReader:
+    return _of_best(path, given, device, flip_test)
+
+
+def _of_best(path: Path, name: str, device: str | None, flip_test: bool | None) -> PoseReader:
+    from pipelines.prediction.devices import chosen_device
+    from pipelines.prediction.trained import load_trained
+    from pipelines.prediction.trained_reader import trained_reader
+
+    where = chosen_device(device)
+    trained = load_trained(path, name, None)
+    trained = replace(trained, network=trained.network.to(where), device=where)
+    return trained_reader(trained, name, file_digest(path), flip_test)
+
+
+def _of_version(
+    given: str, trained: list[str], device: str | None, flip_test: bool | None
+) -> PoseReader:
+    from pipelines.recipe.reader import recipe_names
+    from pipelines.tracking.registered_versions import NAMED, bring_version, registered_names
+
+    told = NAMED.fullmatch(given)
+    names = registered_names()
+    if told is None or told["slot"] not in names:
+        raise _unknown(given, names, trained, recipe_names())
+    from pipelines.prediction.trained_reader import trained_reader
+    from pipelines.prediction.version_files import WEIGHTS, load_version
+
+    brought = bring_version(given)
+    name = f"{brought.slot}:{brought.number}"
+    digest = file_digest(brought.folder / WEIGHTS)
+    return trained_reader(load_version(brought.folder, name, device), name, digest, flip_test)
+
+
+def _unknown(given: str, slots: list[str], trained: list[str], recipes: list[str]) -> ValueError:
+    """What there is: registered slots, recipes that are trained; the nearest."""
+    if given in recipes:
+        do = f"run `make repro RECIPE={given}`"
+        return refusal(f"recipe {given}", fault="not trained here", do=do)
+    there = [f"{told} {', '.join(names)}" for told, names in
+             (("registered:", slots), ("trained here:", trained)) if names]  # fmt: skip
+    nothing = "nothing is registered or trained here yet; a best.pt or a FILE.onnx"
+    accepted = f"{'; '.join(there) or nothing}{hint(given, [*slots, *trained])}"
+    return refusal("MODEL", given=given, accepted=accepted)

@@ -1,0 +1,112 @@
+"""Versions of registered models as folders here: what a network of theirs is read with."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.ground.refusal import refusal
+from pipelines.host import places
+from pipelines.host.folders import whole_folder
+from pipelines.recipe.strict import hint
+from pipelines.tracking.database import database_file
+from pipelines.tracking.models import download_version_files
+from pipelines.tracking.outbox import first_line
+from pipelines.tracking.server import mlflow_client, tracking_uri, use_server
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION = "champion"
+CARD, WEIGHTS, CODE = "card.json", "model.safetensors", "code"  # what is brought of a version
+NAMED = re.compile(r"(?:models:/)?(?P<slot>[^/@:]+)(?:@(?P<alias>[^/@:]+)|[:/](?P<number>\d+))?")
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A version's files in `folder`: card.json, model.safetensors, code."""
+
+    slot: str
+    number: str
+    folder: Path
+
+
+def registered_names() -> list[str]:
+    """Names of registered models; none where no database is, which is not made here.
+
+    Raises ValueError where no server answers.
+    """
+    uri = tracking_uri()
+    database = database_file(uri)
+    if database is not None and not database.is_file():
+        return []
+    found = _asked(uri).search_registered_models()
+    return sorted(str(each.name) for each in found)
+
+
+def bring_version(given: str) -> Brought:
+    """A version's files, kept by slot, number and origin: a second call brings nothing.
+
+    given: SLOT (its champion), SLOT@ALIAS, SLOT:NUMBER, also as MLflow writes them (models:/SLOT/3,
+    models:/SLOT@ALIAS). Raises ValueError where there is none, and where no server answers.
+    """
+    told = NAMED.fullmatch(given)
+    if told is None:
+        raise refusal(given, fault="names no version", accepted="SLOT, SLOT@ALIAS, SLOT:NUMBER")
+    slot, names = told["slot"], registered_names()
+    if slot not in names:
+        accepted = f"{', '.join(names) or 'none yet'}{hint(slot, names)}"
+        do = "`python -m pipelines.promote` registers what is trained"
+        raise refusal(f"registered model {slot!r} at {tracking_uri()}", accepted=accepted, do=do)
+    uri = tracking_uri()
+    version = _version(_asked(uri), slot, told["alias"] or CHAMPION, told["number"])
+    number, origin = str(version.version), f"{uri} {version.source} {version.creation_timestamp}"
+    mark = hashlib.sha256(origin.encode()).hexdigest()[:12]  # another server has a version 1 too
+    folder = places.version_files(slot, number, mark)
+    if not folder.is_dir():
+        with whole_folder(folder) as part:
+            for file in (CARD, WEIGHTS, CODE):
+                _bring(uri, slot, number, file, part)
+    return Brought(slot, number, folder)
+
+
+def _bring(uri: str, slot: str, number: str, file: str, part: Path) -> None:
+    got = download_version_files(uri, slot, number, f"artifacts/{file}", part / ".brought")
+    shutil.move(got, part / file)
+    shutil.rmtree(part / ".brought")
+
+
+def _asked(uri: str) -> MlflowClient:
+    """MLflow's client, after an answer. Raises ValueError where none comes."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    client = mlflow_client(uri)
+    use_server(uri)
+    try:
+        client.search_registered_models(max_results=1)
+    except Exception as error:
+        do = "start it, or name another by MLFLOW_TRACKING_URI or tracking.uri in params.yaml"
+        fault = f"no MLflow server answers there ({first_line(error)})"
+        raise refusal(uri, fault=fault, do=do) from error
+    return client
+
+
+def _version(client: MlflowClient, slot: str, alias: str, number: str | None) -> ModelVersion:
+    from mlflow.exceptions import MlflowException
+
+    aliases = client.get_registered_model(slot).aliases
+    if number is None and alias not in aliases:
+        known = ", ".join(f"{slot}@{each}" for each in aliases) or "none of its versions has one"
+        raise refusal(f"{slot}@{alias}", fault="no such alias", accepted=f"{known}; {slot}:NUMBER")
+    try:
+        return client.get_model_version(slot, number or str(aliases[alias]))
+    except MlflowException as error:
+        kept = client.search_model_versions(f"name = '{slot}'")
+        numbers = sorted(int(each.version) for each in kept)
+        known = ", ".join(f"{slot}:{each}" for each in numbers[-10:]) or "none"
+        raise refusal(f"{slot}:{number}", fault="no such version", accepted=known) from error
