@@ -20,7 +20,8 @@ class Looked:
     """outputs: of one grey image, without the batch; size: (width, height) of the input.
 
     names: classes as the file's metadata tell them (None: they do not); takes_size: whether it is
-    also fed the size that boxes are to be in; first: operators that read the image first.
+    also fed the size that boxes are to be in; first: operators that read the image first; asked:
+    the settings say that it is of the kind that looks.
     """
 
     outputs: Outputs
@@ -28,6 +29,7 @@ class Looked:
     names: Sequence[str] | None
     takes_size: bool
     first: Callable[[], frozenset[str]]
+    asked: bool = False
 
     def person(self, otherwise: int = 0) -> list[int]:
         """The class of people: the metadata's `person`, else the number given."""

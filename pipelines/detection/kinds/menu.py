@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
-from pipelines.detection.kinds import gfl
+from pipelines.detection.kinds import detr, finished, gfl, yolo_rows, yolox
 from pipelines.detection.kinds.looked import Looked, Reading
 
-KINDS: dict[str, Callable[[Looked], Reading | None]] = {
-    gfl.KIND: gfl.reading,
+KINDS: dict[str, Callable[[Looked], Reading | None]] = {  # the first that fits is it
+    kind.KIND: kind.reading for kind in (yolox, gfl, yolo_rows, detr, finished)
 }
-ACCEPTED = "; ".join((gfl.OUTPUTS,))
+ACCEPTED = "; ".join(kind.OUTPUTS for kind in (yolox, gfl, yolo_rows, detr, finished))
 
 
 def kind_of(looked: Looked, kind: str | None = None) -> Reading | None:
     """How to read it: as the first kind whose outputs these are, or as `kind`; None: as no one."""
-    asked = KINDS.values() if kind is None else (KINDS[kind],)
-    for reading in asked:
-        if found := reading(looked):
-            return found
-    return None
+    if kind is not None:
+        return KINDS[kind](dataclasses.replace(looked, asked=True))
+    return next((found for reading in KINDS.values() if (found := reading(looked))), None)
