@@ -8,7 +8,8 @@ from data.ground.sample import Pose
 
 UNSURE = 0.25  # of a pose's best keypoint score: what is below says little of where a body is
 PADDING = 0.15  # of the mean side of the keypoints' box, on every side: the median of COCO's boxes
-LEAST = 0.05  # of a pose's own box: keypoints that span less (one alone, a line) tell no size
+FEWEST = 3  # sure keypoints that tell a size
+LEAST = 0.05  # of a pose's own box: keypoints that span less (a line) tell no size
 SMALLEST = 1.0  # pixels: sides of nobody are shorter
 
 
@@ -52,7 +53,7 @@ def span_of(points: np.ndarray, weights: np.ndarray, box: np.ndarray) -> np.ndar
     if not len(kept):
         return _at_least(box if own else np.zeros(4))
     low, high = kept.min(axis=0), kept.max(axis=0)
-    if own and np.prod(high - low) < LEAST * np.prod(box[2:]):
+    if own and (len(kept) < FEWEST or np.prod(high - low) < LEAST * np.prod(box[2:])):
         return _at_least(box)
     return _at_least(np.concatenate([low, high - low]))
 

@@ -58,8 +58,9 @@ class Tracker:
         """The same poses in the same order, each with the id (1, 2, ...) of its person.
 
         An id stays with somebody, is never two poses' in a frame, nor given again; 0 is nobody's:
-        of a pose too unsure to start a person, or of one found twice. seconds: of the frame; time
-        that stands still or goes back counts as no time, a gap far above the usual one as a cut.
+        of a pose too unsure to start a person, of one found twice, or without a keypoint. seconds:
+        of the frame; time that stands still or goes back counts as no time, a gap far above the
+        usual one as a cut.
         """
         step = self._go_on(seconds)
         scores = np.array([pose.score for pose in poses], dtype=np.float64)
@@ -104,10 +105,12 @@ class Tracker:
             return owners
         people = self._people
         doubt = [min(p.motion.place_variance, DOUBT**2) * p.size**2 for p in people]
-        alike = likeness(_bodies(people), bodies_of(poses), self._sigmas, np.array(doubt))
+        found = bodies_of(poses)
+        alike = likeness(_bodies(people), found, self._sigmas, np.array(doubt))
         missed = np.array([person.missed for person in people])
         absent = np.array([person.unseen for person in people]) / self._patience
         alike -= ABSENT * (missed * np.minimum(absent, 1.0))[:, None]
+        alike *= found.weights.any(axis=1)
         ids = np.array([person.id for person in people])
         rounds = (
             (np.ones(len(people), dtype=bool), certain, ALIKE),

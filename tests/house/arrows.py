@@ -43,6 +43,7 @@ TOOLS = {  # package -> where alone in pipelines/ it is imported
 }
 FINDERS = (  # own data sets and formats of labels are on no menu of data/menus.py
     "pipelines/recipe/datasets.py", "pipelines/survey/", "pipelines/datasets.py",
+    "pipelines/media/drawn_clip.py",  # a clip of the demo's drawn people is no data set
 )  # fmt: skip
 NETWORKS_ONLY = {"torch", "numpy", "safetensors", "models"} | sys.stdlib_module_names
 

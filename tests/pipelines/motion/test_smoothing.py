@@ -119,6 +119,17 @@ def test_whoever_was_away_long_or_before_starts_anew(seconds: float) -> None:
     np.testing.assert_array_equal(shown.keypoints_image, BODY + 50.0)
 
 
+def test_a_keypoint_that_comes_back_late_starts_anew_and_its_body_goes_on() -> None:
+    smoother, hidden = Smoother(), np.array([2, 2, 2, 0])
+    for n in range(40):
+        pose = pose_of(BODY)
+        smoother([replace(pose, visibility=hidden) if 10 < n < 25 else pose], n / FPS)
+        if n == 23:
+            (shown,) = smoother([pose_of(BODY + 9.0)], (n + 0.5) / FPS)
+            np.testing.assert_array_equal(shown.keypoints_image[3], BODY[3] + 9.0)
+            assert (shown.keypoints_image[:3] < BODY[:3] + 5.0).all()
+
+
 def test_time_that_stands_still_moves_nothing_and_unequal_steps_none_the_worse() -> None:
     smoother = Smoother()
     smoother([pose_of(BODY)], 1.0)
