@@ -6,6 +6,7 @@
 RECIPE: results/RECIPE/trained -> results/RECIPE/export; SLOT: its champion, into
 results/champions/SLOT/export and to the version's files. A network that is fed with crops becomes
 crops in, keypoints and heatmaps out; one that reads whole images gives its fields, of any size.
+The file of ONNX says of itself all that reading poses with it needs: it alone is enough, anywhere.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.folders import file_digest, whole_folder
 from pipelines.prediction.boxes import truth_boxes
+from pipelines.prediction.onnx_card import KEY
 from pipelines.prediction.split import split_feed, split_place
 from pipelines.prediction.trained import Trained, load_trained
 from pipelines.recipe.reader import load_recipe, recipe_names
 from pipelines.registry.rules import RULES, read_rules
 from pipelines.registry.versions import CHAMPION, Registry, champion_checkpoint
+from pipelines.serving.exported_card import exported_card
 from pipelines.serving.graph import ImageGraph
 from pipelines.serving.program import (
     Graph,
@@ -67,7 +70,7 @@ def export_named(what: str, *, flip_test: bool = False) -> Path:
         raise refusal("export", given=what, accepted=accepted)
     trained = load_trained(places.best_weights(what), what, load_recipe(what))
     folder = places.exported(what)
-    write_exports(trained, folder, flip_test)
+    write_exports(trained, folder, flip_test, name=what)
     return folder
 
 
@@ -75,7 +78,7 @@ def export_champion(slot: str, flip_test: bool) -> Path:
     path, identity = champion_checkpoint(slot)
     trained = load_trained(path, f"champion of {slot}", None)
     folder = places.champion_exported(slot)
-    write_exports(trained, folder, flip_test)
+    write_exports(trained, folder, flip_test, name=identity.recipe)
     registry = Registry()
     version = registry.aliased(slot, CHAMPION)
     if version is not None and version.number == identity.version:
@@ -84,15 +87,19 @@ def export_champion(slot: str, flip_test: bool) -> Path:
     return folder
 
 
-def write_exports(trained: Trained, folder: Path, flip_test: bool = False) -> dict[str, Any]:
-    """Fills `folder`, whole or not at all; returns what its export.json says."""
+def write_exports(
+    trained: Trained, folder: Path, flip_test: bool = False, name: str = ""
+) -> dict[str, Any]:
+    """Fills `folder`, whole or not at all; returns what its export.json says. name: the recipe's,
+    which the file of ONNX says of itself, with all that reading poses with it needs."""
     trained = replace(trained, network=trained.network.cpu(), device=torch.device("cpu"))
     images = real_images(trained)
     graph = build_graph(trained, flip_test)
     with whole_folder(folder) as part, torch.no_grad():
         program = export_program(graph, images[0])
         torch.export.save(program, part / PROGRAM)
-        write_onnx(program, graph, part / ONNX)
+        card = exported_card(trained, graph, name, flip_test)
+        write_onnx(program, graph, part / ONNX, {KEY: card.text()})
         runners = {
             PROGRAM: program_runner(part / PROGRAM),
             ONNX: onnx_runner(part / ONNX),

@@ -19,17 +19,24 @@ ACCEPTED = "SLOT, SLOT@ALIAS, SLOT:NUMBER, a recipe that is trained here, best.p
 
 
 def open_reader(
-    given: str, *, device: str | None = None, flip_test: bool | None = None
+    given: str,
+    *,
+    device: str | None = None,
+    flip_test: bool | None = None,
+    sidecar: Path | None = None,
 ) -> PoseReader:
     """The network that is meant: a registered slot, a recipe that is trained here, or a file.
 
     given: `pose-coco` (its champion), `pose-coco@candidate`, `pose-coco:3`, models:/pose-coco/3, a
     recipe's name, a best.pt, a FILE.onnx. device: None, a card where there is one; flip_test:
-    None, as the network's evaluation had it. Raises ValueError that says what there is.
+    None, as the network's evaluation had it; sidecar: what says how a FILE.onnx of others is read
+    (None: FILE.yaml beside it, where it is). Raises ValueError that says what there is.
     """
     path = Path(given).expanduser()
     if path.is_file():
-        return _of_file(path, given, device, flip_test)
+        if path.suffix == ".onnx":
+            return _of_onnx(path, given, flip_test, sidecar)
+        return _of_best(path, given, device, flip_test)
     if not given.startswith("models:/") and (path.suffix in FILES or len(path.parts) > 1):
         raise refusal(given, fault="no such file", accepted=ACCEPTED)
     trained = trained_recipes()
@@ -43,8 +50,15 @@ def trained_recipes() -> list[str]:
     return sorted(path.parents[1].name for path in places.results().glob("*/trained/best.pt"))
 
 
-def _of_file(path: Path, given: str, device: str | None, flip_test: bool | None) -> PoseReader:
-    return _of_best(path, given, device, flip_test)
+def _of_onnx(path: Path, name: str, flip_test: bool | None, sidecar: Path | None) -> PoseReader:
+    from pipelines.prediction.foreign_reader import foreign_reader
+    from pipelines.prediction.onnx_reader import onnx_reader
+    from pipelines.prediction.sidecar import sidecar_of
+
+    about = sidecar or sidecar_of(path)
+    if sidecar is not None or about.is_file():
+        return foreign_reader(path, about, name, flip_test)
+    return onnx_reader(path, name, flip_test)
 
 
 def _of_best(path: Path, name: str, device: str | None, flip_test: bool | None) -> PoseReader:

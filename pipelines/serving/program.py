@@ -81,8 +81,10 @@ def _noise(batch: int, height: int, width: int) -> Tensor:
     return torch.randint(0, 256, (batch, height, width, 3), generator=generator, dtype=torch.uint8)
 
 
-def write_onnx(program: ExportedProgram, graph: Graph, path: Path) -> None:
-    """One file of any size, input `images`, outputs by their names."""
+def write_onnx(
+    program: ExportedProgram, graph: Graph, path: Path, metadata: Mapping[str, str] | None = None
+) -> None:
+    """One file of any size, input `images`, outputs by their names; metadata: kept in it."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -94,6 +96,7 @@ def write_onnx(program: ExportedProgram, graph: Graph, path: Path) -> None:
             verbose=False,
         )
     assert made is not None
+    made.model.metadata_props.update(metadata or {})
     made.save(path)
 
 
