@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -23,6 +24,11 @@ def distinct_names(names: Mapping[str, str]) -> dict[str, str]:
         told |= longer
 
 
+def told_address(address: str) -> str:
+    """Without user, password and what follows `?`: those may be secrets."""
+    return re.sub(r"//[^/@]*@", "//", address.partition("?")[0]) if "://" in address else address
+
+
 def numbered(name: str, number: int) -> str:
     """`a/photo.jpg`, 2 -> `a/photo-2.jpg`."""
     path = PurePosixPath(name)
@@ -36,10 +42,10 @@ def file_place(name: str) -> PurePosixPath:
 
 
 def _with_parent(place: str, name: str) -> str:
-    parts = PurePosixPath(place).parts
+    parts = PurePosixPath(told_address(place).rpartition("://")[2]).parts
     tail = len(PurePosixPath(name).parts)
     longer = PurePosixPath(*parts[-tail - 1 :])
-    return longer.as_posix() if tail < len(parts) and "/" not in longer.parts[:1] else name
+    return longer.as_posix() if tail < len(parts) and longer.parts[0] != "/" else name
 
 
 def _numbered(names: Mapping[str, str]) -> dict[str, str]:

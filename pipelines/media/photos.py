@@ -19,6 +19,7 @@ from pipelines.media.frame import Frame
 MOST_PIXELS = 150_000_000  # of a picture: 450 MB once it is decoded
 MOST_BYTES = 1 << 30  # of a file: such a picture without compression, 16 bits a colour
 TIGHTEST = 16  # pixels a byte in the formats whose header Pillow does not know (HDR)
+TOO_LARGE = (2**31, 2**31)
 SUFFIXES = frozenset({
     ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm",
     ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
@@ -66,22 +67,23 @@ def read_photo(path: Path, name: str) -> np.ndarray:
 def check_pixels(name: str, width: int, height: int) -> None:
     """Raises ValueError for a picture beyond the limit."""
     if width * height > MOST_PIXELS:
-        fault = f"{width} x {height} pixels, more than memory is risked for"
+        size = "too many" if (width, height) == TOO_LARGE else f"{width} x {height}"
+        fault = f"{size} pixels, more than memory is risked for"
         raise refusal(name, fault=fault, accepted=f"at most {MOST_PIXELS:,}", do="make it smaller")
 
 
 def header_size(path: Path) -> tuple[int, int] | None:
-    """(width, height) as the header tells them; None where Pillow knows no such picture."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # ours is told in words
+    """(width, height) as the header tells them; None where Pillow knows no such picture, and
+    `TOO_LARGE` where it is more than Pillow itself risks."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
                 return image.size
+    except Image.DecompressionBombError:
+        return TOO_LARGE
     except (OSError, SyntaxError, ValueError, OverflowError, MemoryError):
         return None
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
 
 
 def is_film(path: Path) -> bool:
@@ -100,6 +102,8 @@ def _size(path: Path, size: int) -> tuple[int, int]:
 
 def _refuse_unreadable(path: Path, name: str) -> None:
     """As prepare says it; nothing where prepare takes the photo, black as it is."""
-    fault = check_image(Told(str(path), 0, 0, turned=True)).fault
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fault = check_image(Told(str(path), 0, 0, turned=True)).fault
     if fault:
         raise refusal(name, fault=fault, accepted=ACCEPTED)

@@ -9,38 +9,19 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from data.ground.refusal import refusal
-from pipelines.media.frame import Frame, Source
+from pipelines.media.frame import Source
+from pipelines.media.live import Camera
+from pipelines.media.named import Named, unreadable
 from pipelines.media.names import distinct_names
 from pipelines.media.photos import SUFFIXES as PHOTOS
 from pipelines.media.photos import Photo, header_size, is_film
+from pipelines.media.remote import REMOTE, S3, named_address, named_in_s3
 from pipelines.media.videos import SUFFIXES as VIDEOS
 from pipelines.media.videos import Video
 
-ACCEPTED = (
-    "a photo, a video, a folder or a pattern of them, a camera's number, rtsp://, http://, "
-    "https://, s3://"
-)
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """A name with nothing behind it that can be read; why is told when it is read."""
-
-    name: str
-    fault: str
-    accepted: str = ACCEPTED
-    do: str = ""
-    moving: bool = False
-    live: bool = False
-    fps: float | None = None
-    count: int | None = None
-
-    def frames(self) -> Iterator[Frame]:
-        raise refusal(self.name, fault=self.fault, accepted=self.accepted, do=self.do)
+CAMERA = re.compile(r"(?:/dev/video)?(\d{1,3})")
 
 
 def open_sources(given: Sequence[str], *, timeout: float = 10.0) -> list[Source]:
@@ -52,33 +33,42 @@ def open_sources(given: Sequence[str], *, timeout: float = 10.0) -> list[Source]
     """
     found: dict[str, tuple[str, Callable[[str], Source]]] = {}  # by place: name, what makes it
     for each in given:
-        for place, name, make in _named(each, timeout):
+        for place, name, make in _found(each, timeout):
             found.setdefault(place, (name, make))
     names = distinct_names({place: name for place, (name, _) in found.items()})
     return [make(names[place]) for place, (_, make) in found.items()]
 
 
-Named = tuple[str, str, Callable[[str], Source]]  # place, name, the source of a final name
+def _found(given: str, timeout: float) -> list[Named]:
+    try:
+        return list(_named(given, timeout))
+    except OSError as error:  # a name too long, a folder that this user may not enter
+        return [unreadable(given, f"cannot be looked at ({error.strerror})")]
 
 
 def _named(given: str, timeout: float) -> Iterator[Named]:
     path = Path(given).expanduser()
     if not given:
-        yield _bad(given, "an empty name")
+        yield unreadable(given, "an empty name")
+    elif given.startswith(S3):
+        yield from named_in_s3(given)
+    elif given.startswith(REMOTE):
+        yield named_address(given, timeout)
     elif path.is_dir():
         yield from _in_folder(path, given)
     elif path.is_file():
         yield _file(path, path.name)
+    elif camera := CAMERA.fullmatch(given):
+        yield _camera(int(camera[1]), timeout)
     elif glob.has_magic(given) and not path.exists():
         yield from _in_pattern(given)
-    elif path.exists():
-        yield _bad(given, "neither a file nor a folder")
     else:
-        yield _bad(given, "no such file or folder")
+        fault = "neither a file nor a folder" if path.exists() else "no such file or folder"
+        yield unreadable(given, fault)
 
 
-def _bad(given: str, fault: str) -> Named:
-    return given, given, lambda name: Unreadable(name, fault)
+def _camera(number: int, timeout: float) -> Named:
+    return str(number), f"camera-{number}", lambda name: Camera(name, number, timeout)
 
 
 def _file(path: Path, name: str) -> Named:
@@ -101,11 +91,11 @@ def _in_folder(folder: Path, given: str) -> Iterator[Named]:
         found = True
         if isinstance(path, OSError):
             fault = f"cannot be looked into ({path.strerror})"
-            yield _bad(str(path.filename), fault)
+            yield unreadable(str(path.filename), fault)
         else:
             yield _file(path, path.relative_to(folder).as_posix())
     if not found:
-        yield _bad(given, "a folder without a photo or a video")
+        yield unreadable(given, "a folder without a photo or a video")
 
 
 def _walk(folder: Path) -> Iterator[Path | OSError]:
@@ -133,7 +123,7 @@ def _in_pattern(given: str) -> Iterator[Named]:
                 found = True
                 yield _file(file, file.relative_to(fixed).as_posix())
     if not found:
-        yield _bad(given, "a pattern that no photo or video fits")
+        yield unreadable(given, "a pattern that no photo or video fits")
 
 
 def _matches(pattern: str) -> list[Path]:

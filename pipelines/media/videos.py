@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import errno
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from av.error import ArgumentError, ExitError, FFmpegError, InvalidDataError
 from data.ground.refusal import refusal
 from pipelines.host.processes import usable_cores
 from pipelines.media.frame import Frame
+from pipelines.media.live import newest
 from pipelines.media.photos import MOST_PIXELS, check_pixels
 from pipelines.media.upright import quarters, upright
 
@@ -31,6 +31,8 @@ FILES = (  # formats that hold their own pictures: no list of other places, no t
 STREAMS = f"{FILES},hls,mpjpeg,live_flv,rtsp,sdp,rtp"
 NETWORK = "http,https,httpproxy,tls,tcp,crypto,data,rtsp,rtsps,rtp,srtp,udp"
 THREADS = 4  # that decode: each holds pictures of its own
+TELLING = ("mov", "matroska", "avi", "flv", "asf")  # formats whose head tells the length
+SLACK = 0.5  # seconds that such a length may be beside the truth, and 1 of 20
 LOST = 100  # parts in a row that cannot be decoded: the rest of it neither
 ACCEPTED = "a video with pictures in it (mp4, mov, mkv, webm, avi...)"
 
@@ -45,7 +47,7 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True)
 class Video:
-    """A file, or an address (`http://`, `rtsp://`) that ends; `media/live.py` reads those without.
+    """A file, or a video or stream at an address (`http://`, `rtsp://`).
 
     place: path or address; timeout: seconds that a server may be silent.
     """
@@ -54,7 +56,13 @@ class Video:
     place: str
     timeout: float = 10.0
     moving: bool = True
-    live: bool = False
+
+    @property
+    def live(self) -> bool:
+        """Of addresses: what `rtsp://` names, and what tells no length."""
+        if "://" not in self.place:
+            return False
+        return self.place.startswith("rtsp") or not self._told.ends
 
     @property
     def fps(self) -> float | None:
@@ -72,6 +80,11 @@ class Video:
             return Told(None, None, True)
 
     def frames(self) -> Iterator[Frame]:
+        if self.live:
+            return newest(self._read, self.name, self.timeout)
+        return self._read()
+
+    def _read(self) -> Iterator[Frame]:
         return read_frames(self.name, self.place, self.timeout)
 
 
@@ -87,21 +100,21 @@ def look(name: str, place: str, timeout: float) -> Told:
 
 def read_frames(name: str, place: str, timeout: float) -> Iterator[Frame]:
     """All of them, one in memory at a time. ValueError, after those that could be read, where it
-    breaks off, hangs, or has none."""
-    index, first = 0, None
+    breaks off, hangs, is damaged, or has none."""
+    index = 0
     with opened(name, place, timeout) as (container, stream):
-        told = stream.frames
-        for picture in _pictures(container, stream, name):
-            time = picture.time
-            first = time if first is None else first
-            at = None if time is None or first is None else time - first
-            yield Frame(name, pixels(picture), index, _seconds(at, index, stream.average_rate))
+        came, clock = _Came(), _clock(container, stream)
+        for picture in _pictures(container, stream, came):
+            yield Frame(name, pixels(picture), index, clock(picture, index))
             index += 1
+        lacking = _lacking(container, came)
     if not index:
         raise refusal(name, fault="not one picture could be read", accepted=ACCEPTED)
-    if told and index < 0.9 * told - 1:  # edits of a phone hide a few
-        fault = f"breaks off after {index} of {told} pictures"
-        raise refusal(name, fault=fault, do="copy it again; what was read is kept")
+    if lacking or came.damaged:
+        ends = f"breaks off {lacking:.1f} s before its end" if lacking else ""
+        parts = f"{came.damaged} parts of it are damaged" if came.damaged else ""
+        fault = f"{' and '.join(filter(None, (ends, parts)))}; {index} pictures were read and kept"
+        raise refusal(name, fault=fault, do="copy it again")
 
 
 def pixels(picture: av.VideoFrame) -> np.ndarray:
@@ -144,11 +157,6 @@ def errors_of(name: str, timeout: float) -> Iterator[None]:
         raise refusal(name, fault=fault, accepted=f"a photo, or {ACCEPTED}") from error
 
 
-def told_address(address: str) -> str:
-    """Without user, password and what follows `?`: those may be secrets."""
-    return re.sub(r"//[^/@]*@", "//", address.partition("?")[0])
-
-
 def options_of(place: str) -> dict[str, str]:
     """Of FFmpeg: what a file or an address may be, and reach."""
     if "://" not in place:
@@ -157,23 +165,70 @@ def options_of(place: str) -> dict[str, str]:
     return options | ({"rtsp_transport": "tcp"} if place.startswith("rtsp") else {})
 
 
-def _pictures(container: Any, stream: Any, name: str) -> Iterator[av.VideoFrame]:
+@dataclass
+class _Came:
+    """Of a container: seconds that came, of pictures and sound; parts that could not be decoded."""
+
+    until: float = 0.0
+    damaged: int = 0
+
+
+def _pictures(container: Any, stream: Any, came: _Came) -> Iterator[av.VideoFrame]:
     """Decoded pictures; parts that are damaged are left out, until too many in a row are."""
-    lost = 0
-    for packet in container.demux(stream):
+    row = 0
+    for packet in _parts(container):
+        if packet.pts is not None:
+            end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            came.until = max(came.until, end)
+        if packet.stream.index != stream.index:
+            continue
         try:
             pictures = packet.decode()
         except InvalidDataError:
-            lost += 1
-            if lost > LOST:
+            row, came.damaged = row + 1, came.damaged + 1
+            if row > LOST:
                 raise
             continue
-        lost = 0 if pictures else lost
+        row = 0 if pictures else row
         yield from pictures
 
 
-def _seconds(at: float | None, index: int, rate: Fraction | None) -> float:
-    """A picture without a time of its own comes at its place in the row."""
-    if at is not None and at >= 0:
-        return at
-    return float(index / rate) if rate else float(index) / 25
+def _parts(container: Any) -> Iterator[Any]:
+    """Of pictures and sound; a server that hangs up ends it (what lacks then, `_lacking` tells)."""
+    parts = container.demux()
+    while True:
+        try:
+            part = next(parts)
+        except StopIteration:
+            return
+        except OSError as error:
+            if error.errno == errno.EIO and "://" in container.name:
+                return
+            raise
+        yield part
+
+
+def _lacking(container: Any, came: _Came) -> float:
+    """Seconds that its head tells and that did not come; 0 where it tells none for sure."""
+    if not container.duration or not container.format.name.startswith(TELLING):
+        return 0.0
+    told = (container.duration + (container.start_time or 0)) / av.time_base
+    lacking = told - came.until
+    return lacking if lacking > SLACK + 0.05 * told else 0.0
+
+
+def _clock(container: Any, stream: Any) -> Callable[[av.VideoFrame, int], float]:
+    """Seconds of each picture since the first, growing: its own time, or, where it has none (AVI
+    keeps none), its place in the row."""
+    step = 1 / float(stream.average_rate or stream.guessed_rate or 25)
+    first, last = None, -step
+
+    def seconds(picture: av.VideoFrame, index: int) -> float:
+        nonlocal first, last
+        time = None if container.format.name == "avi" else picture.time
+        first = time if first is None else first
+        at = index * step if time is None or first is None else time - first
+        last = at if at > last else last + step
+        return last
+
+    return seconds

@@ -27,6 +27,7 @@ from pipelines.media.frame import Frame, Source
 from pipelines.media.journal import Journal
 from pipelines.media.names import file_place, numbered
 from pipelines.media.overlays import overlay, write_overlay
+from pipelines.media.remote import Brought
 from pipelines.media.sound import open_sound
 from pipelines.media.videos import Video
 
@@ -111,9 +112,10 @@ class PoseWriter:
 
     def _film(self, source: Source, drawn: np.ndarray) -> Film:
         if source.name not in self._films:
+            video: object = source.video if isinstance(source, Brought) else source
             sound = None
-            if isinstance(source, Video):
-                sound = open_sound(source.name, source.place, source.timeout)
+            if isinstance(video, Video) and not video.live:
+                sound = open_sound(source.name, video.place, video.timeout)
             size = (drawn.shape[1], drawn.shape[0])
             path = self._place(str(PurePosixPath(source.name).with_suffix(".mp4")))
             self._films[source.name] = Film(path, size, source.fps, sound)

@@ -1,0 +1,151 @@
+"""Photos and videos of servers: `http://`, `https://`, `rtsp://`, `s3://`."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+import requests
+import urllib3
+
+from data.ground.refusal import refusal
+from pipelines.host.s3 import list_s3, s3_client, s3_errors, split_s3
+from pipelines.media.frame import Frame
+from pipelines.media.named import Named, failed, unreadable
+from pipelines.media.names import told_address
+from pipelines.media.photos import MOST_BYTES, Photo
+from pipelines.media.photos import SUFFIXES as PHOTOS
+from pipelines.media.videos import SUFFIXES as VIDEOS
+from pipelines.media.videos import Video
+
+HTTP, RTSP, S3 = ("http://", "https://"), ("rtsp://", "rtsps://"), "s3://"
+REMOTE = (*HTTP, *RTSP, S3)
+CHUNK = 1 << 16
+AS_IT_IS = {"Accept-Encoding": "identity"}
+SILENCE = (requests.Timeout, urllib3.exceptions.TimeoutError)
+PATIENCE = 30  # times `timeout`: for a whole photo
+
+
+class Brought:
+    """A photo or video that is brought to a temporary place when it is read, and removed after."""
+
+    live = False
+
+    def __init__(self, name: str, moving: bool, bring: Callable[[Path], None]) -> None:
+        """bring: writes its file. ValueError where it cannot be had."""
+        self.name, self.moving = name, moving
+        self._bring = bring
+        self.video: Video | None = None  # while it is read
+
+    @property
+    def fps(self) -> float | None:
+        return self.video.fps if self.video else None
+
+    @property
+    def count(self) -> int | None:
+        return (self.video.count if self.video else None) if self.moving else 1
+
+    def frames(self) -> Iterator[Frame]:
+        with tempfile.TemporaryDirectory(prefix="limber-") as folder:
+            path = Path(folder) / f"source{PurePosixPath(self.name).suffix}"
+            self._bring(path)
+            if not self.moving:
+                yield from Photo(self.name, path).frames()
+                return
+            self.video = Video(self.name, str(path))
+            yield from self.video.frames()
+
+
+def named_address(address: str, timeout: float) -> Named:
+    """A photo where its ending or its server says so, else a video or stream."""
+    shown = told_address(address)
+    name = unquote(PurePosixPath(urlsplit(address).path).name) or urlsplit(address).hostname
+    if not name:
+        return unreadable(shown, "an address without a server")
+    photo = False
+    if address.startswith(HTTP):
+        try:
+            photo = _is_photo(address, shown, timeout)
+        except ValueError as error:
+            return failed(shown, error)
+    if photo:
+
+        def bring(path: Path) -> None:
+            download(address, path, timeout)
+
+        return address, name, lambda name: Brought(name, False, bring)
+    return address, name, lambda name: Video(name, address, timeout)
+
+
+def named_in_s3(prefix: str) -> Iterator[Named]:
+    """One object by its ending, else all below the prefix that end like photos and videos."""
+    if _suffix(prefix) in PHOTOS | VIDEOS:
+        yield _object(prefix, PurePosixPath(prefix).name)
+        return
+    try:
+        found = [key for key in sorted(list_s3(prefix)) if _suffix(key) in PHOTOS | VIDEOS]
+    except ValueError as error:
+        yield failed(prefix, error)
+        return
+    if not found:
+        yield unreadable(prefix, "no photo or video below it")
+    for key in found:
+        yield _object(f"{prefix.rstrip('/')}/{key}", key)
+
+
+def download(address: str, path: Path, timeout: float) -> None:
+    """Of at most `MOST_BYTES`. ValueError where it cannot be had, is larger, or takes for ever."""
+    shown = told_address(address)
+    end = time.monotonic() + PATIENCE * timeout
+    with _answer(address, shown, timeout) as answer, path.open("wb") as file:
+        try:
+            while part := answer.raw.read1(CHUNK):  # what came so far: `read` waits for all of it
+                file.write(part)
+                if file.tell() > MOST_BYTES or time.monotonic() > end:
+                    large = file.tell() > MOST_BYTES
+                    fault = f"over {MOST_BYTES:,} bytes" if large else "comes too slowly"
+                    raise refusal(shown, fault=fault, do="bring it here, then name the file")
+        except urllib3.exceptions.HTTPError as error:
+            raise _unreachable(shown, error) from error
+
+
+def _is_photo(address: str, shown: str, timeout: float) -> bool:
+    suffix = _suffix(urlsplit(address).path)
+    if suffix in PHOTOS | VIDEOS:
+        return suffix in PHOTOS
+    with _answer(address, shown, timeout) as answer:
+        return answer.headers.get("Content-Type", "").startswith("image/")
+
+
+def _answer(address: str, shown: str, timeout: float) -> requests.Response:
+    try:
+        answer = requests.get(address, stream=True, timeout=timeout, headers=AS_IT_IS)
+        answer.raise_for_status()
+        return answer
+    except requests.HTTPError as error:
+        fault = f"the server answers {answer.status_code} ({answer.reason})"
+        raise refusal(shown, fault=fault, do="check the address") from error
+    except (requests.RequestException, ValueError) as error:
+        raise _unreachable(shown, error) from error
+
+
+def _unreachable(shown: str, error: Exception) -> ValueError:
+    silent = isinstance(error, SILENCE) or "timed out" in str(error)
+    fault = "its server is silent" if silent else f"cannot be reached ({type(error).__name__})"
+    return refusal(shown, fault=fault, do="check the address and the network")
+
+
+def _object(source: str, name: str) -> Named:
+    def bring(path: Path) -> None:
+        bucket, key = split_s3(source)
+        with s3_errors(source):
+            s3_client().download_file(bucket, key, str(path))
+
+    return source, name, lambda name: Brought(name, _suffix(source) in VIDEOS, bring)
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower() if not name.endswith("/") else ""
