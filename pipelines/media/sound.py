@@ -56,10 +56,10 @@ def open_sound(name: str, place: str, timeout: float) -> Sound | None:
     except FFmpegError:  # gone since its pictures were opened: they tell it
         return None
     stream = container.streams.best("audio")
-    if stream is not None and stream.codec_context.name in TAKEN:
+    if stream is not None and stream.codec_context.codec.canonical_name in TAKEN:
         return Sound(container, stream)
     if stream is not None:
-        kind = stream.codec_context.name
+        kind = stream.codec_context.codec.canonical_name
         print(f"{name}: its sound ({kind}) is not kept: an mp4 takes {', '.join(TAKEN)}",
               file=sys.stderr)  # fmt: skip
     container.close()

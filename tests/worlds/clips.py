@@ -76,8 +76,9 @@ def make_clip(
 def _speak(clip: Any, voice: Any, seconds: float) -> None:
     kind = voice.codec_context.format.name
     for n in range(int(seconds * RATE / SAMPLES)):
-        wave = np.sin(np.arange(SAMPLES) * 0.2)[None]
-        data = (wave * 9000).astype(np.int16) if kind.startswith("s16") else wave.astype(np.float32)
+        wave = np.sin(np.arange(SAMPLES) * 0.2)[None] / 4
+        whole = {"s16": np.int16, "s32": np.int32}.get(kind.removesuffix("p"))
+        data = (wave * np.iinfo(whole).max).astype(whole) if whole else wave.astype(np.float32)
         part = av.AudioFrame.from_ndarray(data, format=kind, layout="mono")
         part.sample_rate, part.pts, part.time_base = RATE, n * SAMPLES, Fraction(1, RATE)
         clip.mux(voice.encode(part))
