@@ -193,13 +193,13 @@ def test_scores_of_boxes_do_not_fade_over_frames_read_from_them() -> None:
     scores = np.array([0.6] * 12 + [0.17] * 5)
     told = []
     for n, (pose,) in enumerate(truth):
-        box_score = tracker.expected(n / FPS)[1][0] if n else 0.8
+        box_score = tracker.expected(n / FPS)[1][0] if n else 0.4
         read = replace(pose, keypoint_scores=scores, score=0.6 * box_score)
         tracker.update([read], n / FPS)
         told.append(box_score)
     assert len(set(told[1:])) == 1
-    assert told[-1] == pytest.approx(0.8, abs=0.25)
-    lower = replace(truth[-1][0], keypoint_scores=scores, score=0.6 * 0.4)
+    assert told[-1] == pytest.approx(0.4, abs=0.15)
+    lower = replace(truth[-1][0], keypoint_scores=scores, score=0.6 * 0.2)
     tracker.update([lower], 2.0)  # in a detector's box again
     assert tracker.expected(2.04)[1][0] == pytest.approx(told[-1] / 2, abs=0.02)
 
