@@ -40,15 +40,21 @@ class Followed:
 
     def later(self, seconds: float) -> Followed:
         """As expected `seconds` after now, gone on at the speed of the last look."""
-        moved = self.motion.speed * seconds
-        fading = 0.5 ** (seconds / FORGETTING)
+        there = self.moved(self.motion.speed * seconds)
+        return replace(
+            there,
+            motion=self.motion.after(seconds),
+            weights=self.weights * 0.5 ** (seconds / FORGETTING),
+            unseen=self.unseen + seconds,
+        )
+
+    def moved(self, way: np.ndarray) -> Followed:
+        """Somewhere else by [2] pixels, as fast as before."""
         return replace(
             self,
-            motion=self.motion.after(seconds),
-            points=self.points + moved,
-            weights=self.weights * fading,
-            box=self.box + np.concatenate([moved, np.zeros(2)]),
-            unseen=self.unseen + seconds,
+            motion=replace(self.motion, place=self.motion.place + way),
+            points=self.points + way,
+            box=self.box + np.concatenate([way, np.zeros(2)]),
         )
 
     def unfound(self) -> Followed:
@@ -57,28 +63,27 @@ class Followed:
     def seen_as(self, pose: Pose, told: bool) -> Followed:
         """Found as `pose`, at the time that this is expected for; told: in the box expected here,
         whose score says nothing new."""
-        points, weights = points_of(pose), weights_of(pose)
-        box = box_of(pose)
-        away = self._away(points, weights, box)
+        points, weights, away = points_of(pose), weights_of(pose), self.away(pose)
         newer = sure(weights) | (weights >= self.weights)
         return replace(
             self,
             motion=self.motion.seen(away),
             points=np.where(newer[:, None], points, self.points + away),
             weights=np.where(newer, weights, self.weights),
-            box=box,
+            box=box_of(pose),
             box_score=self.box_score if told else box_score(pose),
             unseen=0.0,
             missed=False,
         )
 
-    def _away(self, points: np.ndarray, weights: np.ndarray, box: np.ndarray) -> np.ndarray:
-        """[2] how far from where it was expected: the median of what both looks are sure of, which
-        a swinging arm or a hidden leg does not move, else from box to box."""
+    def away(self, pose: Pose) -> np.ndarray:
+        """[2] how far the pose is from where it was expected: the median of what both looks are
+        sure of, which a swinging arm or a hidden leg does not move, else from box to box."""
+        points, weights = points_of(pose), weights_of(pose)
         both = sure(weights) & sure(self.weights)
         if both.any():
             return np.asarray(np.median(points[both] - self.points[both], axis=0))
-        found = padded(span_of(points, weights, box))
+        found = padded(span_of(points, weights, box_of(pose)))
         return np.asarray((found[:2] + found[2:] / 2) - (self.span[:2] + self.span[2:] / 2))
 
 

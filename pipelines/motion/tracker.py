@@ -4,8 +4,9 @@ Each person goes on at their speed until the next look (`kalman.py`); people exp
 found are paired so that they are most alike in sum (the Hungarian method), where alike is the mean
 of OKS, over keypoints that both see, and of IoU. Sure poses choose among all who are followed, then
 unsure ones among those who are left of the last frame (two rounds, as ByteTrack: Zhang et al.,
-ECCV 2022); who is new must be sure. Nothing is learned of looks: two people who meet out of sight
-and turn back may leave with each other's ids.
+ECCV 2022); who is new must be sure. Where people are more alike if all are expected elsewhere by as
+much it was the camera that moved, and there they are. Nothing is learned of looks: two people who
+meet out of sight and turn back may leave with each other's ids.
 
 Own, because `trackers` 2.6 (Apache-2.0) goes by boxes alone, counts patience in frames, and brings
 `supervision` with it.
@@ -32,6 +33,9 @@ ALIKE, UNSURE_ALIKE = 0.2, 0.4  # least likeness of a pair in the first and in t
 TWIN = 0.7  # a pose this like one that has a person already is the same person, found twice
 ABSENT = 0.1  # what a whole patience out of sight takes off a likeness: the just seen come first
 DOUBT = 0.15  # sizes: more than this, not knowing where somebody is excuses no distance
+WEAK = 0.1  # how much less a pose of score 0 is chosen than one as alike of the best score
+HARDLY = 0.02  # least likeness of pairs that together tell where the camera went
+MANY, SHAKEN = 3, 0.05  # people, and sizes by which their median is off, that tell of it
 GAPS = 9  # of which the median is the usual time from frame to frame
 
 
@@ -67,7 +71,7 @@ class Tracker:
         scores = np.maximum(np.nan_to_num(scores, posinf=0.0), 0.0)
         self._best = max(self._best * FADING**step, scores.max(initial=0.0))
         certain = scores >= SURE * self._best
-        owners = self._owners(poses, certain)
+        owners = self._pair(poses, scores, certain)
         self._remember(poses, owners, told=self._asked is not None and self._asked == seconds)
         if poses and certain.any():
             self._welcome(poses, scores, certain, owners)
@@ -98,29 +102,39 @@ class Tracker:
         self._people = [person for person in later if person.unseen <= longest]
         return step
 
-    def _owners(self, poses: Sequence[Pose], certain: np.ndarray) -> np.ndarray:
-        """Of each pose the id of its person, or 0."""
-        owners = np.zeros(len(poses), dtype=np.int64)
+    def _pair(self, poses: Sequence[Pose], scores: np.ndarray, certain: np.ndarray) -> np.ndarray:
+        """Of each pose the id of its person, or 0; people are expected elsewhere afterwards, where
+        the camera explains it."""
         if not self._people or not poses:
-            return owners
-        people = self._people
-        doubt = [min(p.motion.place_variance, DOUBT**2) * p.size**2 for p in people]
+            return np.zeros(len(poses), dtype=np.int64)
         found = bodies_of(poses)
+        worth = 1 - WEAK * (1 - scores / self._best) if self._best > 0 else np.ones(len(poses))
+        alike = self._alike(self._people, found)
+        owners, total = _rounds(self._people, alike, worth, certain)
+        moved = self._moved(poses, _pairs(np.where(certain, alike, 0.0), worth, HARDLY))
+        if moved:
+            again, more = _rounds(moved, self._alike(moved, found), worth, certain)
+            if more > total:
+                self._people, owners = moved, again
+        return owners
+
+    def _alike(self, people: Sequence[Followed], found: Bodies) -> np.ndarray:
+        """[people, poses], 1 at most; 0 of poses that show no keypoint."""
+        doubt = [min(p.motion.place_variance, DOUBT**2) * p.size**2 for p in people]
         alike = likeness(_bodies(people), found, self._sigmas, np.array(doubt))
         missed = np.array([person.missed for person in people])
         absent = np.array([person.unseen for person in people]) / self._patience
         alike -= ABSENT * (missed * np.minimum(absent, 1.0))[:, None]
-        alike *= found.weights.any(axis=1)
-        ids = np.array([person.id for person in people])
-        rounds = (
-            (np.ones(len(people), dtype=bool), certain, ALIKE),
-            (~missed, ~certain, UNSURE_ALIKE),
-        )
-        for who, which, least in rounds:
-            rows, columns = np.flatnonzero(who & ~np.isin(ids, owners)), np.flatnonzero(which)
-            for row, column in _pairs(alike[np.ix_(rows, columns)], least):
-                owners[columns[column]] = ids[rows[row]]
-        return owners
+        return np.asarray(alike * found.weights.any(axis=1))
+
+    def _moved(self, poses: Sequence[Pose], pairs: Sequence[tuple[int, int]]) -> list[Followed]:
+        """All people where they would be expected had the camera moved; empty: it has not."""
+        if len(pairs) < MANY:
+            return []
+        away = np.median([self._people[row].away(poses[column]) for row, column in pairs], axis=0)
+        size = float(np.median([self._people[row].size for row, _ in pairs]))
+        far = float(np.linalg.norm(away)) >= SHAKEN * size
+        return [person.moved(away) for person in self._people] if far else []
 
     def _remember(self, poses: Sequence[Pose], owners: np.ndarray, told: bool) -> None:
         """Whom of this frame each followed person was; told: in boxes that came from here."""
@@ -154,11 +168,28 @@ def _bodies(people: Sequence[Followed]) -> Bodies:
     )
 
 
-def _pairs(alike: np.ndarray, least: float) -> list[tuple[int, int]]:
-    """(row, column) of those that together are most alike [N, M], none below `least`."""
-    worth = np.where(alike >= least, alike, 0.0)
-    rows, columns = linear_sum_assignment(worth, maximize=True)
-    kept = worth[rows, columns] > 0
+def _rounds(
+    people: Sequence[Followed], alike: np.ndarray, worth: np.ndarray, certain: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """(of each pose the id of its person or 0, how alike all pairs are in sum)."""
+    owner, total = np.full(len(certain), -1), 0.0
+    last = np.array([not person.missed for person in people])
+    for who, which, least in ((True, certain, ALIKE), (last, ~certain, UNSURE_ALIKE)):
+        free = ~np.isin(np.arange(len(people)), owner)
+        rows, columns = np.flatnonzero(free & who), np.flatnonzero(which)
+        for row, column in _pairs(alike[np.ix_(rows, columns)], worth[columns], least):
+            owner[columns[column]] = rows[row]
+            total += float(alike[rows[row], columns[column]])
+    ids = np.array([*(person.id for person in people), 0])
+    return ids[owner], total
+
+
+def _pairs(alike: np.ndarray, worth: np.ndarray, least: float) -> list[tuple[int, int]]:
+    """(row, column) of those that together are most alike [N, M], times the columns' worth [M];
+    none less alike than `least`."""
+    gain = np.where(alike >= least, alike * worth, 0.0)
+    rows, columns = linear_sum_assignment(gain, maximize=True)
+    kept = gain[rows, columns] > 0
     return list(zip(rows[kept].tolist(), columns[kept].tolist(), strict=True))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from data.datasets.sources.stick_clip import stick_clip
+from data.ground.sample import box_around
 from data.ground.skeleton import Skeleton, load_skeleton, skeleton_names
 from pipelines.motion.tracker import Tracker
 from tests.worlds.identities import identities
@@ -119,6 +120,18 @@ def test_steps_of_any_length_keep_ids_through_a_crossing() -> None:
     tracker = Tracker(COCO.sigmas)
     found = [tracker.update(truth[n], n / 50) for n in chosen]
     assert identities([truth[n] for n in chosen], found) == (1.0, 0)
+
+
+def test_a_camera_that_shakes_parts_nobody_from_their_id() -> None:
+    """Everyone jumps by up to a third of their height, together, from frame to frame."""
+    rng, many = np.random.default_rng(4), [Walker((40 * n, 50), (20, 5), 50) for n in range(9)]
+    shaken = []
+    for poses in walk(many, 50, fps=12.5):
+        way = rng.choice([-1, 1], 2) * rng.uniform(5, 8, 2)
+        points = [pose.keypoints_image + way for pose in poses]
+        at = zip(poses, points, map(box_around, points), strict=True)
+        shaken.append([replace(p, keypoints_image=k, box_image=b) for p, k, b in at])
+    assert identities(shaken, tracked(shaken, fps=12.5)) == (1.0, 0)
 
 
 def test_unsure_poses_start_nobody_and_go_on_with_somebody() -> None:
