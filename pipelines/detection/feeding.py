@@ -68,12 +68,19 @@ class Feeding:
 
         Networks that take whole numbers are fed pixels as they are.
         """
-        pixels = canvases[..., ::-1] if self.colour == BGR else canvases
-        if np.issubdtype(kind, np.floating):
-            mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
-            pixels = (pixels.astype(np.float32) - mean) / std
-        pixels = pixels.transpose(0, 3, 1, 2) if first else pixels
-        return np.ascontiguousarray(pixels, dtype=kind)
+        channels = [2, 1, 0] if self.colour == BGR else [0, 1, 2]
+        images, rows, columns, _ = canvases.shape
+        shape = (images, 3, rows, columns) if first else canvases.shape
+        made = np.empty(shape, kind)
+        for number, channel in enumerate(channels):
+            part = made[:, number] if first else made[..., number]
+            if np.issubdtype(kind, np.floating):
+                plain = canvases[..., channel].astype(np.float32)
+                plain -= np.float32(self.mean[number])
+                part[:] = np.multiply(plain, np.float32(1 / self.std[number]), out=plain)
+            else:
+                part[:] = canvases[..., channel]
+        return made
 
 
 def _fitted(whole: np.ndarray, room: np.ndarray) -> np.ndarray:

@@ -58,8 +58,8 @@ class Network:
         made = run_session(self.session, feeds, self.path)
         for name, each in made.items():
             if each.shape[:1] != (len(canvases),):
-                told = f"{name} is {list(each.shape)} for {len(canvases)} images"
-                raise no_detector(self.path, self.session, told)
+                told = f"of {len(canvases)} images its output {name} is {list(each.shape)}"
+                raise no_detector(self.path, told)
         return [{name: each[i] for name, each in made.items()} for i in range(given)]
 
 
@@ -112,10 +112,10 @@ def first_operators(network: Network) -> frozenset[str]:
     return frozenset(node.op_type for node in graph.node if network.image_input in node.input)
 
 
-def no_detector(path: Path, session: onnxruntime.InferenceSession, told: str) -> ValueError:
-    """The refusal of a network that is of no kind; told: what it put out."""
-    fault = f"no detector whose outputs are known ({signature(session)}; {told})"
+def no_detector(path: Path, told: str) -> ValueError:
+    """The refusal of a network that is of no kind; told: what it takes or puts out."""
     do = "export the detector so, or say which `kind` it is in its settings"
+    fault = f"no detector whose outputs are known ({told})"
     return refusal(path, fault=fault, accepted=ACCEPTED, do=do)
 
 
@@ -125,7 +125,8 @@ def _inputs(path: Path, session: onnxruntime.InferenceSession) -> tuple[Any, Any
     images = [one for one in given if len(one.shape) == 4 and one.type in NUMPY]
     sizes = [one for one in given if one.shape[1:] == [2] and one.type in NUMPY]
     if len(images) != 1 or len(sizes) > 1 or len(images) + len(sizes) != len(given):
-        raise no_detector(path, session, "one input of images is accepted, beside it one of sizes")
+        accepted = "one input of images, and no other but one of sizes, [images, 2]"
+        raise refusal(path, fault=f"no detector ({signature(session)})", accepted=accepted)
     return images[0], sizes[0] if sizes else None
 
 

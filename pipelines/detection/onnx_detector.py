@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,13 @@ class OnnxDetector:
     ) -> None:
         self.name, self.digest, self.kind = name, digest, reading.kind
         self.network, self.reading, self.least, self.most = network, reading, least, most
+
+    def described(self) -> dict[str, Any]:
+        """All that decides its boxes but the file: kind, thresholds, how it is fed."""
+        feeding = dataclasses.asdict(self.reading.feeding)
+        own = {"kind": self.kind, "score": self.least, "nms": self.reading.nms, "most": self.most}
+        fed = {"classes": list(self.reading.classes), "size": list(self.network.size)}
+        return own | fed | feeding
 
     def find(self, images: Sequence[np.ndarray]) -> list[Found]:
         """As `Detector.find`. Raises ValueError where the network fails, or puts out no scores."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+import numpy as np
 
 from data.ground.refusal import refusal
 from pipelines.detection.detector import Detector
@@ -16,6 +19,7 @@ from pipelines.detection.settings import (
     MOST,
     SCORE,
     DetectorSettings,
+    check,
     detector_entries,
     named_settings,
     settings_beside,
@@ -44,7 +48,10 @@ def open_detector(
     Raises ValueError for anything else.
     """
     source, name, said = _told(given, settings or DetectorSettings(), params)
+    check(said, given)
     path = detector_file(source, said.sha256)
+    if not path.is_file():
+        raise refusal(path, fault="no such file", accepted="an ONNX file of a detector")
     digest = file_digest(path)
     if said.sha256 and not digest.startswith(_digits(said.sha256)):
         do = "the file is another one: correct the digest or the file"
@@ -54,13 +61,16 @@ def open_detector(
         accepted = f"{', '.join(KINDS)}{hint(said.kind, KINDS)}"
         raise refusal(f"{given}: kind", given=said.kind, accepted=accepted)
     network = open_network(path, said)
+    if (said.mean or said.std) and not np.issubdtype(network.kind, np.floating):
+        fault = f"its input takes {np.dtype(network.kind)}, pixels as they are"
+        raise refusal(f"{given}: mean, std", fault=fault, do="leave them out of its settings")
     looked = look(network)
     reading = kind_of(looked, said.kind)
     if reading is None:
-        told = ", ".join(
-            f"{n} {each.dtype}{[1, *each.shape]}" for n, each in looked.outputs.items()
-        )
-        raise no_detector(path, network.session, f"of one image of {looked.size}: {told}")
+        made = looked.outputs.items()
+        told = ", ".join(f"{name} {each.dtype} {[1, *each.shape]}" for name, each in made)
+        asked = f", not as `kind: {said.kind}` has them" if said.kind else ""
+        raise no_detector(path, f"of one image its outputs are {told}{asked}")
     least = said.score if score is None else score
     least = SCORE if least is None else least
     return OnnxDetector(name, digest, network, _as_said(reading, said), least, said.most or MOST)
@@ -69,15 +79,11 @@ def open_detector(
 def detector_file(source: str, sha256: str | None) -> Path:
     """The ONNX file here: a path as it is; an address's file, brought once and checked."""
     if not source.startswith(REMOTE):
-        return (
-            places.REPOSITORY / Path(source).expanduser()
-            if not Path(source).exists()
-            else Path(source)
-        )
+        return Path(source).expanduser()
     if not sha256:
         do = f"put the file's sha256 into its settings, or behind the address: {MARK}..."
         raise refusal(source, fault="an address without a digest", do=do)
-    path = places.detectors() / _digits(sha256)[:16] / source.rsplit("/", 1)[-1]
+    path = places.detectors() / _digits(sha256)[:16] / f"{_stem(source)}.onnx"
     bring(source, path, sha256)
     return path
 
@@ -86,19 +92,30 @@ def _told(
     given: str, settings: DetectorSettings, params: Path
 ) -> tuple[str, str, DetectorSettings]:
     """Where the file is, what the detector is called, and all settings of it."""
-    source, _, digest = given.partition(MARK)
-    if digest:
-        settings = dataclasses.replace(settings, sha256=digest)
     entries = detector_entries(params)
     if given in entries:
         settings = settings.over(named_settings(given, params))
-        assert settings.file is not None
-        return settings.file, given, settings
-    if source.startswith(REMOTE) or Path(source).expanduser().exists() or Path(source).suffix:
-        return source, Path(source.rsplit("/", 1)[-1]).stem, settings
+        source = str(settings.file)
+        return source if source.startswith(REMOTE) else _from_home(source), given, settings
+    source, _, digest = given.partition(MARK) if given.startswith(REMOTE) else (given, "", "")
+    if digest:
+        settings = dataclasses.replace(settings, sha256=digest)
+    path = Path(source).expanduser()
+    if source.startswith(REMOTE) or path.exists() or path.suffix:
+        return source, _stem(source), settings
     names = ", ".join(entries) or "none yet"
     accepted = f"an ONNX file, its address, or a name of `{DETECTORS}:` in params.yaml ({names})"
     raise refusal("detector", given=given, accepted=accepted + hint(given, entries))
+
+
+def _from_home(file: str) -> str:
+    return str(places.home() / Path(file).expanduser())
+
+
+def _stem(source: str) -> str:
+    """What a file is called, without its ending."""
+    path = urlsplit(source).path if source.startswith(REMOTE) else source
+    return PurePosixPath(path).stem.strip(".") or "detector"
 
 
 def _as_said(reading: Reading, said: DetectorSettings) -> Reading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +22,7 @@ DETECTORS = "detectors"  # the key of params.yaml
 class DetectorSettings:
     """Every key is optional but `file` in params.yaml; what is not said, the outputs' kind tells.
 
-    file: path (from the repository's folder) or address; sha256: of it, needed for an address.
+    file: path (from the home folder) or address; sha256: of it, needed for an address.
     score: boxes below it are left out; nms: boxes that overlap a better one by more are (IoU);
     most: boxes of an image; classes: which are people (0 is COCO's person).
     kind: one of `kinds.KINDS`, where outputs of two kinds look alike. size: [width, height] that
@@ -54,6 +55,14 @@ class DetectorSettings:
 def read_settings(entry: object, where: str) -> DetectorSettings:
     """Strictly. Raises ValueError that names the key, and the nearest for an unknown one."""
     settings: DetectorSettings = read(DetectorSettings, entry, where)
+    check(settings, where)
+    return settings
+
+
+def check(settings: DetectorSettings, where: str) -> None:
+    """ValueError that names the key where a value is none."""
+    if settings.sha256 and not re.fullmatch(r"(sha256:)?[0-9a-fA-F]{8,64}", settings.sha256):
+        raise refusal(f"{where}: sha256", given=settings.sha256, accepted="8 to 64 hex digits")
     for key in ("score", "nms"):
         value = getattr(settings, key)
         if value is not None and not 0 <= value <= 1:
@@ -74,7 +83,6 @@ def read_settings(entry: object, where: str) -> DetectorSettings:
         raise refusal(f"{where}: most", given=settings.most, accepted="1 or more")
     if settings.padding is not None and not 0 <= settings.padding <= 255:
         raise refusal(f"{where}: padding", given=settings.padding, accepted="0 to 255")
-    return settings
 
 
 def detector_entries(params: Path = PARAMS) -> dict[str, Any]:

@@ -59,10 +59,16 @@ def red_finder(
     layout: str = "nchw",
     elements: int = FLOAT,
     names: str = "",
+    convolved: bool = False,
 ) -> Path:
-    """Writes the ONNX file. elements: type of the input's numbers; names: classes of metadata."""
+    """Writes the ONNX file. elements: type of the input's numbers; names: classes of metadata;
+    convolved: a convolution that changes nothing reads the image first."""
     graph = Graph()
-    image = graph.add("Cast", "image", to=FLOAT)
+    if convolved:
+        same = graph.constant(np.eye(3)[:, :, None, None])
+        image = graph.add("Conv", "image", same)
+    else:
+        image = graph.add("Cast", "image", to=FLOAT)
     if layout == "nhwc":
         image = graph.add("Transpose", image, perm=[0, 3, 1, 2])
     outputs = kind.outputs(graph, _box(graph, image, kind.red))
@@ -158,7 +164,7 @@ def _middle_and_size(graph: Graph, box: str, scale: float = 1.0) -> str:
 
 
 def _yolox(graph: Graph, box: str, cells: bool) -> dict[str, str]:
-    """The box in the row of the first cell, of stride 8; others of no score where they stand."""
+    """The box in the row of the first cell, of stride 8; the others have no score."""
     middle, size = _middle(graph, box)
     others = np.zeros((ROWS - 1, 8))
     if cells:

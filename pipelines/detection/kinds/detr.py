@@ -64,7 +64,7 @@ def _of_two(looked: Looked, logits: str, boxes: str) -> Reading:
 
 
 def _of_one(looked: Looked, name: str, table: np.ndarray) -> Reading | None:
-    if table.shape[1] < 5 or not fractions(table):
+    if table.shape[1] < 5 or not len(table) or not fractions(table):
         return None
     feeding = Feeding(STRETCH, 0, RGB, *UNIT)
     rows = partial(_split, name, looked.size)

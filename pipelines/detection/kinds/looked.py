@@ -78,4 +78,4 @@ def one_table(outputs: Outputs) -> tuple[str, np.ndarray] | None:
         return None
     ((name, table),) = outputs.items()
     floats = np.issubdtype(table.dtype, np.floating)
-    return (name, table) if table.ndim == 2 and floats and table.size else None
+    return (name, table) if table.ndim == 2 and floats else None
