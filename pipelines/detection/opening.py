@@ -12,7 +12,7 @@ from data.ground.refusal import refusal
 from pipelines.detection.detector import Detector
 from pipelines.detection.kinds.looked import Reading
 from pipelines.detection.kinds.menu import KINDS, kind_of
-from pipelines.detection.network import look, no_detector, open_network
+from pipelines.detection.network import Network, look, no_detector, open_network
 from pipelines.detection.onnx_detector import OnnxDetector
 from pipelines.detection.settings import (
     DETECTORS,
@@ -50,13 +50,27 @@ def open_detector(
     source, name, said = _told(given, settings or DetectorSettings(), params)
     check(said, given)
     path = detector_file(source, said.sha256)
+    digest = _digest(path, said.sha256)
+    said = said.over(settings_beside(path))
+    network, reading = _network(path, said, given)
+    least = said.score if score is None else score
+    least = SCORE if least is None else least
+    return OnnxDetector(name, digest, network, _as_said(reading, said), least, said.most or MOST)
+
+
+def _digest(path: Path, expected: str | None) -> str:
+    """The file's sha256. Raises ValueError where it is another one, or no file is there."""
     if not path.is_file():
         raise refusal(path, fault="no such file", accepted="an ONNX file of a detector")
     digest = file_digest(path)
-    if said.sha256 and not digest.startswith(_digits(said.sha256)):
+    if expected and not digest.startswith(_digits(expected)):
         do = "the file is another one: correct the digest or the file"
-        raise refusal(path, fault=f"its sha256 is {digest}, expected {said.sha256}", do=do)
-    said = said.over(settings_beside(path))
+        raise refusal(path, fault=f"its sha256 is {digest}, expected {expected}", do=do)
+    return digest
+
+
+def _network(path: Path, said: DetectorSettings, given: str) -> tuple[Network, Reading]:
+    """The file opened, and how it is read. Raises ValueError where its outputs are of no kind."""
     if said.kind is not None and said.kind not in KINDS:
         accepted = f"{', '.join(KINDS)}{hint(said.kind, KINDS)}"
         raise refusal(f"{given}: kind", given=said.kind, accepted=accepted)
@@ -65,15 +79,12 @@ def open_detector(
         fault = f"its input takes {np.dtype(network.kind)}, pixels as they are"
         raise refusal(f"{given}: mean, std", fault=fault, do="leave them out of its settings")
     looked = look(network)
-    reading = kind_of(looked, said.kind)
-    if reading is None:
-        made = looked.outputs.items()
-        told = ", ".join(f"{name} {each.dtype} {[1, *each.shape]}" for name, each in made)
-        asked = f", not as `kind: {said.kind}` has them" if said.kind else ""
-        raise no_detector(path, f"of one image its outputs are {told}{asked}")
-    least = said.score if score is None else score
-    least = SCORE if least is None else least
-    return OnnxDetector(name, digest, network, _as_said(reading, said), least, said.most or MOST)
+    if (reading := kind_of(looked, said.kind)) is not None:
+        return network, reading
+    made = looked.outputs.items()
+    told = ", ".join(f"{name} {each.dtype} {[1, *each.shape]}" for name, each in made)
+    asked = f", not as `kind: {said.kind}` has them" if said.kind else ""
+    raise no_detector(path, f"of one image its outputs are {told}{asked}")
 
 
 def detector_file(source: str, sha256: str | None) -> Path:
