@@ -4,6 +4,7 @@
     python -m pipelines.evaluate RECIPE --test-dev --detections F --images DIR --image-info F
     python -m pipelines.evaluate RECIPE --test-dev-scores FILE
     python -m pipelines.evaluate --champion SLOT --dataset NAME
+    python -m pipelines.evaluate --poses FILE --dataset NAME [--split val]
 
 A stage without options: results/RECIPE/trained -> results/RECIPE/evaluation and metrics.json.
 With --decode the same weights are read by other options of the recipe's codec (scale=fine,
@@ -11,6 +12,8 @@ matching=greedy, grouping=reference, resolution=exact, decoding=argmax, ...), th
 nothing of what is painted: into results/RECIPE/decoded, with what that gains on the recipe's own.
 --test-dev writes what COCO's server scores; --test-dev-scores brings back what it answered, for the
 report (its json, scores.txt or the ten lines that COCOeval.summarize prints).
+--poses scores poses that are there already, COCO's results rows of any tool (`predict` writes such
+in poses.json), and needs no network.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from data.ground.refusal import refusal
 from pipelines.evaluation.ceiling import told
 from pipelines.evaluation.decoded import read_options, read_otherwise, spelled
 from pipelines.evaluation.measure import Reader, write_evaluation, write_json
+from pipelines.evaluation.poses_file import told_scores
 from pipelines.evaluation.record import EvaluationRecord, Identity
 from pipelines.evaluation.test_dev import keep_scores
 from pipelines.host import places
@@ -59,14 +63,20 @@ def main(argv: Sequence[str]) -> int:
     arguments.add_argument("--test-dev-scores", type=Path, metavar="FILE", help="its answer")
     arguments.add_argument("--champion", metavar="SLOT", help="evaluate a slot's champion instead")
     arguments.add_argument("--dataset", help="on this data set")
+    arguments.add_argument("--poses", type=Path, metavar="FILE", help="score these poses instead")
+    arguments.add_argument("--split", default="val", help="of the data set, for --poses")
     return run_command(arguments, argv, run)
 
 
 def run(asked: Namespace) -> None:
     """What was asked for; says where its results lie, or its numbers."""
+    if asked.poses:
+        print(score_poses_file(asked))
+        return
     champion = bool(asked.champion)
     if champion == bool(asked.recipe) or champion != bool(asked.dataset):
-        raise ValueError("evaluate: accepted: RECIPE, or --champion SLOT --dataset NAME")
+        accepted = "RECIPE, --champion SLOT --dataset NAME, or --poses FILE --dataset NAME"
+        raise refusal("evaluate", accepted=accepted)
     files = (asked.detections, asked.images, asked.image_info)
     if asked.test_dev and None in files:
         raise refusal("--test-dev", accepted="with --detections, --images and --image-info")
@@ -92,6 +102,14 @@ def run(asked: Namespace) -> None:
         if not asked.test_dev:
             attach_evaluation(asked.recipe, folder)
     print(f"evaluated: {folder}")
+
+
+def score_poses_file(asked: Namespace) -> str:
+    if asked.recipe or asked.champion or not asked.dataset:
+        raise refusal(
+            "--poses FILE", accepted="with --dataset NAME, and --split where it is not val"
+        )
+    return told_scores(asked.poses, asked.dataset, asked.split)
 
 
 def attach_evaluation(name: str, folder: Path, attach: Attach = attach_folder) -> None:
