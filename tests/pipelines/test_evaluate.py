@@ -79,6 +79,7 @@ def noisy_truth(dataset: str, split: str) -> Callable[..., list[dict[int, list[P
     return read_poses
 
 
+@pytest.mark.contract  # MLflow asks the machine by a process
 def test_the_stage_leaves_what_the_next_ones_read(drawn: Recipe, tmp_path: Path) -> None:
     save_trained("demo_hrnet", drawn)
     assert evaluate.main(["demo_hrnet"]) == 0
@@ -192,6 +193,7 @@ def test_flip_test_is_what_the_recipe_says(drawn: Recipe) -> None:
     assert found["without"]["flip"] == {k: v for k, v in found["with"].items() if k != "no_flip"}
 
 
+@pytest.mark.contract  # MLflow asks the machine by a process
 def test_the_same_weights_read_by_another_option(
     drawn: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
