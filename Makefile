@@ -10,7 +10,7 @@ export DO_NOT_TRACK = true
 export NO_ALBUMENTATIONS_UPDATE = 1
 export PYTHONUNBUFFERED = 1
 
-.PHONY: setup demo demo-bottom-up demo-controls repro test test-unit test-full check cost bench ui clean help
+.PHONY: setup demo demo-predict demo-bottom-up demo-controls repro test test-unit test-full check cost bench ui clean help
 .DEFAULT_GOAL := demo
 
 setup: $(READY)  ## .venv from requirements.lock with all that Limber needs, `limber` among it
@@ -21,6 +21,11 @@ demo: $(READY)  ## the whole road on drawn people: two recipes, two workers, one
 
 demo-bottom-up: $(READY)  ## the same for networks that find everyone in the whole image
 	@python -m pipelines.road demo_higher_hrnet demo_openpose
+
+demo-predict: $(READY)  ## skeletons over drawn photos and a drawn video, by a small network that finds everyone
+	@python -m pipelines.road demo_higher_hrnet
+	@python -c "from pathlib import Path; from pipelines.media.drawn_clip import draw_clip; draw_clip(Path('predictions/drawn.mp4'))"
+	@python -m pipelines.predict demo_higher_hrnet predictions/drawn.mp4 'data/store/raw/stick_figures/val2017/00000100000?.jpg' --out predictions/demo
 
 demo-controls: $(READY)  ## two networks against their controls on drawn people, three seeds each, intervals
 	@python -m dvc repro --quiet prepare@stick_figures

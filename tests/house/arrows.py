@@ -40,6 +40,7 @@ TOOLS = {  # package -> where alone in pipelines/ it is imported
     "mlflow": ("pipelines/tracking/", "pipelines/serving/pose_model.py"),  # the second travels
     "yaml": ("data/ground/yaml_text.py", "pipelines/recipe/"),
     "ruamel": ("pipelines/recipe/",),
+    "av": ("pipelines/media/",),
 }
 FINDERS = (  # own data sets and formats of labels are on no menu of data/menus.py
     "pipelines/recipe/datasets.py", "pipelines/survey/", "pipelines/datasets.py",
