@@ -53,6 +53,7 @@ def main(argv: Sequence[str]) -> int:
         "--out", type=Path, default=OUT, metavar="DIR", help="default: ./%(default)s"
     )
     add_people(arguments)
+    add_video(arguments)
     add_drawing(arguments)
     return run_command(arguments, argv, predict)
 
@@ -85,6 +86,10 @@ def add_people(arguments: ArgumentParser) -> None:
         action=BooleanOptionalAction,
         help="paint the mirrored image too (as it was evaluated); without it twice as fast",
     )
+
+
+def add_video(arguments: ArgumentParser) -> None:
+    """How the frames of a video are gone through."""
     arguments.add_argument(
         "--detect-every",
         type=int,

@@ -48,11 +48,11 @@ class Journal:
         size = {"width": width, "height": height}
         _add_line(self._images, {"id": self._count, "file_name": frame.name, **size, **when})
         for pose in poses:
-            track = {"track_id": pose.id} if moving else {}
+            track = {"track_id": pose.id} if moving and pose.id else {}
             row = _row(self._count, frame.name, pose, self._skeleton)
             _add_line(self._poses, row | when | track)
-            cells = (frame.name, *when.values(), pose.id) if moving else (frame.name, "", "", "")
-            _add_cells(self._table, [*cells, *_numbers_of(row)])
+            cells = (*when.values(), pose.id or "") if moving else ("", "", "")
+            _add_cells(self._table, [frame.name, *cells, *_numbers_of(row)])
         for file in (self._images, self._poses, self._table):
             file.flush()
 

@@ -30,8 +30,10 @@ def overlay(
     """A copy of the image [H, W, 3] with everyone who is sure enough drawn on it.
 
     Left out: keypoints of a score up to `threshold`, and people of less than a tenth of the best
-    one's score. names: of keypoints; ids: each `Pose.id` above the person.
+    one's score. names: of keypoints; ids: each `Pose.id` above the person, and nobody whose id is 0
+    (too unsure to be anybody's, or somebody found twice).
     """
+    poses = [pose for pose in poses if pose.id] if ids else poses
     best = max((pose.score for pose in poses), default=0.0)
     sure = [_sure_of(pose, threshold) for pose in poses if pose.score >= LEAST * best]
     return draw_poses(image, sure, skeleton, names=names, ids=ids)

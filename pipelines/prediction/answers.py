@@ -29,7 +29,7 @@ class Person:
 
     keypoints_image [K, 2] float64 (x, y); scores [K]; names [K], of the skeleton; box_image
     (x, y, w, h), that the pose was read from, or that its keypoints span; id: of the same person
-    through all frames of a video, None of photos.
+    through all frames of a video, None of photos, and of who is too unsure to be anybody.
     """
 
     keypoints_image: np.ndarray
@@ -70,7 +70,7 @@ class Answer:
 
     def to_supervision(self) -> supervision.KeyPoints:
         """As supervision's KeyPoints (0.29 or newer), [N, K] each; what would not be drawn is not
-        visible. `data` has the persons' boxes, `xyxy` [N, 4], and of a video `tracker_id` [N].
+        visible. `data` has the persons' boxes, `xyxy` [N, 4], and of a video `tracker_id` [N] (0: nobody).
 
         Raises ValueError where the package is not installed.
         """
@@ -98,13 +98,13 @@ class Answer:
         boxes[:, 2:] += boxes[:, :2]
         data = {"xyxy": boxes}
         if any(person.id is not None for person in self.people):
-            data["tracker_id"] = np.array([person.id for person in self.people])
+            data["tracker_id"] = np.array([person.id or 0 for person in self.people])
         return points, scores, data
 
 
 def people_of(poses: Sequence[Pose], names: tuple[str, ...], *, ids: bool) -> tuple[Person, ...]:
     """Poses as they are answered; `ids`: theirs are persons' ids of a video."""
-    return tuple(_person(pose, names, pose.id if ids else None) for pose in poses)
+    return tuple(_person(pose, names, (pose.id or None) if ids else None) for pose in poses)
 
 
 def _person(pose: Pose, names: tuple[str, ...], identity: int | None) -> Person:
