@@ -21,7 +21,7 @@ from pipelines.media.sound import Sound
 
 CLOCK = 90_000  # ticks a second, at least: fine enough for any rate
 PIECE = 2  # seconds
-QUALITY = {"preset": "veryfast", "crf": "20", "bf": "0"}  # no picture before its time
+QUALITY = {"preset": "superfast", "crf": "20", "bf": "0"}  # no picture before its time
 PIECES = {"movflags": "hybrid_fragmented+frag_keyframe", "flush_packets": "1"}
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
@@ -19,6 +23,10 @@ from pipelines.media.frame import Frame
 MOST_PIXELS = 150_000_000  # of a picture: 450 MB once it is decoded
 MOST_BYTES = 1 << 30  # of a file: such a picture without compression, 16 bits a colour
 TIGHTEST = 16  # pixels a byte in the formats whose header Pillow does not know (HDR)
+UNREADABLE = (  # what Pillow's readers of headers raise
+    OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError,
+    RuntimeError, MemoryError, struct.error, zlib.error,
+)  # fmt: skip
 TOO_LARGE = (2**31, 2**31)
 SUFFIXES = frozenset({
     ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm",
@@ -57,9 +65,10 @@ def read_photo(path: Path, name: str) -> np.ndarray:
         fault = f"{size:,} bytes" if size else "an empty file"
         raise refusal(name, fault=fault, accepted=ACCEPTED)
     check_pixels(name, *_size(path, size))
-    image = decode(content, turned=True)
-    if image is None or image.max() < BLACK:
-        _refuse_unreadable(path, name)
+    with _quiet():
+        image = _decoded(content)
+        if image is None or image.max() < BLACK:
+            _refuse_unreadable(path, name, black=image is not None)
     assert image is not None
     return image
 
@@ -82,7 +91,7 @@ def header_size(path: Path) -> tuple[int, int] | None:
                 return image.size
     except Image.DecompressionBombError:
         return TOO_LARGE
-    except (OSError, SyntaxError, ValueError, OverflowError, MemoryError):
+    except UNREADABLE:
         return None
 
 
@@ -91,7 +100,7 @@ def is_film(path: Path) -> bool:
     try:
         with Image.open(path) as image:
             return isinstance(image, GifImageFile) and image.n_frames > 1
-    except (OSError, SyntaxError, ValueError, OverflowError, EOFError):
+    except (*UNREADABLE, Image.DecompressionBombError):
         return False
 
 
@@ -100,10 +109,31 @@ def _size(path: Path, size: int) -> tuple[int, int]:
     return header_size(path) or (size * TIGHTEST, 1)
 
 
-def _refuse_unreadable(path: Path, name: str) -> None:
-    """As prepare says it; nothing where prepare takes the photo, black as it is."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+def _decoded(content: bytes) -> np.ndarray | None:
+    try:
+        return decode(content, turned=True)
+    except cv2.error:  # of another size than its header told
+        return None
+
+
+def _refuse_unreadable(path: Path, name: str, black: bool) -> None:
+    """As prepare says it; nothing where prepare takes the photo, `black` as it is."""
+    try:
         fault = check_image(Told(str(path), 0, 0, turned=True)).fault
-    if fault:
-        raise refusal(name, fault=fault, accepted=ACCEPTED)
+    except (*UNREADABLE, cv2.error):
+        fault = None
+    if fault or not black:
+        raise refusal(name, fault=fault or "image unreadable: corrupt", accepted=ACCEPTED)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """OpenCV and Pillow tell on the terminal of what they do not read; here a refusal does."""
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)

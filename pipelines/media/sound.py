@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-import av
 from av.error import FFmpegError
 
-from pipelines.media.videos import options_of
+from pipelines.media.videos import open_place
 
 TAKEN = ("aac", "mp3", "ac3", "eac3", "alac", "flac", "opus")  # by an mp4, and by players
 
@@ -52,7 +51,7 @@ class Sound:
 def open_sound(name: str, place: str, timeout: float) -> Sound | None:
     """None where there is none, or (said in a line) where an mp4 does not take it."""
     try:
-        container = av.open(place, timeout=(timeout, timeout), options=options_of(place))
+        container = open_place(place, timeout)
     except FFmpegError:  # gone since its pictures were opened: they tell it
         return None
     stream = container.streams.best("audio")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 from av.error import ArgumentError, ExitError, FFmpegError, InvalidDataError
+from av.stream import Disposition
 
 from data.ground.refusal import refusal
 from pipelines.host.processes import usable_cores
@@ -126,13 +127,16 @@ def pixels(picture: av.VideoFrame) -> np.ndarray:
 def opened(name: str, place: str, timeout: float) -> Iterator[tuple[Any, Any]]:
     """(container, its stream of pictures), closed at the end; errors in words."""
     with errors_of(name, timeout):
-        container = av.open(place, timeout=(timeout, timeout), options=options_of(place))
+        container = open_place(place, timeout)
         try:
             stream = container.streams.best("video")
-            if stream is None:
-                fault = "no pictures in it (sound alone)" if container.streams else "nothing in it"
+            if stream is not None and stream.disposition & Disposition.attached_pic:
+                stream = None  # a song's cover
+            coded: Any = stream and stream.codec_context
+            if coded is None:
+                told = "sound alone" if stream is None else "a codec that is not known here"
+                fault = f"no pictures in it ({told})" if container.streams else "nothing in it"
                 raise refusal(name, fault=fault, accepted=ACCEPTED)
-            coded: Any = stream.codec_context
             check_pixels(name, coded.width, coded.height)
             coded.options = {"max_pixels": str(MOST_PIXELS)}
             coded.thread_type, coded.thread_count = "AUTO", min(THREADS, usable_cores())
@@ -157,7 +161,13 @@ def errors_of(name: str, timeout: float) -> Iterator[None]:
         raise refusal(name, fault=fault, accepted=f"a photo, or {ACCEPTED}") from error
 
 
-def options_of(place: str) -> dict[str, str]:
+def open_place(place: str, timeout: float) -> Any:
+    """PyAV's container of a path or address. FFmpegError where there is none."""
+    how = {"timeout": (timeout, timeout), "options": _options(place), "metadata_errors": "replace"}
+    return av.open(place, **how)  # type: ignore[call-overload]
+
+
+def _options(place: str) -> dict[str, str]:
     """Of FFmpeg: what a file or an address may be, and reach."""
     if "://" not in place:
         return {"format_whitelist": FILES, "protocol_whitelist": "file"}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from av.stream import Disposition
 from PIL import Image
 
 from pipelines.media.frame import Source
@@ -169,3 +171,38 @@ def test_a_name_leads_nowhere_else_and_tells_no_secret(
     call: Callable[[str], str], given: str, told: str
 ) -> None:
     assert call(given) == told
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.avi", "p.jpg", "p.gif", "p.webp"])
+def test_damaged_files_are_pictures_or_a_sentence_that_names_them(
+    tmp_path: Path, name: str
+) -> None:
+    draw = np.random.default_rng(len(name))
+    noise = draw.integers(0, 255, (4, 48, 64, 3), np.uint8)
+    path = tmp_path / name
+    whole = (make_clip(path, list(noise)) if "clip" in name else make_photo(path)).read_bytes()
+    for _ in range(25):
+        content = bytearray(whole[: draw.integers(len(whole) // 2, len(whole))])
+        for at in draw.integers(0, len(content), 12):
+            content[at] = draw.integers(256)
+        path.write_bytes(content)
+        try:
+            for (source,) in [open_sources([str(path)])]:
+                assert all(frame.name == name for frame in source.frames())
+        except ValueError as error:
+            assert str(error).startswith(f"{name}: ")
+
+
+def test_a_songs_cover_is_no_picture(tmp_path: Path) -> None:
+    import av
+
+    with av.open(str(tmp_path / "song.mp4"), "w") as song:
+        voice = song.add_stream("aac", rate=16_000, layout="mono")
+        cover: Any = song.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        song.mux(cover.encode(av.VideoFrame.from_ndarray(grey(9), format="rgb24")))
+        song.mux(cover.encode())
+        song.mux(voice.encode(None))
+    (source,) = open_sources([str(tmp_path / "song.mp4")])
+    assert "no pictures in it (sound alone)" in fault(source)
