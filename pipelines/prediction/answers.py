@@ -70,7 +70,8 @@ class Answer:
 
     def to_supervision(self) -> supervision.KeyPoints:
         """As supervision's KeyPoints (0.29 or newer), [N, K] each; what would not be drawn is not
-        visible. `data` has the persons' boxes, `xyxy` [N, 4], and of a video `tracker_id` [N] (0: nobody).
+        visible. `data` has the persons' boxes, `xyxy` [N, 4], and of a video `tracker_id` [N], 0
+        of who is too unsure to be anybody.
 
         Raises ValueError where the package is not installed.
         """
