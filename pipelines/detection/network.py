@@ -23,8 +23,10 @@ from pipelines.detection.settings import DetectorSettings
 from pipelines.host.onnx_session import NUMPY, open_session, run_session, signature
 
 SIZE = (640, 640)  # of networks that leave it free
-AT_ONCE = 16  # images of one run where the network leaves it free
+AT_ONCE = 8  # images of one run where the network leaves it free: large ones take GiB for more
+LARGEST = 1 << 26  # pixels of all images of one run: no detector's input is larger
 GREY = 114
+PASSING = ("Cast", "Identity")
 NCHW, NHWC = "nchw", "nhwc"
 
 
@@ -69,18 +71,23 @@ def open_network(path: Path, settings: DetectorSettings) -> Network:
     image, other = _inputs(path, session)
     first = _channels_first(path, image, settings)
     own = image.shape[3:1:-1] if first else image.shape[2:0:-1]
-    batch = image.shape[0]
+    batch = image.shape[0] if isinstance(image.shape[0], int) else None
+    size = _size(path, own, settings)
+    pixels = size[0] * size[1] * (1 if batch is None else batch)
+    if not 0 < pixels <= LARGEST:
+        fault = f"its input is {image.shape}, {pixels:,} pixels"
+        raise refusal(path, fault=fault, accepted=f"1 to {LARGEST:,}")
     network = Network(
         path,
         session,
         image.name,
         other.name if other else None,
-        _size(path, own, settings),
+        size,
         first,
         NUMPY[image.type],
         NUMPY[other.type] if other else np.int64,
-        batch if isinstance(batch, int) else 1,
-        isinstance(batch, int),
+        1 if batch is None else batch,
+        batch is not None,
     )
     return network if network.fixed else _as_many_as_go(network)
 
@@ -104,12 +111,23 @@ def class_names(session: onnxruntime.InferenceSession) -> Sequence[str] | None:
 
 
 def first_operators(network: Network) -> frozenset[str]:
-    """Types of the operators that read the image; none where the file does not say."""
+    """Types of the operators that read the image first, but for those that change no pixel.
+
+    None where the file does not say.
+    """
     try:
         graph = onnx.load(network.path, load_external_data=False).graph
     except (OSError, DecodeError):
         return frozenset()
-    return frozenset(node.op_type for node in graph.node if network.image_input in node.input)
+    images, found = {network.image_input}, set[str]()
+    for node in graph.node:  # in the order in which they run
+        if images.isdisjoint(node.input):
+            continue
+        if node.op_type in PASSING:
+            images |= set(node.output)
+        elif node.op_type != "Shape":
+            found.add(node.op_type)
+    return frozenset(found)
 
 
 def no_detector(path: Path, told: str) -> ValueError:

@@ -60,22 +60,24 @@ def red_finder(
     elements: int = FLOAT,
     names: str = "",
     convolved: bool = False,
+    channels: int | str = 3,
 ) -> Path:
     """Writes the ONNX file. elements: type of the input's numbers; names: classes of metadata;
-    convolved: a convolution that changes nothing reads the image first."""
+    convolved: a convolution that changes nothing reads the image first, but for its shape."""
     graph = Graph()
+    image = graph.add("Cast", "image", to=FLOAT)
     if convolved:
-        same = graph.constant(np.eye(3)[:, :, None, None])
-        image = graph.add("Conv", "image", same)
-    else:
-        image = graph.add("Cast", "image", to=FLOAT)
+        graph.add("Shape", image)
+        image = graph.add("Conv", image, graph.constant(np.eye(3)[:, :, None, None]))
     if layout == "nhwc":
         image = graph.add("Transpose", image, perm=[0, 3, 1, 2])
     outputs = kind.outputs(graph, _box(graph, image, kind.red))
     for name, made in outputs.items():
         graph.nodes.append(helper.make_node("Identity", [made], [name]))
     columns, rows = size
-    shape = [batch, 3, rows, columns] if layout == "nchw" else [batch, rows, columns, 3]
+    shape = [batch, channels, rows, columns]
+    if layout == "nhwc":
+        shape = [batch, rows, columns, channels]
     inputs = [helper.make_tensor_value_info("image", elements, shape)]
     if kind.feed_size:
         inputs.append(helper.make_tensor_value_info("sizes", TensorProto.INT64, [batch, 2]))

@@ -65,6 +65,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "several": {"batch": "n"},
     "four": {"batch": 4},
     "any size": {"size": ("w", "h")},
+    "all free": {"size": ("w", "h"), "batch": "n", "channels": "c"},
 }
 
 

@@ -117,6 +117,22 @@ def test_pixels_as_they_are_have_no_mean(tmp_path: Path) -> None:
         open_detector(str(file), settings=DetectorSettings(mean=[1.0, 2.0, 3.0]))
 
 
+INPUTS: dict[str, tuple[dict[str, Any], str]] = {
+    "one channel": ({"channels": 1}, r"its input image is \[1, 1, 96, 128\], accepted: .images, 3"),
+    "huge": ({"size": (1 << 20, 1 << 20)}, r"1,099,511,627,776 pixels, accepted: 1 to 67,108,864"),
+    "thousands at once": ({"batch": 1 << 30}, r"pixels, accepted: 1 to 67,108,864"),
+    "nothing": ({"size": (0, 96)}, r"0 pixels"),
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_inputs_that_take_no_photos(name: str, tmp_path: Path) -> None:
+    ways, told = INPUTS[name]
+    file = red_finder(tmp_path / "net.onnx", KINDS["yolo"], **ways)
+    with pytest.raises(ValueError, match=rf"net\.onnx: .*{told}"):
+        open_detector(str(file))
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
