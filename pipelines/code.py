@@ -1,7 +1,8 @@
 """Writes digests of the code that decides each result, so that a change re-runs no more.
 
-Out, in data/store/code: RECIPE/{train,evaluate}.json, datasets/NAME/{fetch,prepare}.json,
-stages/{compare,promote}.json. Comments and docstrings change no digest.
+Out, in data/store/code: RECIPE/{train,evaluate}.json, datasets/NAME/{fetch,prepare,detect}.json,
+stages/{compare,promote}.json. Comments and docstrings change no digest; of params.yaml the entry of
+a data set's detector counts.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from pipelines.digests.deciding import (
     Deciding,
     compares,
+    detects,
     fetches,
     prepares,
     promotes,
@@ -53,6 +55,7 @@ def deciding_code(
     for name in datasets:
         code[f"datasets/{name}/fetch"] = fetches(name, sources)
         code[f"datasets/{name}/prepare"] = prepares(name, sources)
+        code[f"datasets/{name}/detect"] = detects(name, sources)
     for name in recipes:
         recipe = load_recipe(name)
         code[f"{name}/train"] = trains(recipe, sources)

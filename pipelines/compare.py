@@ -27,7 +27,7 @@ from pipelines.report.benchmarks import benchmark_of
 from pipelines.report.comparison import comparison_report
 from pipelines.report.difference import recipes_page, write_difference
 from pipelines.report.pictures import write_curves, write_pictures
-from pipelines.report.published import published_under, quoted_rows
+from pipelines.report.published import quoted_rows
 from pipelines.report.results import Result, is_evaluated, read_result
 from pipelines.tracking.runs import attach_folder
 
@@ -102,13 +102,15 @@ def numbers_of(result: Result) -> dict[str, Any]:
     published = {
         f"{key}@{protocol}": row.metrics[f"{key}@{protocol}"]
         for protocol in protocols
-        if (row := published_under(result.recipe.published, protocol))
+        if (row := result.published_under(protocol))
         for key in NUMBERS
         if f"{key}@{protocol}" in row.metrics
     }
     if benchmark_of(result.numbers) is not None:
         sure = (row for row in result.recipe.published if not row.protocol_doubtful)
-        published = {key: value for row in sure for key, value in row.metrics.items()}
+        every = {key: value for row in sure for key, value in row.metrics.items()}
+        ours = result.evaluation
+        published = {k: v for k, v in every.items() if ours.as_papers(k.rpartition("@")[2])}
     names = ("samples_per_second", "hours", "best_epoch")
     training = {name: getattr(result.training, name) for name in names}
     return {

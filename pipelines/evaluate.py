@@ -115,7 +115,7 @@ def score_poses_file(asked: Namespace) -> str:
 def attach_evaluation(name: str, folder: Path, attach: Attach = attach_folder) -> None:
     """Numbers and pictures to the training's run; what is big, or read by tools alone, stays."""
     record = EvaluationRecord.read(folder)
-    attach(record.run_id, record.fingerprint, name, folder, {}, BIG)
+    attach(record.run_id, record.fingerprint, name, folder, record.boxes_numbers, BIG)
 
 
 def evaluate(name: str, recipe: Recipe | None = None, read: Reader = read_poses) -> Path:

@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data.ground.skeleton import plain_skeleton
-from data.menus import CODECS, DATASETS
+from data.menus import CODECS, DATASETS, EVALUATORS
 from models.menus import ARCHITECTURES
 from pipelines.digests.sources import Sources
 from pipelines.host.imports import reached
 from pipelines.recipe.datasets import data_set, own_entries, read_source
+from pipelines.recipe.detectors import deciding_settings
 from pipelines.recipe.schema import Recipe
 
 TRAINING = ("pipelines/training/loop.py", "pipelines/training/results.py")
 MEASURING = ("pipelines/evaluation/measure.py",)
 PREPARING = ("pipelines/intake/preparing.py",)
+DETECTING = ("pipelines/detection/detecting.py", "pipelines/detection/opening.py")
 FETCHING = ("pipelines/intake/sources.py",)
 COMPARING = ("pipelines/compare.py",)
 OWN_DATA = "data/datasets/own.py"  # the class of data sets that are entries of params.yaml
@@ -41,6 +43,8 @@ TELLS = {  # files and folders -> why they decide nothing
     "pipelines/pictures": "pictures",
     "pipelines/recipe/check.py": "refuses a recipe, changes none",
     "pipelines/recipe/datasets.py": "finds a data set by its name: what it finds counts for itself",
+    "pipelines/recipe/detectors.py": "finds a detector by its name: its entry counts for itself",
+    "pipelines/recipe/params.py": "reads params.yaml: what stands there counts for itself",
     "pipelines/training/pictures.py": "pictures",
 }
 Plug = tuple[str, object]  # menu, name
@@ -72,9 +76,19 @@ def training_code(recipe: Recipe) -> str:
 
 
 def scores(recipe: Recipe, sources: Sources) -> Deciding:
-    """What decides how a trained network of the recipe scores."""
+    """What decides how a trained network of the recipe scores, from a detector's boxes too."""
     files, values = _decide([*MEASURING, *own_files(recipe.dataset)], _plugs(recipe), sources)
+    values |= detector_boxes(recipe, sources)
     return Deciding(files, values | variant(recipe))
+
+
+def detector_boxes(recipe: Recipe, sources: Sources) -> dict[str, str]:
+    """What decides the boxes of a detector that the recipe is scored from; {} where of none."""
+    by_person = EVALUATORS[recipe.evaluation.evaluator].by_person
+    if CODECS[recipe.codec.name].whole_image or by_person or not deciding_settings(recipe.dataset):
+        return {}
+    found = detects(recipe.dataset, sources).digests(sources)
+    return {"a detector's boxes": json.dumps(found, sort_keys=True)}
 
 
 def prepares(dataset: str, sources: Sources) -> Deciding:
@@ -82,6 +96,15 @@ def prepares(dataset: str, sources: Sources) -> Deciding:
     roots = [*PREPARING, *own_files(dataset)]
     files, values = _decide(roots, data_plugs(dataset), sources)
     return Deciding(files, values | own_skeleton(dataset))
+
+
+def detects(dataset: str, sources: Sources) -> Deciding:
+    """What decides whom a detector finds in a data set, and how good its boxes are.
+
+    Of params.yaml the detector's entry, whose sha256 says which file it is.
+    """
+    files, values = _decide([*DETECTING, *own_files(dataset)], data_plugs(dataset), sources)
+    return Deciding(files, values | {"detector": deciding_settings(dataset)})
 
 
 def fetches(dataset: str, sources: Sources) -> Deciding:

@@ -12,6 +12,7 @@ from typing import Any
 from data.ground.sample import Pose
 from data.menus import EVALUATORS
 from models.cost import count
+from pipelines.evaluation.detector_boxes import boxes_found, boxes_from, tell_boxes_from
 from pipelines.evaluation.pictures import write_fields, write_overlays
 from pipelines.evaluation.record import (
     Counts,
@@ -51,6 +52,9 @@ def write_evaluation(
     truth = labelled.truth(place.raw, place.split)
     files = image_files(place.prepared, place.raw, place.split)
     protocols = box_sets(trained, place, truth.keys())
+    whose = boxes_from(recipe.dataset, place) if "det" in protocols else None
+    if whose is not None:
+        tell_boxes_from(recipe.dataset, whose)
     numbers: dict[str, float] = {}
     others: dict[str, float] = {}
     counts: dict[str, Counts] = {}
@@ -62,6 +66,7 @@ def write_evaluation(
         record = EvaluationRecord(
             **asdict(identity),
             **describe(trained),
+            boxes_from=whose,
             seconds=round(time.monotonic() - started, 1),
             counts=counts,
             numbers=numbers,
@@ -74,12 +79,18 @@ def write_evaluation(
 def box_sets(
     trained: Trained, place: SplitPlace, known: Collection[int]
 ) -> dict[str, Boxes | None]:
-    """Per protocol its boxes; an evaluator that goes by person has no use for a detector's."""
+    """Per protocol its boxes; an evaluator that goes by person has no use for a detector's.
+
+    Where the data set brings no detector's, those that the stage detect found.
+    """
     recipe, kind = trained.recipe, feed_kind(trained.codec)
     sets = kind.box_sets(data_set(recipe.dataset), trained.codec, place, known)
-    if not EVALUATORS[recipe.evaluation.evaluator].by_person:
+    if EVALUATORS[recipe.evaluation.evaluator].by_person:
+        return {kind.protocol: sets[kind.protocol]}
+    if trained.codec.whole_image or "det" in sets:
         return sets
-    return {kind.protocol: sets[kind.protocol]}
+    found = boxes_found(recipe.dataset, place, known)
+    return sets if found is None else sets | {"det": found}
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,32 @@ class Counts:
     people_left_out: dict[str, int] | None = field(default=None, metadata=LATER)
 
 
+@dataclass(frozen=True)
+class BoxesFrom:
+    """Whose boxes `det` starts from: a detector's of params.yaml, or those of a file that the data
+    set `brought` (papers' numbers are of such).
+
+    name: the detector's or the file's; kind, sha256: of the detector's network; boxes_sha256: of
+    the file of boxes; AP, AP50, AR: how well they find people, None where that is not known.
+    """
+
+    name: str
+    brought: bool
+    boxes_sha256: str
+    kind: str | None = field(default=None, metadata=LATER)
+    sha256: str | None = field(default=None, metadata=LATER)
+    AP: float | None = field(default=None, metadata=LATER)
+    AP50: float | None = field(default=None, metadata=LATER)
+    AR: float | None = field(default=None, metadata=LATER)
+
+    @property
+    def told(self) -> str:
+        """`nanodet (boxes AP 0.323, AR 0.430)`."""
+        if self.AP is None or self.AR is None:
+            return self.name
+        return f"{self.name} (boxes AP {self.AP:.3f}, AR {self.AR:.3f})"
+
+
 def has_evaluation(folder: Path) -> bool:
     return (folder / places.EVALUATION).is_file()
 
@@ -77,12 +103,14 @@ class EvaluationRecord:
 
     decode: options of the codec that were not the recipe's, None where all were;
     recipe_digest, fingerprint, epoch: of the training; trained_on: the hash of its data;
-    data_hash: of those that it was evaluated on; counts: by protocol; seconds: it took.
+    data_hash: of those that it was evaluated on; counts: by protocol; seconds: it took; boxes_from:
+    whose boxes `det` starts from, None without `det`, and of evaluations that did not say yet.
     """
 
     slot: str | None = field(default=None, metadata=LATER)
     version: str | None = field(default=None, metadata=LATER)
     decode: dict[str, Any] | None = field(default=None, metadata=LATER)
+    boxes_from: BoxesFrom | None = field(default=None, metadata=LATER)
     recipe: str
     run_id: str | None
     dataset: str
@@ -107,6 +135,13 @@ class EvaluationRecord:
         return {**self.numbers, FLIP[self.protocol.flip_test]: self.others}
 
     @property
+    def boxes_numbers(self) -> dict[str, float]:
+        """How good the boxes are that `det` starts from: `boxes_AP@det`..., where that is known."""
+        boxes = self.boxes_from
+        known = {} if boxes is None else {"AP": boxes.AP, "AP50": boxes.AP50, "AR": boxes.AR}
+        return {f"boxes_{k}@det": value for k, value in known.items() if value is not None}
+
+    @property
     def images(self) -> int:
         return next(iter(self.counts.values())).images
 
@@ -116,11 +151,27 @@ class EvaluationRecord:
     def shared_protocol(
         self, metric: str, protocols: Sequence[str], other: EvaluationRecord | None = None
     ) -> str:
-        """The first of `protocols` that it has the metric under, best one that the other has."""
+        """The first of `protocols` that it has the metric under, best one that the other has.
+
+        Of `det` the other has the same where it starts from the very same boxes.
+        """
         mine = [p for p in protocols if f"{metric}@{p}" in self.numbers]
-        theirs = other.numbers if other else self.numbers
-        shared = [p for p in mine if f"{metric}@{p}" in theirs]
+        theirs = other or self
+        shared = [p for p in mine if f"{metric}@{p}" in theirs.numbers and self.shares(p, theirs)]
         return (shared or mine)[0]
+
+    def shares(self, protocol: str, other: EvaluationRecord) -> bool:
+        """Whether numbers of that protocol start from the same people in both."""
+        if protocol != "det":
+            return True
+        mine, theirs = self.boxes_from, other.boxes_from
+        if mine is None or theirs is None:  # of before: there were brought files alone
+            return self.as_papers(protocol) and other.as_papers(protocol)
+        return mine.boxes_sha256 == theirs.boxes_sha256
+
+    def as_papers(self, protocol: str) -> bool:
+        """Whether numbers of that protocol start from what papers' do: no detector of our own."""
+        return protocol != "det" or self.boxes_from is None or self.boxes_from.brought
 
     def digest(self) -> str:
         """Changes when any number does: a version is decided anew after another evaluation."""

@@ -135,6 +135,16 @@ def detectors() -> Path:
     return origin() / "data" / "store" / "detectors"
 
 
+def detected_metrics(dataset: str) -> Path:
+    """How well people of the data set were found, by split, as DVC compares it."""
+    return detected(dataset).with_name(f"{dataset}.json")
+
+
+def detected_order(dataset: str) -> Path:
+    """Always the same: evaluations depend on it to run after the stage, and on no more of it."""
+    return detected(dataset).with_name(f"{dataset}.order")
+
+
 def weights(recipe: str) -> Path:
     """Folder of the recipe's pretrained weights, brought by fetch (empty: trained from scratch)."""
     return home() / "data" / "store" / "weights" / recipe

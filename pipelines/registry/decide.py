@@ -10,7 +10,10 @@ from pipelines.registry.rules import Rule
 
 @dataclass(frozen=True)
 class VersionScore:
-    """A version as the decision sees it: its metric under one protocol, on one data set."""
+    """A version as the decision sees it: its metric under one protocol, on one data set.
+
+    boxes: whose a `det` starts from, where the other side's starts from others; else "".
+    """
 
     version: str
     recipe: str
@@ -18,6 +21,7 @@ class VersionScore:
     data_hash: str
     protocol: str
     value: float
+    boxes: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ def decide(
         theirs = f"{rule.metric}@{champion.protocol}"
         reason = f"refused: {name} cannot be compared with the champion's {theirs}"
         return Decision(False, reason, final=False)
+    if champion.boxes != candidate.boxes:
+        return Decision(False, _other_boxes(name, candidate, champion, slot), final=False)
     gain = candidate.value - champion.value
     numbers = (
         f"{name} {candidate.value:.3f} against {champion.value:.3f} of version "
@@ -69,6 +75,19 @@ def decide(
 def _other_data(candidate: VersionScore, champion: VersionScore, slot: str) -> str:
     return (
         f"refused: evaluated on data {candidate.data_hash:.12}, champion version "
-        f"{champion.version} on {champion.data_hash:.12}; first run `python -m pipelines.evaluate "
-        f"--champion {slot} --dataset {candidate.dataset}`, then `python -m pipelines.promote`"
+        f"{champion.version} on {champion.data_hash:.12}; {_evaluate_anew(candidate, slot)}"
+    )
+
+
+def _other_boxes(name: str, candidate: VersionScore, champion: VersionScore, slot: str) -> str:
+    return (
+        f"refused: {name} starts from boxes of {candidate.boxes}, that of champion version "
+        f"{champion.version} from boxes of {champion.boxes}; {_evaluate_anew(candidate, slot)}"
+    )
+
+
+def _evaluate_anew(candidate: VersionScore, slot: str) -> str:
+    return (
+        f"first run `python -m pipelines.evaluate --champion {slot} --dataset "
+        f"{candidate.dataset}`, then `python -m pipelines.promote`"
     )

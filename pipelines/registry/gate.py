@@ -11,6 +11,7 @@ from typing import Any
 from data.ground.refusal import refusal
 from pipelines.evaluation.bootstrap import Interval, paired_interval
 from pipelines.evaluation.folder import EvaluationFolder, champion_elsewhere, read_evaluation
+from pipelines.evaluation.record import EvaluationRecord
 from pipelines.host import lineage, places
 from pipelines.host.folders import file_digest
 from pipelines.prediction.trained import Trained, load_trained
@@ -122,7 +123,9 @@ def version_tags(candidate: Candidate, rule: Rule, run_id: str) -> dict[str, str
     names = [f"{rule.metric}@{protocol}" for protocol in rule.protocols]
     numbers = {tag_of(name): f"{measured[name]:.6f}" for name in names if name in measured}
     facts = {f"limber.{key}": value for key, value in lineage_of(candidate, run_id).items()}
-    return facts | numbers | {IDENTITY: candidate.identity}
+    boxes = candidate.evaluation.record.boxes_from
+    whose = {"limber.detector": boxes.told} if boxes else {}
+    return facts | numbers | whose | {IDENTITY: candidate.identity}
 
 
 def consider(
@@ -169,8 +172,7 @@ def judge(
     with tempfile.TemporaryDirectory() as folder:
         theirs = None
         if champion:
-            data_hash = evaluation.record.data_hash
-            theirs = champion_evaluation(registry, slot, champion, data_hash, Path(folder))
+            theirs = champion_evaluation(registry, slot, champion, evaluation.record, Path(folder))
         ours = version_score(version, evaluation, rule, theirs)
         other = interval = None
         if champion and theirs:
@@ -190,13 +192,18 @@ def judge(
 
 
 def champion_evaluation(
-    registry: Registry, slot: str, champion: Version, data_hash: str, folder: Path
+    registry: Registry, slot: str, champion: Version, candidate: EvaluationRecord, folder: Path
 ) -> EvaluationFolder:
-    """On the candidate's data, where there is such a one; else the one it was registered with."""
+    """On the candidate's data and from the boxes that its `det` starts from, where there is such a
+    one; else the one it was registered with."""
     own = read_evaluation(registry.files(champion, EVALUATION, folder))
-    if own.record.data_hash == data_hash:
+    same_data = own.record.data_hash == candidate.data_hash
+    if same_data and own.record.shares("det", candidate):
         return own
-    return champion_elsewhere(slot, champion.number, data_hash) or own
+    other = champion_elsewhere(slot, champion.number, candidate.data_hash)
+    if other is None or (same_data and not other.record.shares("det", candidate)):
+        return own
+    return other
 
 
 def gain_interval(
@@ -206,7 +213,8 @@ def gain_interval(
     theirs: VersionScore,
     rule: Rule,
 ) -> Interval | None:
-    if (ours.data_hash, ours.protocol) != (theirs.data_hash, theirs.protocol):
+    mine, other = ((each.data_hash, each.protocol, each.boxes) for each in (ours, theirs))
+    if mine != other:
         return None
     return paired_interval(
         candidate.matches(ours.protocol),
@@ -228,4 +236,11 @@ def version_score(
         data_hash=record.data_hash,
         protocol=protocol,
         value=record.value(rule.metric, protocol),
+        boxes="" if record.shares(protocol, beside or record) else told_boxes(record),
     )
+
+
+def told_boxes(record: EvaluationRecord) -> str:
+    """Whose boxes its `det` starts from, and which."""
+    boxes = record.boxes_from
+    return "an earlier file" if boxes is None else f"{boxes.name} ({boxes.boxes_sha256:.12})"

@@ -101,7 +101,9 @@ def measured_rows(result: Result, benchmark: Benchmark) -> list[list[str]]:
     rows = []
     for protocol in PROTOCOLS:
         if f"{benchmark.main}@{protocol}" in result.numbers:
-            start = [f"{result.name}{mark}", protocol]
+            own = protocol == "det" and result.own_detector
+            boxes = f"{protocol} ({result.own_detector})" if own else protocol
+            start = [f"{result.name}{mark}", boxes]
             numbers = number_cells(result.numbers, benchmark, protocol)
             rows.append([*start, "measured", result.measured_on, *numbers, *end])
             numbers = number_cells(result.evaluation.others, benchmark, protocol)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pipelines.evaluation.record import BoxesFrom
 from pipelines.evaluation.scoring import FROM_BOXES, FROM_IMAGES, NUMBERS, PROTOCOLS
 from pipelines.evaluation.test_dev import PROTOCOL as TEST_DEV
 from pipelines.recipe.schema import Published
@@ -17,10 +18,11 @@ INTRODUCTION = """# Comparison
 
 AP is COCO's, x 100, with flip test, measured / published. Protocols are never mixed: `AP@gt`
 starts from ground-truth boxes, `AP@det` from a detector's, `AP@image` from whole images without
-boxes. "–": not measured or not printed. GFLOPs are multiply-accumulates of one image, convolution
-and linear layers only, in the four counts that papers use: *exact* counts a transposed convolution
-by its input, *HR* by its output, as HRNet's code does; G divides by 1e9, Gi by 2^30. What papers
-print of recipes that did not run here is folded below.
+boxes. Boxes of a detector of our own are named, and stand beside none of the papers'. "–": not
+measured or not printed. GFLOPs are multiply-accumulates of one image, convolution and linear layers
+only, in the four counts that papers use: *exact* counts a transposed convolution by its input, *HR*
+by its output, as HRNet's code does; G divides by 1e9, Gi by 2^30. What papers print of recipes that
+did not run here is folded below.
 """
 DOUBT = """## Protocol in doubt
 
@@ -140,9 +142,10 @@ def quoted_row(name: str, published: Sequence[Published], protocols: Sequence[st
 
 
 def ap_cell(result: Result, protocol: str) -> str:
-    row = published_under(result.recipe.published, protocol)
+    row = result.published_under(protocol)
     published = row.metrics[f"AP@{protocol}"] if row else None
-    return f"{number_cell(result.numbers, f'AP@{protocol}')} / {percent(published)}"
+    detector = f" ({result.own_detector})" if protocol == "det" and result.own_detector else ""
+    return f"{number_cell(result.numbers, f'AP@{protocol}')}{detector} / {percent(published)}"
 
 
 def printed_gflops(row: Published | None) -> str:
@@ -169,6 +172,8 @@ def remarks(results: Sequence[Result], absent: Sequence[str]) -> list[str]:
                 "in results now, and are left out: submit these, then "
                 f"`python -m pipelines.evaluate {result.name} --test-dev-scores FILE`."
             )
+        if result.evaluation.boxes_from is not None:
+            notes.append(f"{result.name}: {boxes_note(result.evaluation.boxes_from)}")
         for protocol, counts in result.evaluation.counts.items():
             if without := counts.images_without_boxes:
                 notes.append(
@@ -178,6 +183,16 @@ def remarks(results: Sequence[Result], absent: Sequence[str]) -> list[str]:
     if absent:
         notes.append(f"Not evaluated, though params.yaml runs them: {', '.join(absent)}.")
     return [f"- {note}" for note in notes]
+
+
+def boxes_note(boxes: BoxesFrom) -> str:
+    """Whose boxes `AP@det` starts from, how good they are, and what that means for papers'."""
+    good = ""
+    if boxes.AP is not None:
+        good = f" (of people: AP {percent(boxes.AP)}, AR {percent(boxes.AR)})"
+    own = "" if boxes.brought else ", so that it stands beside none of the papers'"
+    whose = "the file" if boxes.brought else "the detector"
+    return f"`AP@det` starts from boxes of {whose} {boxes.name}{good}{own}."
 
 
 def picture_links() -> list[str]:
@@ -221,7 +236,7 @@ def all_recipes(
     results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]
 ) -> list[tuple[str, Sequence[Published], Mapping[str, float]]]:
     """(recipe, what papers print of it, what was measured) of all recipes."""
-    ours = [(r.name, list(r.recipe.published), r.numbers) for r in results]
+    ours = [(r.name, list(r.recipe.published), r.beside_papers) for r in results]
     return [*ours, *((name, published, {}) for name, published in quoted.items())]
 
 
@@ -250,8 +265,11 @@ def measured_rows(results: Sequence[Result], protocol: str) -> list[list[str]]:
     rows = []
     for result in results:
         if f"AP@{protocol}" in result.numbers:
+            boxes = f", {result.own_detector}'s boxes" if protocol == "det" else ""
+            from_boxes = boxes if result.own_detector else ""
             title, others = f"measured, {result.other_flip}", result.evaluation.others
-            rows.append([result.name, "measured", *coco_numbers(result.numbers, protocol)])
+            numbers = coco_numbers(result.numbers, protocol)
+            rows.append([result.name, f"measured{from_boxes}", *numbers])
             rows.append([result.name, title, *coco_numbers(others, protocol)])
         if f"AP@{protocol}" in result.test_dev:
             numbers = coco_numbers(result.test_dev, protocol)

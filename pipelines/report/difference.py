@@ -125,7 +125,7 @@ def metric_gains(one: EvaluationFolder, other: EvaluationFolder) -> list[Gain]:
     gains = []
     for protocol in PROTOCOLS:
         keys = [key for key in mine if key.endswith(f"@{protocol}") and key in theirs]
-        if not keys:
+        if not keys or not one.record.shares(protocol, other.record):
             continue
         matches = one.matches(protocol), other.matches(protocol)
         intervals = paired_intervals(
@@ -137,7 +137,8 @@ def metric_gains(one: EvaluationFolder, other: EvaluationFolder) -> list[Gain]:
         ]
     if not gains:
         raise ValueError(
-            f"{one.path} and {other.path}: evaluated under different protocols, nothing to compare"
+            f"{one.path} and {other.path}: evaluated under different protocols, or from different "
+            "detectors' boxes: nothing to compare"
         )
     return gains
 
@@ -156,6 +157,12 @@ def difference_page(one: Side, other: Side, gains: Sequence[Gain]) -> str:
     mine, theirs = (as_plain_data(side.evaluation.record.protocol) for side in (one, other))
     if mine != theirs:
         lines += ["", f"Mind: evaluated by other settings, {mine} and {theirs}."]
+    boxes = [side.evaluation.record.boxes_from for side in (one, other)]
+    if not record.shares("det", other.evaluation.record):
+        named = " and ".join(each.told if each else NONE for each in boxes)
+        lines += ["", f"`det` starts from other boxes ({named}), and is not compared."]
+    elif boxes[0] is not None:
+        lines += ["", f"`det` starts from boxes of {boxes[0].told}."]
     return "\n".join([*lines, "", recipes_section(one, other)]) + "\n"
 
 

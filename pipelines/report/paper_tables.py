@@ -89,7 +89,7 @@ def measured(result: Result | None, printed: Published | None, main: str) -> str
     if result is None or printed is None:
         return NOT_MEASURED
     protocol = next(iter(printed.metrics)).rpartition("@")[2]
-    known = {**result.numbers, **result.test_dev}
+    known = {**result.beside_papers, **result.test_dev}
     names = [key for key in known if key.rpartition("@")[0] == main]
     if not printed.protocol_doubtful:
         names = [key for key in names if key.rpartition("@")[2] == protocol]

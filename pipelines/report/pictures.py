@@ -10,7 +10,6 @@ from pathlib import Path
 from pipelines.evaluation.scoring import PROTOCOLS
 from pipelines.report import plots
 from pipelines.report.benchmarks import of_benchmark
-from pipelines.report.published import published_under
 from pipelines.report.results import Result
 
 PICTURES = 4  # images side by side, per data set
@@ -40,8 +39,10 @@ def cost_points(results: Sequence[Result]) -> list[plots.Point]:
         gflops = result.cost.exact_g
         for protocol in PROTOCOLS:
             if (measured := result.numbers.get(f"AP@{protocol}", -1)) >= 0:
-                points.append(plots.Point(result.name, protocol, gflops, measured, False))
-            if row := published_under(result.recipe.published, protocol):
+                own = protocol == "det" and result.own_detector
+                kind = plots.OWN_DETECTOR if own else protocol
+                points.append(plots.Point(result.name, kind, gflops, measured, False))
+            if row := result.published_under(protocol):
                 ap = row.metrics[f"AP@{protocol}"]
                 points.append(plots.Point(result.name, protocol, gflops, ap, True))
     return points

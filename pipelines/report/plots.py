@@ -23,7 +23,9 @@ Curve = Mapping[str, Sequence[float]]  # epoch, loss, accuracy, value -> one per
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444", "#8c6d31")
 TILE = (320, 230)  # of side by side: width, height in pixels
 HEADER = 26
-MARKERS = {"gt": "o", "det": "s", "image": "^"}
+OWN_DETECTOR = "own det"
+MARKERS = {"gt": "o", "det": "s", "image": "^", OWN_DETECTOR: "D"}
+KINDS = {**PROTOCOLS, OWN_DETECTOR: "boxes of a detector of our own"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Point:
     """One AP of one recipe: where it stands in the picture of AP against cost."""
 
     recipe: str
-    protocol: str  # gt, det, image
+    protocol: str  # gt, det, image, own det
     gflops: float  # exact G
     ap: float
     published: bool
@@ -116,7 +118,7 @@ def _curve(axes: Axes, curve: Curve, column: str, name: str, colour: str) -> Non
 
 
 def _kind(protocol: str, published: bool) -> str:
-    return f"{'published' if published else 'measured'}, {PROTOCOLS[protocol]}"
+    return f"{'published' if published else 'measured'}, {KINDS[protocol]}"
 
 
 def _frame(axes: Axes, points: Sequence[Point]) -> None:

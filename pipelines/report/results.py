@@ -10,7 +10,8 @@ from pipelines.evaluation.record import EvaluationRecord, NetworkCost, has_evalu
 from pipelines.evaluation.test_dev import is_stale, kept_scores
 from pipelines.host import places
 from pipelines.recipe.datasets import data_set, data_set_names
-from pipelines.recipe.schema import Recipe
+from pipelines.recipe.schema import Published, Recipe
+from pipelines.report.published import published_under
 from pipelines.training.record import History, TrainingRecord
 
 
@@ -32,6 +33,24 @@ class Result:
     def numbers(self) -> dict[str, float]:
         """`AP@gt`..., fractions of 1, with the flip test as the recipe has it."""
         return self.evaluation.numbers
+
+    @property
+    def beside_papers(self) -> dict[str, float]:
+        """Of `numbers` those that start from what papers' do: not from a detector of our own."""
+        ours = self.evaluation
+        return {k: v for k, v in self.numbers.items() if ours.as_papers(k.rpartition("@")[2])}
+
+    @property
+    def own_detector(self) -> str:
+        """Name of the detector that `det` starts from, "" where that is a file as papers' is."""
+        boxes = self.evaluation.boxes_from
+        return "" if boxes is None or boxes.brought else boxes.name
+
+    def published_under(self, protocol: str) -> Published | None:
+        """The paper's row that stands beside ours; none beside a detector of our own."""
+        if not self.evaluation.as_papers(protocol):
+            return None
+        return published_under(self.recipe.published, protocol)
 
     @property
     def cost(self) -> NetworkCost:

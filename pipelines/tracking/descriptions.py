@@ -88,6 +88,8 @@ def version_text(tags: Mapping[str, str], pictures: str) -> str:
     """Of a version: what it was trained from and on, what it came to, how it is made again."""
     recipe = tags.get("limber.recipe", "")
     told = ", ".join(f"{name} {value}" for name, value in numbers_of(tags).items())
+    boxes = tags.get("limber.detector")
+    told += f"; det from boxes of {boxes}" if boxes and told else ""
     commit = tags.get("limber.git_commit", "")[:12]
     return f"""Recipe `{recipe}` on {tags.get("limber.dataset", "")}: {told or "not measured"}.
 

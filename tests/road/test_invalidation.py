@@ -9,7 +9,10 @@ import pytest
 import yaml
 
 from tests.worlds.additions import ADDITIONS, add, recipe_name, use
-from tests.worlds.checkouts import copy_with_fakes, dvc, edit, repro
+from tests.worlds.checkouts import copy_with_fakes, dvc, edit, repro, write_params
+
+ALONE = "overfit_hrnet_coco"  # the recipe of coco
+COCO = {"fetch@coco", "prepare@coco", "detect@coco", f"train@{ALONE}", f"evaluate@{ALONE}"}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,11 @@ def change(path: Path) -> None:
     path.write_text(more)
 
 
+def started(stages: set[str]) -> set[str]:
+    """Without those that follow on results, which are the fakes'."""
+    return {stage for stage in stages if "@" in stage}
+
+
 def trained(stages: set[str]) -> set[str]:
     return {stage.partition("@")[2] for stage in stages if stage.startswith("train@")}
 
@@ -54,17 +62,13 @@ def test_one_data_set_touches_no_other(checkout: Path) -> None:
     params["datasets"]["coco"]["bad_row_limit"] = 0.5
     (checkout / "params.yaml").write_text(yaml.safe_dump(params))
     ran = repro(checkout)  # the fakes' results are the same, so report and promotion stay
-    assert ran == {
-        "fetch@coco", "prepare@coco", "train@overfit_hrnet_coco", "evaluate@overfit_hrnet_coco"
-    }  # fmt: skip
+    assert ran == COCO
 
 
 def test_a_changed_source_is_fetched_again_and_all_that_follows(checkout: Path) -> None:
     for content in ("one", "two"):
         (checkout / "source_coco.txt").write_text(content)
-        assert repro(checkout) == {
-            "fetch@coco", "prepare@coco", "train@overfit_hrnet_coco", "evaluate@overfit_hrnet_coco"
-        }  # fmt: skip
+        assert repro(checkout) == COCO
         assert repro(checkout) == set()
 
 
@@ -134,6 +138,33 @@ def test_how_is_measured_and_downloaded_trains_nothing(checkout: Path) -> None:
     recipes = yaml.safe_load((checkout / "params.yaml").read_text())["run"]["recipes"]
     expected = {f"evaluate@{name}" for name in recipes} | {"fetch@coco", "fetch@stick_figures"}
     assert repro(checkout) - {"compare", "promote"} == expected
+
+
+def test_a_detector_re_runs_what_starts_from_its_boxes_alone(checkout: Path) -> None:
+    """Named, with another threshold, moved, of another file; and code that finds people."""
+    params = yaml.safe_load((checkout / "params.yaml").read_text())
+    params["run"]["recipes"]["demo_higher_hrnet"] = {"dataset": "stick_figures"}
+    write_params(checkout, params)
+    assert "train@demo_higher_hrnet" in repro(checkout)
+    drawn = {"detect@stick_figures", "evaluate@demo_hrnet", "evaluate@demo_simple_baseline"}
+    entry = {"file": "/models/a.onnx", "sha256": "a" * 64}
+    params |= {"detectors": {"some": entry, "other": {"file": "b.onnx"}}, "detect": {}}
+    write_params(checkout, params)
+    assert repro(checkout) == set(), "nobody's"
+    params["detect"]["stick_figures"] = "some"
+    write_params(checkout, params)
+    assert started(repro(checkout)) == drawn, "not the one that reads whole images"
+    entry["file"] = "/elsewhere/a.onnx"
+    params["detectors"]["other"]["score"] = 0.5
+    write_params(checkout, params)
+    assert repro(checkout) == set()
+    for key, value in (("score", 0.3), ("sha256", "b" * 64)):
+        entry[key] = value
+        write_params(checkout, params)
+        assert started(repro(checkout)) == drawn, key
+    change(checkout / "pipelines/detection/finding.py")
+    assert started(repro(checkout)) == drawn | {"detect@coco"}
+    assert repro(checkout) == set()
 
 
 def test_the_cluster_of_params_re_runs_nothing(checkout: Path) -> None:

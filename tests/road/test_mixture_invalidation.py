@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.worlds.checkouts import copy_with_fakes, edit, repro
+from tests.worlds.checkouts import copy_with_fakes, edit, repro, write_params
 
 pytestmark = pytest.mark.full
 NAME = "hrnet_w32_coco_mpii_256x192"
@@ -21,7 +21,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipes = {NAME: {"dataset": "coco_mpii"}}
     run = {"datasets": ["coco", "mpii"], "mixtures": mixtures, "recipes": recipes}
     copy_with_fakes(folder, run)
-    first = {"fetch@coco_mpii", "prepare@coco_mpii", f"train@{NAME}", f"evaluate@{NAME}"}
+    first = {"fetch@coco_mpii", "prepare@coco_mpii", "detect@coco_mpii"}
+    first |= {f"train@{NAME}", f"evaluate@{NAME}"}
     assert first <= repro(folder)
     return folder
 
@@ -43,4 +44,14 @@ def test_weights_prepare_and_train_anew_and_fetch_nothing(checkout: Path) -> Non
     params["datasets"]["coco_mpii"]["weights"]["mpii"] = 2.0
     (checkout / "params.yaml").write_text(yaml.safe_dump(params))
     ran = {stage for stage in repro(checkout) if "@" in stage}
-    assert ran == {"prepare@coco_mpii", f"train@{NAME}", f"evaluate@{NAME}"}
+    again = {"prepare@coco_mpii", "detect@coco_mpii"}
+    assert ran == again | {f"train@{NAME}", f"evaluate@{NAME}"}
+
+
+def test_its_people_are_found_by_the_first_members_detector(checkout: Path) -> None:
+    params = yaml.safe_load((checkout / "params.yaml").read_text())
+    params["detectors"] = {"some": {"file": "a.onnx", "sha256": "a" * 64}}
+    params["detect"] = {"coco": "some"}
+    write_params(checkout, params)
+    ran = {stage for stage in repro(checkout) if "@" in stage}
+    assert ran == {"detect@coco", "detect@coco_mpii", f"evaluate@{NAME}"}

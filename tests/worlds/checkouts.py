@@ -23,10 +23,13 @@ recipe = pathlib.Path(f"recipes/{name}.yaml")
 seen += recipe.read_text() if recipe.is_file() else ""
 source = pathlib.Path(f"source_{name}.txt")
 seen += source.read_text() if source.is_file() else ""
+seen += str(params["detect"].get(name, "")) if stage == "detect" else ""
 outs = {
     "look": [f"data/store/sources/{name}.json"],
     "fetch": [f"data/store/raw/{name}/manifest.json", f"data/store/raw/{name}/detections.json"],
     "prepare": [f"data/store/prepared/{name}/summary.json"],
+    "detect": [f"data/store/detected/{name}/detected.json", f"data/store/detected/{name}.order",
+               f"data/store/detected/{name}.json"],
     "weights": [f"data/store/weights/{name}/none.json"],
     "train": [f"results/{name}/trained/summary.json"],
     "evaluate": [f"results/{name}/evaluation/evaluation.json", f"results/{name}/metrics.json"],
@@ -37,7 +40,8 @@ outs = {
 for out in outs[stage]:
     path = pathlib.Path(out)
     path.parent.mkdir(parents=True, exist_ok=True)
-    number = zlib.crc32(seen.encode()) / 2**32 if stage != "weights" else 0
+    same = stage == "weights" or out.endswith(".order")
+    number = 0 if same else zlib.crc32(seen.encode()) / 2**32
     csv = f"curve,epoch,loss,value\\n{name}: AP@gt,1,0.5,{number}\\n"
     path.write_text(csv if path.suffix == ".csv" else json.dumps({"AP@gt": number}))
 if stage != "look":
@@ -73,7 +77,8 @@ def copy_with_fakes(folder: Path, run: dict[str, Any]) -> None:
     text = text.replace("python -m pipelines.", "python fake.py ")
     (folder / "dvc.yaml").write_text(text.replace("fake.py code", "-m pipelines.code"))
     (folder / "fake.py").write_text(FAKE_STAGE)
-    write_params(folder, yaml.safe_load((ROOT / "params.yaml").read_text()) | {"run": run})
+    plain = {"run": run, "detectors": {}, "detect": {}}
+    write_params(folder, yaml.safe_load((ROOT / "params.yaml").read_text()) | plain)
     start_dvc(folder)
 
 

@@ -10,6 +10,7 @@ from data.menus import DATASETS
 from pipelines.digests.deciding import (
     Deciding,
     compares,
+    detects,
     fetches,
     prepares,
     promotes,
@@ -65,6 +66,7 @@ def deciding_code(sources: Sources = HERE) -> dict[str, Deciding]:
     for name in DATASETS:
         code[f"fetch@{name}"] = fetches(name, sources)
         code[f"prepare@{name}"] = prepares(name, sources)
+        code[f"detect@{name}"] = detects(name, sources)
     return code | {"compare": compares(DATASETS, sources), "promote": promotes(sources)}
 
 

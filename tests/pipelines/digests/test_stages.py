@@ -22,6 +22,8 @@ CODE = "data/store/code"
 DIGESTS = {
     "fetch": f"{CODE}/datasets/${{item}}/fetch.json",
     "prepare": f"{CODE}/datasets/${{item}}/prepare.json",
+    "detect": f"{CODE}/datasets/${{item}}/detect.json",
+    "detect_mix": f"{CODE}/datasets/${{key}}/detect.json",
     "mix": f"{CODE}/datasets/${{key}}/fetch.json",
     "prepare_mix": f"{CODE}/datasets/${{key}}/prepare.json",
     "train": f"{CODE}/${{key}}/train.json",
@@ -69,7 +71,7 @@ def test_every_file_that_may_decide_is_below_what_code_depends_on() -> None:
     assert unseen == {"data/__init__.py"}, "a docstring"
     assert {place for code in deciding_code().values() for place in code.files} <= files
     assert all((ROOT / each).exists() for each in deps("code"))
-    assert "run" in STAGES["code"]["params"]
+    assert {"run", "detect", "detectors"} <= set(STAGES["code"]["params"])
 
 
 def deciding(stage: str, name: str) -> set[str]:

@@ -1,0 +1,108 @@
+"""Detectors that params.yaml names, and which of them finds a data set's people for `AP@det`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from data.ground.refusal import refusal
+from data.ground.yaml_text import read_yaml
+from pipelines.host.places import REPOSITORY
+from pipelines.recipe.datasets import PARAMS, data_set, data_set_names
+from pipelines.recipe.params import load_params
+from pipelines.recipe.strict import hint
+from pipelines.recipe.yaml_edits import edited, on_one_line
+
+DETECTORS, DETECT = "detectors", "detect"  # keys of params.yaml
+
+
+def detector_entries(path: Path = PARAMS) -> dict[str, dict[str, Any]]:
+    """`detectors:` of params.yaml: by name what stands there, `file` among it.
+
+    {} where there are none. Raises ValueError where an entry is no mapping with a file.
+    """
+    entries = _mapping(path, DETECTORS)
+    for name, entry in entries.items():
+        if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
+            where = f"params.yaml: {DETECTORS}.{name}"
+            raise refusal(where, given=entry, accepted="{file: FILE.onnx, sha256: ...}")
+    return entries
+
+
+def detector_of(dataset: str, path: Path = PARAMS) -> str | None:
+    """Name of the detector that finds a data set's people, None where `detect:` names none.
+
+    What is made of others is scored as the first of them, and takes its detector where it has none
+    of its own. Raises ValueError for names that are none.
+    """
+    chosen, entries = _mapping(path, DETECT), detector_entries(path)
+    _check_keys(chosen, data_set_names(path))
+    scored = next(iter(data_set(dataset, path).members), dataset)
+    given = chosen.get(dataset) or chosen.get(scored)
+    if given is not None and given not in entries:
+        key = dataset if chosen.get(dataset) else scored
+        listed = ", ".join(entries) or "none yet"
+        raise refusal(
+            f"params.yaml: {DETECT}.{key}",
+            given=given,
+            accepted=f"a name below {DETECTORS} ({listed}){hint(given, entries)}",
+            do="`python -m pipelines.detect --add NAME FILE` enters one",
+        )
+    return given
+
+
+def deciding_settings(dataset: str, path: Path = PARAMS) -> str:
+    """What settings decide a data set's detections, as text; "" without a detector.
+
+    Where the file lies is no part of it, as its sha256 says which one it is; a yaml file beside it
+    is.
+    """
+    name = detector_of(dataset, path)
+    if name is None:
+        return ""
+    entry = dict(detector_entries(path)[name])
+    file = REPOSITORY / Path(entry.pop("file")).expanduser()
+    beside = {p.name: read_yaml(p) for p in sidecars(file) if p.is_file()}
+    return json.dumps({"name": name, **entry, "beside": beside}, sort_keys=True, default=str)
+
+
+def sidecars(file: Path) -> list[Path]:
+    """Where settings may stand beside an ONNX file."""
+    return [file.with_suffix(".yaml"), file.with_name(f"{file.name}.yaml")]
+
+
+def add_detector(
+    name: str, entry: Mapping[str, Any], datasets: Collection[str] = (), path: Path = PARAMS
+) -> None:
+    """Writes a detector's entry, and that it finds people of those data sets; comments are kept.
+
+    An entry of that name gives way to the new one. Raises ValueError for a data set that is none.
+    """
+    for each in datasets:
+        data_set(each, path)
+    with edited(path) as content:
+        for key, added in (
+            (DETECTORS, {name: on_one_line(entry)}),
+            (DETECT, dict.fromkeys(datasets, name)),
+        ):
+            if not content.get(key):
+                content[key] = {}
+            elif hasattr(content[key], "fa"):
+                content[key].fa.set_block_style()
+            content[key].update(added)
+
+
+def _mapping(path: Path, key: str) -> dict[str, Any]:
+    value = load_params(path).get(key) or {}
+    if not isinstance(value, dict):
+        raise refusal(f"params.yaml: {key}", given=value, accepted="a mapping")
+    return value
+
+
+def _check_keys(chosen: Mapping[str, Any], names: Collection[str]) -> None:
+    for key in chosen:
+        if key not in names:
+            accepted = f"data sets: {', '.join(names)}{hint(key, names)}"
+            raise refusal(f"params.yaml: {DETECT}.{key}", fault="no data set", accepted=accepted)
