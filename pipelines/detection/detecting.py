@@ -24,7 +24,7 @@ from pipelines.host.folders import file_digest, whole_folder, writable
 from pipelines.host.progress import Tally
 from pipelines.intake.prepared import data_hash, image_files
 from pipelines.recipe.datasets import data_set
-from pipelines.recipe.detectors import DETECTORS, detector_entries, detector_of
+from pipelines.recipe.detectors import DETECTORS, detector_entry, detector_of
 from pipelines.recipe.params import PARAMS
 
 Open = Callable[[str], Detector]  # by the detector's name in params.yaml
@@ -82,14 +82,14 @@ def _brought(dataset: str, split: str) -> Path | None:
 
 def check_pinned(name: str, params: Path = PARAMS) -> None:
     """ValueError where a detector's entry has no digest: another file would go unseen."""
-    entry = detector_entries(params)[name]
+    entry = detector_entry(name, params)
     if not isinstance(entry.get("sha256"), str):
         do = f"`python -m pipelines.detect --add {name} {entry['file']}` fills it in"
         raise refusal(f"params.yaml: {DETECTORS}.{name}.sha256", fault="missing", do=do)
 
 
 def _finder(name: str, detector: Detector, params: Path) -> Finder:
-    entry = detector_entries(params)[name]
+    entry = detector_entry(name, params)
     settings = {key: value for key, value in entry.items() if key not in ("file", "sha256")}
     return Finder(name, detector.kind, detector.digest, settings)
 

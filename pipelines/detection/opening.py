@@ -15,18 +15,17 @@ from pipelines.detection.kinds.menu import KINDS, kind_of
 from pipelines.detection.network import Network, look, no_detector, open_network
 from pipelines.detection.onnx_detector import OnnxDetector
 from pipelines.detection.settings import (
-    DETECTORS,
     MOST,
     SCORE,
     DetectorSettings,
     check,
-    detector_entries,
     named_settings,
     settings_beside,
 )
 from pipelines.host import places
 from pipelines.host.folders import file_digest
 from pipelines.intake.download import REMOTE, bring
+from pipelines.recipe.detectors import DETECTORS, detector_entries
 from pipelines.recipe.params import PARAMS
 from pipelines.recipe.strict import hint
 

@@ -6,16 +6,16 @@ import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from data.ground.refusal import refusal
 from data.ground.yaml_text import read_yaml
-from pipelines.recipe.params import PARAMS, load_params
+from pipelines.recipe.detectors import DETECTORS, detector_entries, sidecars
+from pipelines.recipe.params import PARAMS
 from pipelines.recipe.strict import read
 
 SCORE = 0.05  # the least score where nothing else is said: all that person AP needs
 MOST = 300  # people of one image
-DETECTORS = "detectors"  # the key of params.yaml
 
 
 @dataclass(frozen=True)
@@ -85,16 +85,6 @@ def check(settings: DetectorSettings, where: str) -> None:
         raise refusal(f"{where}: padding", given=settings.padding, accepted="0 to 255")
 
 
-def detector_entries(params: Path = PARAMS) -> dict[str, Any]:
-    """`detectors:` of params.yaml as it stands there, by name. Raises ValueError for no mapping."""
-    entries = load_params(params).get(DETECTORS)
-    if entries is None:
-        return {}
-    if not isinstance(entries, dict):
-        raise refusal(f"params.yaml: {DETECTORS}", given=entries, accepted="NAME: {file: ...}")
-    return {str(name): entry for name, entry in entries.items()}
-
-
 def named_settings(name: str, params: Path = PARAMS) -> DetectorSettings:
     """The detector's entry in params.yaml. Raises ValueError where it is none, or has no file."""
     where = f"params.yaml: {DETECTORS}.{name}"
@@ -106,7 +96,7 @@ def named_settings(name: str, params: Path = PARAMS) -> DetectorSettings:
 
 def settings_beside(file: Path) -> DetectorSettings:
     """Of FILE.yaml or FILE.onnx.yaml beside FILE.onnx; nothing said where there is neither."""
-    for path in (file.with_suffix(".yaml"), file.with_name(f"{file.name}.yaml")):
+    for path in sidecars(file):
         if path.is_file() and path != file:
             return read_settings(read_yaml(path), str(path))
     return DetectorSettings()

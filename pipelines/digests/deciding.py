@@ -28,6 +28,7 @@ MEASURING = ("pipelines/evaluation/measure.py",)
 PREPARING = ("pipelines/intake/preparing.py",)
 DETECTING = ("pipelines/detection/detecting.py", "pipelines/detection/opening.py")
 FETCHING = ("pipelines/intake/sources.py",)
+BRINGING = ("pipelines/intake/download.py", "pipelines/host/s3.py")  # a file of a known sha256
 COMPARING = ("pipelines/compare.py",)
 OWN_DATA = "data/datasets/own.py"  # the class of data sets that are entries of params.yaml
 PROMOTING = ("pipelines/promote.py",)
@@ -104,6 +105,7 @@ def detects(dataset: str, sources: Sources) -> Deciding:
     Of params.yaml the detector's entry, whose sha256 says which file it is.
     """
     files, values = _decide([*DETECTING, *own_files(dataset)], data_plugs(dataset), sources)
+    files = [place for place in files if place not in BRINGING]
     return Deciding(files, values | {"detector": deciding_settings(dataset)})
 
 

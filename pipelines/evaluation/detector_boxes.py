@@ -63,7 +63,9 @@ def tell_boxes_from(dataset: str, whose: BoxesFrom) -> None:
 
 def _told(named: BoxesFrom, boxes: SplitBoxes | None) -> BoxesFrom:
     people = boxes.people if boxes is not None else None
-    return named if people is None else replace(named, **people.numbers)
+    if people is None:
+        return named
+    return replace(named, AP=people.AP, AP50=people.AP50, AR=people.AR)
 
 
 def _detected(dataset: str) -> Detected | None:

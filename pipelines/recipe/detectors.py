@@ -18,17 +18,21 @@ from pipelines.recipe.yaml_edits import edited, on_one_line
 DETECTORS, DETECT = "detectors", "detect"  # keys of params.yaml
 
 
-def detector_entries(path: Path = PARAMS) -> dict[str, dict[str, Any]]:
-    """`detectors:` of params.yaml: by name what stands there, `file` among it.
+def detector_entries(path: Path = PARAMS) -> dict[str, Any]:
+    """`detectors:` of params.yaml as it stands there, by name. Raises ValueError for no mapping."""
+    return _mapping(path, DETECTORS)
 
-    {} where there are none. Raises ValueError where an entry is no mapping with a file.
+
+def detector_entry(name: str, path: Path = PARAMS) -> dict[str, Any]:
+    """One of them; `pipelines/detection/settings.py` says what may stand there.
+
+    Raises ValueError where it is no mapping with a file.
     """
-    entries = _mapping(path, DETECTORS)
-    for name, entry in entries.items():
-        if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
-            where = f"params.yaml: {DETECTORS}.{name}"
-            raise refusal(where, given=entry, accepted="{file: FILE.onnx, sha256: ...}")
-    return entries
+    entry = detector_entries(path).get(name)
+    if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
+        where = f"params.yaml: {DETECTORS}.{name}"
+        raise refusal(where, given=entry, accepted="{file: FILE.onnx, sha256: ...}")
+    return entry
 
 
 def detector_of(dataset: str, path: Path = PARAMS) -> str | None:
@@ -62,7 +66,7 @@ def deciding_settings(dataset: str, path: Path = PARAMS) -> str:
     name = detector_of(dataset, path)
     if name is None:
         return ""
-    entry = dict(detector_entries(path)[name])
+    entry = dict(detector_entry(name, path))
     file = REPOSITORY / Path(entry.pop("file")).expanduser()
     beside = {p.name: read_yaml(p) for p in sidecars(file) if p.is_file()}
     return json.dumps({"name": name, **entry, "beside": beside}, sort_keys=True, default=str)
@@ -97,8 +101,9 @@ def add_detector(
 def _mapping(path: Path, key: str) -> dict[str, Any]:
     value = load_params(path).get(key) or {}
     if not isinstance(value, dict):
-        raise refusal(f"params.yaml: {key}", given=value, accepted="a mapping")
-    return value
+        accepted = "NAME: {file: ...}" if key == DETECTORS else "DATASET: NAME of a detector"
+        raise refusal(f"params.yaml: {key}", given=value, accepted=accepted)
+    return {str(name): each for name, each in value.items()}
 
 
 def _check_keys(chosen: Mapping[str, Any], names: Collection[str]) -> None:

@@ -14,6 +14,8 @@ from pipelines.host import places
 from pipelines.recipe.params import load_params
 from pipelines.recipe.reader import load_recipe
 
+DATA = ("fetch", "prepare", "detect")  # stages of a data set
+
 
 def content(name: str) -> dict[str, str]:
     read: dict[str, str] = json.loads((places.code() / f"{name}.json").read_text())
@@ -25,7 +27,7 @@ def test_digests_of_all_that_params_say_runs(home: Path, capsys: pytest.CaptureF
     run = load_params()["run"]
     files = {f"{name}/{kind}" for name in run["recipes"] for kind in ("train", "evaluate")}
     names = [*run["datasets"], *run["mixtures"]]
-    files |= {f"datasets/{name}/{kind}" for name in names for kind in ("fetch", "prepare")}
+    files |= {f"datasets/{name}/{kind}" for name in names for kind in DATA}
     files |= {"stages/compare", "stages/promote"}
     found = {path.relative_to(places.code()) for path in places.code().rglob("*.json")}
     assert {str(path.with_suffix("")) for path in found} == files

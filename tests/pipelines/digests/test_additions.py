@@ -29,7 +29,7 @@ RUN = {
     "mixtures": {"coco_mpii": {"members": ["coco", "mpii", "mpii"]}},
     "recipes": {name: {"dataset": dataset} for name, dataset in RECIPES.items()},
 }
-KINDS = {"recipe": ("train", "evaluate"), "data set": ("fetch", "prepare")}
+KINDS = {"recipe": ("train", "evaluate"), "data set": ("fetch", "prepare", "detect")}
 Digests = dict[str, dict[str, str]]  # of a file below data/store/code
 
 
@@ -98,7 +98,7 @@ def of_data(name: str) -> set[str]:
         (
             "data set",
             ["data/datasets/tried.py", "data/skeletons/tried.yaml", "DATASETS[tried]"],
-            users("data set") | {"datasets/tried/prepare"},
+            users("data set") | {"datasets/tried/prepare", "datasets/tried/detect"},
         ),
         ("data set", ["DATASETS[tried].LAYOUT"], {"datasets/tried/fetch"}),
         ("mixture", ["DATASETS[tried_mix]"], users("mixture") | of_data("tried_mix")),

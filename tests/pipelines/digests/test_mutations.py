@@ -118,6 +118,9 @@ def test_recipes_of_every_kind_are_among_them() -> None:
         ("pipelines/intake/tables.py", {"prepare"}),
         ("pipelines/intake/splits.py", {"prepare"}),
         ("pipelines/intake/download.py", {"fetch"}),
+        ("pipelines/detection/finding.py", {"detect"}),
+        ("pipelines/detection/person_score.py", {"detect"}),
+        ("pipelines/detection/detected.py", {"detect", "evaluate"}),  # read back
         ("pipelines/registry/gate.py", {"promote"}),
         ("pipelines/registry/decide.py", {"promote"}),
         ("pipelines/evaluation/bootstrap.py", {"promote", "compare"}),
