@@ -149,7 +149,8 @@ def test_a_detector_re_runs_what_starts_from_its_boxes_alone(checkout: Path) -> 
     entry = {"file": "/models/a.onnx", "sha256": "a" * 64}
     params |= {"detectors": {"some": entry, "other": {"file": "b.onnx"}}, "detect": {}}
     write_params(checkout, params)
-    assert started(repro(checkout)) == {"train@demo_higher_hrnet", "evaluate@demo_higher_hrnet"}
+    new = {f"{stage}@demo_higher_hrnet" for stage in ("weights", "train", "evaluate")}
+    assert started(repro(checkout)) == new, "nobody's detectors run nothing"
     params["detect"]["stick_figures"] = "some"
     write_params(checkout, params)
     assert started(repro(checkout)) == again
