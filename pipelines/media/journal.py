@@ -12,6 +12,7 @@ import fcntl
 import io
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -58,6 +59,15 @@ class Journal:
 
     def close(self) -> None:
         """Makes the whole files of what came. OSError where they cannot be written."""
+        files = (self._table, self._poses, self._images)
+        try:
+            self._make_whole()
+        finally:
+            for file in files:
+                with suppress(OSError):  # of a full disk, which was told already
+                    file.close()
+
+    def _make_whole(self) -> None:
         own = self._numbers is not None
         with whole_file(self._folder / IMAGES) as file:
             file.write(b'{"images": [')
@@ -71,8 +81,6 @@ class Journal:
         (self._folder / PARTS[0]).replace(self._folder / TABLE)
         for part in PARTS[1:]:
             (self._folder / part).unlink()
-        for kept in (self._table, self._poses, self._images):
-            kept.close()
 
     def _number(self, frame: Frame, moving: bool) -> None:
         """COCO's photos are named by their ids; such are kept where all photos have one."""

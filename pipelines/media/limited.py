@@ -11,15 +11,23 @@ class Limited:
     """A source that ends after so many seconds; photos are let be."""
 
     def __init__(self, source: Source, seconds: float) -> None:
-        self._source, self._seconds = source, seconds
+        self.whole, self._seconds = source, seconds
         self.name, self.moving, self.live = source.name, source.moving, source.live
-        self.fps, self.count = source.fps, source.count
-        if self.moving and self.count is not None:
-            known = None if self.fps is None else round(seconds * self.fps)
-            self.count = None if known is None else min(self.count, known)
+
+    @property
+    def fps(self) -> float | None:
+        return self.whole.fps
+
+    @property
+    def count(self) -> int | None:
+        """Of a video as many as fit into the seconds, where its rate is known."""
+        count, fps = self.whole.count, self.whole.fps
+        if not self.moving or count is None:
+            return count
+        return None if fps is None else min(count, round(self._seconds * fps))
 
     def frames(self) -> Iterator[Frame]:
-        for frame in self._source.frames():
+        for frame in self.whole.frames():
             if self.moving and frame.seconds >= self._seconds:
                 return
             yield frame

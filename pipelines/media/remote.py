@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -24,21 +25,28 @@ from pipelines.media.videos import Video
 HTTP, RTSP, S3 = ("http://", "https://"), ("rtsp://", "rtsps://"), "s3://"
 REMOTE = (*HTTP, *RTSP, S3)
 CHUNK = 1 << 16
+KEPT = 3  # videos: whoever draws may be so many behind whoever reads
 AS_IT_IS = {"Accept-Encoding": "identity"}
 SILENCE = (requests.Timeout, urllib3.exceptions.TimeoutError)
 PATIENCE = 30  # times `timeout`: for a whole photo
 
 
 class Brought:
-    """A photo or video that is brought to a temporary place when it is read, and removed after."""
+    """A photo or video that is brought to a temporary place when it is read.
+
+    A photo is removed when it was read; a video when whoever copies its sound calls `release`, else
+    once `KEPT` others were brought.
+    """
 
     live = False
+    _kept: ClassVar[list[Brought]] = []
 
     def __init__(self, name: str, moving: bool, bring: Callable[[Path], None]) -> None:
         """bring: writes its file. ValueError where it cannot be had."""
         self.name, self.moving = name, moving
         self._bring = bring
-        self.video: Video | None = None  # while it is read
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.video: Video | None = None  # while it is there
 
     @property
     def fps(self) -> float | None:
@@ -49,14 +57,30 @@ class Brought:
         return (self.video.count if self.video else None) if self.moving else 1
 
     def frames(self) -> Iterator[Frame]:
-        with tempfile.TemporaryDirectory(prefix="limber-") as folder:
-            path = Path(folder) / f"source{PurePosixPath(self.name).suffix}"
+        self.release()
+        self._folder = tempfile.TemporaryDirectory(prefix="limber-")
+        try:
+            path = Path(self._folder.name) / f"source{PurePosixPath(self.name).suffix}"
             self._bring(path)
-            if not self.moving:
-                yield from Photo(self.name, path).frames()
-                return
-            self.video = Video(self.name, str(path))
-            yield from self.video.frames()
+            if self.moving:
+                self._keep(Video(self.name, str(path)))
+            yield from (self.video or Photo(self.name, path)).frames()
+        finally:
+            if self.video is None:
+                self.release()
+
+    def release(self) -> None:
+        """Removes what was brought."""
+        self.video = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _keep(self, video: Video) -> None:
+        self.video = video
+        self._kept.append(self)
+        while len(self._kept) > KEPT:
+            self._kept.pop(0).release()
 
 
 def named_address(address: str, timeout: float) -> Named:

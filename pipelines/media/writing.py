@@ -12,7 +12,7 @@ many came before it, and one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
@@ -25,6 +25,7 @@ from data.ground.skeleton import Skeleton
 from pipelines.media.film import Film
 from pipelines.media.frame import Frame, Source
 from pipelines.media.journal import Journal
+from pipelines.media.limited import Limited
 from pipelines.media.names import file_place, numbered
 from pipelines.media.overlays import overlay, write_overlay
 from pipelines.media.remote import Brought
@@ -85,6 +86,8 @@ class PoseWriter:
     def end(self, source: Source) -> None:
         """Of a source that is through, or broke off: its video is whole from here on."""
         self._sources.pop(source.name, None)
+        if isinstance(brought := _whole(source), Brought):
+            brought.release()
         if (film := self._films.pop(source.name, None)) is not None:
             with writes(self._folder):
                 film.close()
@@ -94,8 +97,12 @@ class PoseWriter:
         if self._closed:
             return
         self._closed = True
-        for source in list(self._sources.values()):
-            self.end(source)
+        with ExitStack() as ends:  # all of them, whichever fails
+            ends.callback(self._close_journal)
+            for source in self._sources.values():
+                ends.callback(self.end, source)
+
+    def _close_journal(self) -> None:
         with writes(self._folder):
             self._journal.close()
 
@@ -112,9 +119,9 @@ class PoseWriter:
 
     def _film(self, source: Source, drawn: np.ndarray) -> Film:
         if source.name not in self._films:
-            video: object = source.video if isinstance(source, Brought) else source
+            video = _video(source)
             sound = None
-            if isinstance(video, Video) and not video.live:
+            if video is not None and not video.live:
                 sound = open_sound(source.name, video.place, video.timeout)
             size = (drawn.shape[1], drawn.shape[0])
             path = self._place(str(PurePosixPath(source.name).with_suffix(".mp4")))
@@ -134,6 +141,17 @@ class PoseWriter:
         return self._folder / OVERLAYS / free
 
 
+def _whole(source: Source) -> Source:
+    return source.whole if isinstance(source, Limited) else source
+
+
+def _video(source: Source) -> Video | None:
+    """What sound is to be copied from."""
+    whole = _whole(source)
+    video = whole.video if isinstance(whole, Brought) else whole
+    return video if isinstance(video, Video) else None
+
+
 @contextmanager
 def writes(folder: Path) -> Iterator[None]:
     """Turns a failing write (permission, full disk, a file in its place) into a ValueError."""
@@ -142,5 +160,7 @@ def writes(folder: Path) -> Iterator[None]:
     except (OSError, FFmpegError) as error:
         place = error.filename or folder
         fault = f"cannot be written ({error.strerror or error})"
-        do = f"give this user write access to {folder} and room on its disk, or choose another"
+        do = (
+            f"give this user write access to {folder} and room on its disk, or name another (--out)"
+        )
         raise refusal(place, fault=fault, do=do) from error

@@ -13,10 +13,13 @@ from typing import Any
 import cv2
 import pytest
 
+from data.ground.skeleton import load_skeleton
 from pipelines.media import remote
 from pipelines.media.frame import Source
+from pipelines.media.limited import Limited
 from pipelines.media.sources import open_sources
-from tests.worlds.clips import colours, corners, grey, make_clip, make_photo
+from pipelines.media.writing import PoseWriter
+from tests.worlds.clips import colours, corners, grey, make_clip, make_photo, read_clip
 
 pytestmark = pytest.mark.contract
 
@@ -184,14 +187,27 @@ def test_objects_in_s3_are_photos_and_videos_one_or_all_below(s3: Any, tmp_path:
     assert "NoSuchBucket" in fault(no_bucket)
 
 
-def test_what_is_brought_is_removed(s3: Any, tmp_path: Path, monkeypatch: Any) -> None:
+def test_what_is_brought_is_removed_a_video_once_its_sound_was_copied(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    clip = make_clip(tmp_path / "clip.mp4", [grey(9)] * 3)
-    s3.upload_file(str(clip), "bucket", "clip.mp4")
-    (source,) = open_sources(["s3://bucket/clip.mp4"])
-    frames = source.frames()
-    next(frames)
-    assert source.fps == 25.0 and list((tmp_path / "temporary").iterdir())
-    frames.close()  # type: ignore[attr-defined]
+    clip = make_clip(tmp_path / "clip.mp4", [grey(9)] * 30, sound="aac")
+    for key in ("a.mp4", "b.mp4", "c.mp4", "d.mp4", "e.mp4"):
+        s3.upload_file(str(clip), "bucket", f"many/{key}")
+    s3.upload_file(str(make_photo(tmp_path / "photo.png")), "bucket", "many/photo.png")
+    sources = open_sources(["s3://bucket/many"])
+    for source in sources:
+        assert list(source.frames())
+    assert [source.fps for source in sources] == [None, None, 25.0, 25.0, 25.0, None]
+    with PoseWriter(tmp_path / "out", load_skeleton("coco"), threshold=0.2) as writer:
+        for source in (Limited(source, 1.0) for source in sources[:2]):
+            writer.begin(source)
+            for frame in list(source.frames()):  # all read before the first is drawn
+                writer.add(frame, [])
+            writer.end(source)
+    for source in sources[2:]:
+        source.release()
     assert not list((tmp_path / "temporary").iterdir())
+    _, times, sounds = read_clip(tmp_path / "out" / "overlays" / "b.mp4")
+    assert len(times) == 25 and sounds == ["aac"]
