@@ -25,7 +25,7 @@ from pipelines.detection.settings import (
 from pipelines.host import places
 from pipelines.host.folders import file_digest
 from pipelines.intake.download import REMOTE, bring
-from pipelines.recipe.detectors import DETECTORS, detector_entries
+from pipelines.recipe.detectors import DETECTORS, detector_entries, entered_file
 from pipelines.recipe.params import PARAMS
 from pipelines.recipe.strict import hint
 
@@ -106,7 +106,8 @@ def _told(
     if given in entries:
         settings = settings.over(named_settings(given, params))
         source = str(settings.file)
-        return source if source.startswith(REMOTE) else _from_home(source), given, settings
+        here = source if source.startswith(REMOTE) else str(entered_file(source))
+        return here, given, settings
     source, _, digest = given.partition(MARK) if given.startswith(REMOTE) else (given, "", "")
     if digest:
         settings = dataclasses.replace(settings, sha256=digest)
@@ -116,10 +117,6 @@ def _told(
     names = ", ".join(entries) or "none yet"
     accepted = f"an ONNX file, its address, or a name of `{DETECTORS}:` in params.yaml ({names})"
     raise refusal("detector", given=given, accepted=accepted + hint(given, entries))
-
-
-def _from_home(file: str) -> str:
-    return str(places.home() / Path(file).expanduser())
 
 
 def _stem(source: str) -> str:

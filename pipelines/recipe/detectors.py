@@ -9,7 +9,7 @@ from typing import Any
 
 from data.ground.refusal import refusal
 from data.ground.yaml_text import read_yaml
-from pipelines.host.places import REPOSITORY
+from pipelines.host import places
 from pipelines.recipe.datasets import PARAMS, data_set, data_set_names
 from pipelines.recipe.params import load_params
 from pipelines.recipe.strict import hint
@@ -19,7 +19,10 @@ DETECTORS, DETECT = "detectors", "detect"  # keys of params.yaml
 
 
 def detector_entries(path: Path = PARAMS) -> dict[str, Any]:
-    """`detectors:` of params.yaml as it stands there, by name. Raises ValueError for no mapping."""
+    """`detectors:` of params.yaml as it stands there, by name; none where there is no such file.
+
+    Raises ValueError for no mapping.
+    """
     return _mapping(path, DETECTORS)
 
 
@@ -67,9 +70,16 @@ def deciding_settings(dataset: str, path: Path = PARAMS) -> str:
     if name is None:
         return ""
     entry = dict(detector_entry(name, path))
-    file = REPOSITORY / Path(entry.pop("file")).expanduser()
+    file = entered_file(entry.pop("file"))
     beside = {p.name: read_yaml(p) for p in sidecars(file) if p.is_file()}
     return json.dumps({"name": name, **entry, "beside": beside}, sort_keys=True, default=str)
+
+
+def entered_file(file: str) -> Path:
+    """Where a path of params.yaml leads: from home, or from the checkout that a trial is of."""
+    path = Path(file).expanduser()
+    here = places.home() / path
+    return here if here.exists() else places.origin() / path
 
 
 def sidecars(file: Path) -> list[Path]:
@@ -99,7 +109,7 @@ def add_detector(
 
 
 def _mapping(path: Path, key: str) -> dict[str, Any]:
-    value = load_params(path).get(key) or {}
+    value = (load_params(path).get(key) if path.is_file() else None) or {}
     if not isinstance(value, dict):
         accepted = "NAME: {file: ...}" if key == DETECTORS else "DATASET: NAME of a detector"
         raise refusal(f"params.yaml: {key}", given=value, accepted=accepted)

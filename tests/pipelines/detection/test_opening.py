@@ -43,6 +43,15 @@ def test_a_file_of_a_name_lies_below_home(home: Path, tmp_path: Path) -> None:
     assert open_detector("mine", params=entry).digest == digest(home / "net.onnx")
 
 
+def test_a_trial_finds_its_origins_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = tmp_path / ".dvc" / "tmp" / "exps" / "tmpabc"
+    trial.mkdir(parents=True)
+    monkeypatch.setenv("LIMBER_HOME", str(trial))
+    red_finder(tmp_path / "net.onnx", KINDS["yolo"])
+    entry = params(tmp_path, "detectors: {mine: {file: net.onnx}}\n")
+    assert open_detector("mine", params=entry).digest == digest(tmp_path / "net.onnx")
+
+
 @pytest.mark.parametrize("beside", ["finder.yaml", "finder.onnx.yaml"])
 def test_what_goes_before_what(beside: str, file: Path, tmp_path: Path) -> None:
     """The call, what it hands in, params.yaml, the file beside, the kind's own."""
@@ -147,6 +156,12 @@ def test_what_names_no_detector(given: str, told: str, tmp_path: Path) -> None:
     entries = "detectors: {mine: {file: a.onnx}, fileless: {score: 0.1}, broken: {fil: a}}\n"
     with pytest.raises(ValueError, match=told):
         open_detector(given, params=params(tmp_path, entries))
+
+
+def test_a_file_needs_no_params(file: Path, tmp_path: Path) -> None:
+    assert open_detector(str(file), params=tmp_path / "none.yaml").kind == "yolo_rows"
+    with pytest.raises(ValueError, match=r"detector: given 'mine', .*none yet"):
+        open_detector("mine", params=tmp_path / "none.yaml")
 
 
 def test_entries_that_are_none(tmp_path: Path) -> None:
