@@ -22,6 +22,8 @@ from data.ground.yaml_text import read_yaml
 from data.views.geometry import PADDING
 from pipelines.recipe.strict import read
 
+LONGEST = 4096  # pixels of an input's side
+
 
 @dataclass(frozen=True)
 class FedPixels:
@@ -110,14 +112,18 @@ def _checks(made: Sidecar) -> dict[str, tuple[Any, bool, str]]:
     size, pixels, output = made.input_size, made.pixels, made.output
     inside = 0 <= (output.score or 0) < output.values
     return {
-        "input_size": (size, len(size) == 2 and min(size) > 0, "[width, height]"),
+        "input_size": (
+            size,
+            len(size) == 2 and 0 < min(size) <= max(size) <= LONGEST,
+            f"[width, height], up to {LONGEST:,} pixels",
+        ),
         "pixels.mean": (pixels.mean, len(pixels.mean) == 3, "three numbers"),
         "pixels.std": (
             pixels.std,
             len(pixels.std) == 3 and all(each > 0 for each in pixels.std),
             "three numbers above 0",
         ),
-        "crop.padding": (made.crop.padding, made.crop.padding > 0, "more than 0"),
+        "crop.padding": (made.crop.padding, 0 < made.crop.padding <= 10, "above 0, up to 10"),
         "threshold": (made.threshold, math.isfinite(made.threshold), "a number"),
         "nms_threshold": (made.nms_threshold, 0 <= made.nms_threshold <= 1, "0 to 1"),
         "output.split": (output.split, output.split > 0, "more than 0"),

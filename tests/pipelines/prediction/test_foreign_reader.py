@@ -174,6 +174,7 @@ def test_pixels_are_fed_as_the_sidecar_says(tmp_path: Path) -> None:
         ("split: 2", "split: 3", r"given \[17, 384\], simcc of 17 keypoints are \[17, 576\]"),
         ("[192, 256]", "[256, 192]", r"input_size and pixels.layout make \[3, 192, 256\]"),
         ("[192, 256]", "[192]", r"input_size: given \[192\], accepted: \[width, height\]"),
+        ("[192, 256]", "[192, 99999]", r"input_size: given .* up to 4,096 pixels"),
         ("skeleton: coco", "skeleton: cocoa", r"skeleton: given 'cocoa', accepted: coco, crowd"),
         ("skeleton: coco", "skeleton: mpii", r"does not fit .*simcc of 16 keypoints"),
         ("simcc_x, simcc_y", "simcc_x", r"kind simcc is read from 2 of them: output.names"),

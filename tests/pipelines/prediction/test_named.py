@@ -163,3 +163,20 @@ def test_no_database_is_made_to_look_for_a_name(
     with pytest.raises(ValueError, match="nothing is registered or trained here yet"):
         open_reader("pose-coco")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_version_1_of_another_server_is_another_one(
+    home: Path, picture: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A registry that was made anew counts from 1 again."""
+    before = read(SLOT, picture)
+    shutil.copy(home / "mlflow.db", tmp_path / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    Registry().client.delete_registered_model(SLOT)
+    write_results("third", seed=3, decoding="argmax")
+    ungraphed = partial(write_model_files, write_graph=write_no_graph)
+    register(Registry(), SLOT, read_candidate("third"), read_rules(RULES)[SLOT], ungraphed)
+    Registry().point(SLOT, CHAMPION, "1")
+    other = read(f"{SLOT}:1", picture)
+    shutil.rmtree(places.results() / "third")
+    assert not np.array_equal(other, before)
