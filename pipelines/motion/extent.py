@@ -21,7 +21,7 @@ def weights_of(pose: Pose) -> np.ndarray:
     given = pose.keypoint_scores
     scores = np.ones(len(pose.visibility)) if given is None else np.asarray(given, dtype=np.float64)
     finite = np.isfinite(pose.keypoints_image).all(axis=1) & np.isfinite(scores)
-    return np.where(finite & (pose.visibility > 0), np.maximum(np.nan_to_num(scores), 0.0), 0.0)
+    return np.where(finite & (pose.visibility > 0) & (scores > 0), scores, 0.0)
 
 
 def points_of(pose: Pose) -> np.ndarray:
@@ -35,7 +35,7 @@ def box_of(pose: Pose) -> np.ndarray:
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
-    return np.asarray(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0))
+    return np.where(np.isfinite(values), values, 0.0)
 
 
 def sure(weights: np.ndarray) -> np.ndarray:

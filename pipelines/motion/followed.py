@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -29,12 +30,12 @@ class Followed:
     unseen: float = 0.0
     missed: bool = False
 
-    @property
+    @cached_property
     def span(self) -> np.ndarray:
         """The box [4] of the keypoints, padded."""
         return np.asarray(padded(span_of(self.points, self.weights, self.box)))
 
-    @property
+    @cached_property
     def size(self) -> float:
         return float(self.span[2:].max())
 
