@@ -13,7 +13,8 @@ from pipelines.motion.smoothing import BETA, CUTOFF, Smoother
 
 FPS = 25.0
 SIZE = 200.0
-BODY = np.array([[0.0, 0.0], [60.0, SIZE], [30.0, 90.0], [10.0, 50.0]])
+LIMB = 3  # the keypoint that moves against the others
+BODY = np.array([[0, 0], [60, 200], [30, 90], [10, 50], [50, 50], [0, 120], [55, 120], [20, 190.0]])
 STILL = [BODY] * 400
 
 
@@ -27,10 +28,11 @@ def smoothed(frames: Iterable[np.ndarray], fps: float = FPS, **options: float) -
     return np.stack([poses[0].keypoints_image for poses in shown])
 
 
-def moving(speed: float, fps: float = FPS, seconds: float = 4.0) -> np.ndarray:
-    """Straight on at `speed` sizes a second."""
-    along = np.arange(int(seconds * fps))[:, None, None] * [speed * SIZE / fps, 0.0]
-    return np.asarray(BODY + along)
+def moving(speed: float, fps: float = FPS) -> np.ndarray:
+    """A limb straight on at `speed` sizes a second, across its body that rests."""
+    given = np.stack([BODY] * int(fps / max(speed, 0.25)))
+    given[:, LIMB, 0] = 30 - SIZE / 2 + np.arange(len(given)) * speed * SIZE / fps
+    return given
 
 
 def noisy(frames: Iterable[np.ndarray], pixels: float) -> np.ndarray:
@@ -38,36 +40,47 @@ def noisy(frames: Iterable[np.ndarray], pixels: float) -> np.ndarray:
     return np.asarray(frames + np.random.default_rng(1).normal(0, pixels, frames.shape))
 
 
-def test_jitter_of_two_pixels_falls_by_more_than_five_from_frame_to_frame_and_two_in_all() -> None:
+def test_jitter_of_two_pixels_falls_by_more_than_two_from_frame_to_frame_and_a_half_in_all() -> (
+    None
+):
     given = noisy(STILL, 2.0)
     shown = smoothed(given)
     settled = slice(50, None)
-    assert np.diff(shown[settled], axis=0).std() < np.diff(given[settled], axis=0).std() / 5
-    assert (shown[settled] - BODY).std() < 2.0 / 2.2
+    assert np.diff(shown[settled], axis=0).std() < np.diff(given[settled], axis=0).std() / 2
+    assert (shown[settled] - BODY).std() < 2.0 / 1.5
 
 
-@pytest.mark.parametrize("speed", [0.2, 1.0, 3.0])
+@pytest.mark.parametrize("speed", [0.2, 0.5, 1.0])
 @pytest.mark.parametrize("fps", [12.5, 25.0, 60.0])
-def test_steady_movement_is_late_by_the_formula_and_never_by_two_hundredths_of_the_size(
+def test_a_limb_is_late_by_the_formula_and_never_by_two_hundredths_of_the_size(
     speed: float, fps: float
 ) -> None:
     given = moving(speed, fps)
-    lag = (given - smoothed(given, fps))[-1, :, 0]
+    lag = (given - smoothed(given, fps))[-1, LIMB, 0]
     assert lag / (speed * SIZE) == pytest.approx(
         1 / (2 * np.pi * (CUTOFF + BETA * speed)), rel=0.02
     )
-    assert (lag < 0.02 * SIZE).all()
+    assert lag < 0.02 * SIZE
 
 
-def test_a_start_from_rest_is_late_by_less_than_a_frame() -> None:
-    given = np.concatenate([np.stack(STILL[:25]), moving(1.0)])
-    lag = np.abs(given - smoothed(given))[..., 0]
+@pytest.mark.parametrize("start", [0, 25])
+def test_a_body_that_goes_is_shown_at_once(start: int) -> None:
+    """However fast, and from rest: a pan of the camera costs no delay."""
+    way = np.maximum(np.arange(50) - start, 0)[:, None, None] * np.array([9.0, -4.0])
+    np.testing.assert_allclose(smoothed(BODY + way), BODY + way)
+
+
+def test_a_limb_that_starts_at_once_is_late_by_less_than_a_frame() -> None:
+    given = moving(1.0)
+    given = np.concatenate([given[:1]] * 25 + [given])
+    lag = np.abs(given - smoothed(given))[:, LIMB, 0]
     assert lag.max() < 1.0 * SIZE / FPS
 
 
-def test_a_jump_is_followed_by_nine_tenths_within_three_frames() -> None:
-    given = np.stack([*STILL[:25], *(BODY + np.array([SIZE, 0.0]) for _ in range(10))])
-    shown = smoothed(given)[25:, 0, 0] / SIZE
+def test_a_limb_that_jumps_is_followed_by_nine_tenths_within_three_frames() -> None:
+    there = BODY.copy()
+    there[LIMB, 0] += SIZE / 4
+    shown = (smoothed([*STILL[:25], *[there] * 10])[25:, LIMB, 0] - BODY[LIMB, 0]) / (SIZE / 4)
     assert (np.diff(shown) > 0).all()
     assert shown[2] > 0.9 and shown.max() < 1.0
 
@@ -78,21 +91,27 @@ def test_people_of_any_size_are_smoothed_alike() -> None:
 
 
 def test_a_plain_low_pass_where_speed_opens_nothing() -> None:
-    given = moving(1.0)
-    lag = (given - smoothed(given, beta=0.0, cutoff=2.0))[-1, :, 0]
-    assert lag / SIZE == pytest.approx(1 / (2 * np.pi * 2.0), rel=0.01)
+    given = moving(0.2)
+    lag = (given - smoothed(given, beta=0.0, cutoff=2.0))[-1, LIMB, 0]
+    assert lag / (0.2 * SIZE) == pytest.approx(1 / (2 * np.pi * 2.0), rel=0.01)
+
+
+def test_a_body_of_few_keypoints_is_smoothed_as_one_euro_has_it() -> None:
+    given = BODY[:4] + np.arange(100)[:, None, None] * np.array([0.4 * SIZE / FPS, 0.0])
+    lag = (given - smoothed(given))[-1, :, 0] / (0.4 * SIZE)
+    assert lag == pytest.approx(1 / (2 * np.pi * (CUTOFF + BETA * 0.4)), rel=0.02)
 
 
 @pytest.mark.parametrize("gone", ["absent", "score 0", "no number"])
 def test_a_keypoint_that_is_not_seen_pulls_nothing_and_stays_as_it_is(gone: str) -> None:
-    smoother, ones = Smoother(), np.ones(4)
+    smoother, ones = Smoother(), np.ones(len(BODY))
     for n in range(25):
         smoother([pose_of(BODY, ones)], n / FPS)
     far = BODY.copy()
-    far[3] = np.nan if gone == "no number" else 1e6
-    pose = pose_of(far, np.array([1, 1, 1, float(gone != "score 0")]))
+    far[LIMB] = np.nan if gone == "no number" else 1e6
+    pose = pose_of(far, np.where(np.arange(len(BODY)) == LIMB, float(gone != "score 0"), 1.0))
     if gone == "absent":
-        pose = replace(pose, visibility=np.array([2, 2, 2, 0]))
+        pose = replace(pose, visibility=np.where(np.arange(len(BODY)) == LIMB, 0, 2))
     (shown,) = smoother([pose], 25 / FPS)
     np.testing.assert_array_equal(shown.keypoints_image, far)
     (after,) = smoother([pose_of(BODY, ones)], 26 / FPS)
@@ -102,13 +121,16 @@ def test_a_keypoint_that_is_not_seen_pulls_nothing_and_stays_as_it_is(gone: str)
 def test_a_keypoint_less_sure_than_usual_pulls_less() -> None:
     shown = {}
     for score in (0.8, 0.2):
-        smoother, usual = Smoother(), np.full(4, 0.8)
+        smoother, usual = Smoother(), np.full(len(BODY), 0.8)
         for n in range(50):
             smoother([pose_of(BODY, usual)], n / FPS)
-        moved, scores = BODY + np.array([20.0, 0.0]), np.array([0.8, 0.8, 0.8, score])
+        moved, scores = BODY.copy(), usual.copy()
+        moved[LIMB, 0] += 20.0
+        scores[LIMB] = score
         shown[score] = smoother([pose_of(moved, scores)], 50 / FPS)[0].keypoints_image - BODY
-    assert shown[0.2][3, 0] < shown[0.8][3, 0] / 3
-    np.testing.assert_array_equal(shown[0.2][:3], shown[0.8][:3])
+    assert shown[0.2][LIMB, 0] < shown[0.8][LIMB, 0] / 3
+    others = np.arange(len(BODY)) != LIMB
+    np.testing.assert_array_equal(shown[0.2][others], shown[0.8][others])
 
 
 @pytest.mark.parametrize("seconds", [5.0, -1.0], ids=["away", "back"])
@@ -120,20 +142,21 @@ def test_whoever_was_away_long_or_before_starts_anew(seconds: float) -> None:
 
 
 def test_a_keypoint_that_comes_back_late_starts_anew_and_its_body_goes_on() -> None:
-    smoother, hidden = Smoother(), np.array([2, 2, 2, 0])
-    for n in range(40):
+    smoother, limb = Smoother(), np.arange(len(BODY)) == LIMB
+    for n in range(26):
         pose = pose_of(BODY)
-        smoother([replace(pose, visibility=hidden) if 10 < n < 25 else pose], n / FPS)
-        if n == 23:
-            (shown,) = smoother([pose_of(BODY + 9.0)], (n + 0.5) / FPS)
-            np.testing.assert_array_equal(shown.keypoints_image[3], BODY[3] + 9.0)
-            assert (shown.keypoints_image[:3] < BODY[:3] + 5.0).all()
+        (shown,) = smoother([replace(pose, visibility=2 - 2 * limb) if n > 10 else pose], n / FPS)
+    back = BODY + 9.0 * (limb | (np.arange(len(BODY)) == 0))[:, None]
+    (shown,) = smoother([pose_of(back)], 26 / FPS)
+    np.testing.assert_array_equal(shown.keypoints_image[limb], back[limb])
+    assert (shown.keypoints_image[0] < back[0] - 1).all()
 
 
 def test_time_that_stands_still_moves_nothing_and_unequal_steps_none_the_worse() -> None:
     smoother = Smoother()
     smoother([pose_of(BODY)], 1.0)
-    (shown,) = smoother([pose_of(BODY + 9.0)], 1.0)
+    moved = BODY + 9.0 * (np.arange(len(BODY)) == LIMB)[:, None]
+    (shown,) = smoother([pose_of(moved)], 1.0)
     np.testing.assert_allclose(shown.keypoints_image, BODY)
     rng = np.random.default_rng(2)
     for seconds in 1.0 + np.cumsum(rng.uniform(0, 0.1, 50)):
