@@ -18,6 +18,7 @@ from models.menus import ARCHITECTURES, REFINEMENTS
 from pipelines import export, promote
 from pipelines.evaluate import evaluate
 from pipelines.host import places
+from pipelines.prediction.onnx_reader import onnx_card
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Pixels, Recipe
 from pipelines.registry.rules import RULES, read_rules
@@ -113,6 +114,9 @@ def test_the_command_leaves_files_that_others_can_use(trained: Recipe, tmp_path:
     assert heatmaps.shape == (3, 17, height // 4, width // 4)
     again = torch.export.load(folder / export.PROGRAM).module()(torch.from_numpy(images))
     np.testing.assert_allclose(heatmaps, again[2].detach().numpy(), atol=1e-4)
+    card = onnx_card(session, "model.onnx")
+    assert card is not None and card.recipe == "demo_simple_baseline" and not card.flip_test
+    assert card.whole_skeleton("model.onnx") == COCO and card.multiple is None
 
 
 def test_the_flip_test_can_be_inside(trained: Recipe) -> None:

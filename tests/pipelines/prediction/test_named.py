@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.files.images import read_image
 from pipelines.host import places
 from pipelines.prediction.named import open_reader
 from pipelines.prediction.reader import People
@@ -54,7 +55,13 @@ def read(given: str, image: np.ndarray) -> np.ndarray:
     return np.stack(columns)
 
 
-def test_a_version_is_read_as_it_is_served(home: Path, picture: np.ndarray) -> None:
+@pytest.mark.parametrize("photo", [False, True])
+def test_a_version_is_read_as_it_is_served(
+    home: Path, picture: np.ndarray, request: pytest.FixtureRequest, photo: bool
+) -> None:
+    if photo:
+        folder = request.getfixturevalue("real_data") / "coco_mini" / "val2017"
+        picture = read_image(min(folder.glob("*.jpg")))
     registry = Registry()
     served = registry.files(registry.version(SLOT, "1"), "artifacts", home / "served")
     names = {"graph": "graph.pt2", "card": "card.json", "code": "code"}

@@ -18,6 +18,7 @@ from data.feeds.resized_images import ResizedDataset
 from data.feeds.whole_images import collate_whole
 from pipelines.host import places
 from pipelines.prediction.best_weights import BestWeights
+from pipelines.prediction.named import open_reader
 from pipelines.prediction.poses import people_by_image
 from pipelines.prediction.predictor import predict
 from pipelines.prediction.trained import load_trained
@@ -159,6 +160,23 @@ def test_versions_elsewhere_answer_as_the_code_that_evaluates(home: Path, tmp_pa
     assert one["poses"] != two["poses"], "two codecs, two answers"
     assert "accepted: images without boxes" in said["refused"]
     assert all(len(counts) == 5 for counts in said["counts"])
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("name", "number"), [(name, n) for n, name in enumerate(MODELS, 1)])
+def test_versions_are_read_here_as_the_code_that_evaluates_reads(
+    home: Path, tmp_path: Path, name: str, number: int
+) -> None:
+    path = tmp_path / "picture.png"
+    cv2.imwrite(str(path), cv2.cvtColor(picture(), cv2.COLOR_RGB2BGR))
+    reader = open_reader(f"{SLOT}:{number}", device="cpu")
+    assert not reader.needs_boxes
+    (poses,) = reader.read([picture()], None)
+    people = expected(name, path)
+    assert len(people) == len(poses) > SURE
+    for pose, true in zip(poses[:SURE], people[:SURE], strict=True):
+        found = np.column_stack([pose.keypoints_image, np.asarray(pose.keypoint_scores)])
+        np.testing.assert_allclose(found, true, atol=0.05)
 
 
 def test_a_slot_leaves_out_models_without_its_protocols(home: Path) -> None:
