@@ -1,6 +1,6 @@
 """People in videos: what `detect_every`, smoothing and batches cost and give.
 
-    python -m benchmarks.video [--data FOLDER] [--clips 6] [--frames 25] [--recipes [RECIPE ...]]
+    python -m benchmarks.video [--data FOLDER] [--clips 6] [--frames 50] [--recipes [RECIPE ...]]
 
 FOLDER (else $LIMBER_REAL_DATA) has coco_mini and weights: NanoDet finds people, MoveNet Thunder
 reads poses, in windows of 640x480 that pan and zoom over real photos, whose truth moves along.
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.panned_clips import write_clips
+from benchmarks.panned_clips import FPS, write_clips
 from data.ground.sample import Pose
 from data.ground.skeleton import load_skeleton
 from pipelines.evaluation.scoring import score_poses
@@ -125,10 +125,10 @@ def trade(data: Path, folder: Path, clips: int, frames: int) -> str:
     return markdown_table(head, rows)
 
 
-def batches(folder: Path, names: Sequence[str], rounds: int) -> str:
+def batches(folder: Path, names: Sequence[str], frames: int, rounds: int) -> str:
     """The table of frames at once: ms a frame, the least of the rounds, both taking turns."""
     clip = folder / "drawn.mp4"
-    truth = draw_clip(clip, seconds=0.96)
+    truth = draw_clip(clip, seconds=frames / FPS)
     boxes = [np.array([pose.box_image for pose in poses]) for poses in truth]
     rows = []
     for name in names:
@@ -160,20 +160,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = os.environ.get("LIMBER_REAL_DATA")
     parser.add_argument("--data", type=Path, default=Path(given) if given else None)
     parser.add_argument("--clips", type=int, default=6)
-    parser.add_argument("--frames", type=int, default=25)
+    parser.add_argument("--frames", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--recipes", nargs="*",
                         default=["demo_hrnet", "hrnet_w32_coco_256x192"])  # fmt: skip
     asked = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as folder:
         if asked.data is not None:
             print(trade(asked.data, Path(folder), asked.clips, asked.frames), flush=True)
         if asked.recipes:
-            print(batches(Path(folder), asked.recipes, asked.rounds))
+            print(batches(Path(folder), asked.recipes, asked.frames, asked.rounds))
     print(f"load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     main()
