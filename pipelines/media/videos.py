@@ -63,7 +63,7 @@ class Video:
         """Of addresses: what `rtsp://` names, and what tells no length."""
         if "://" not in self.place:
             return False
-        return self.place.startswith("rtsp") or not self._told.ends
+        return not self._told.ends
 
     @property
     def fps(self) -> float | None:
@@ -75,6 +75,8 @@ class Video:
 
     @cached_property
     def _told(self) -> Told:
+        if self.place.startswith("rtsp"):  # a camera may bear one reader at a time
+            return Told(None, None, False)
         try:
             return look(self.name, self.place, self.timeout)
         except ValueError:  # told when its frames are asked for
@@ -126,7 +128,7 @@ def pixels(picture: av.VideoFrame) -> np.ndarray:
 @contextmanager
 def opened(name: str, place: str, timeout: float) -> Iterator[tuple[Any, Any]]:
     """(container, its stream of pictures), closed at the end; errors in words."""
-    with errors_of(name, timeout):
+    with errors_of(name, place, timeout):
         container = open_place(place, timeout)
         try:
             stream = container.streams.best("video")
@@ -146,7 +148,7 @@ def opened(name: str, place: str, timeout: float) -> Iterator[tuple[Any, Any]]:
 
 
 @contextmanager
-def errors_of(name: str, timeout: float) -> Iterator[None]:
+def errors_of(name: str, place: str, timeout: float) -> Iterator[None]:
     """Turns FFmpeg's errors into refusals that name the source, and no address with a password."""
     try:
         yield
@@ -154,6 +156,9 @@ def errors_of(name: str, timeout: float) -> Iterator[None]:
         do = "check that it sends, and the network"
         raise refusal(name, fault=f"silent for {timeout:g} s", do=do) from error
     except (InvalidDataError, ArgumentError) as error:  # the second: a format that FILES leaves out
+        if "://" in place:
+            fault = f"sends no video that can be read (any further), or nothing for {timeout:g} s"
+            raise refusal(name, fault=fault, do="check address, server and network") from error
         fault = "neither a photo nor a video that can be read (any further)"
         raise refusal(name, fault=fault, accepted=f"a photo, or {ACCEPTED}") from error
     except FFmpegError as error:
@@ -222,7 +227,7 @@ def _lacking(container: Any, came: _Came) -> float:
     """Seconds that its head tells and that did not come; 0 where it tells none for sure."""
     if not container.duration or not container.format.name.startswith(TELLING):
         return 0.0
-    told = (container.duration + (container.start_time or 0)) / av.time_base
+    told = container.duration / av.time_base  # some count it from 0, some from the beginning
     lacking = told - came.until
     return lacking if lacking > SLACK + 0.05 * told else 0.0
 

@@ -47,9 +47,11 @@ def make_clip(
     turned: tuple[int, bool] = (0, False),
     sound: str | None = None,
     codec: str = "libx264",
+    start: int = 0,
 ) -> Path:
     """times: of each picture in seconds, else by `fps`; turned: (degrees against the clock,
-    mirrored after that) as a phone notes it; sound: its codec, as long as the pictures."""
+    mirrored after that) as a phone notes it; sound: its codec, as long as the pictures; start: the
+    clock's seconds at both their beginnings."""
     with av.open(str(path), "w") as clip:
         stream: Any = clip.add_stream(codec, rate=fps)
         stream.options = {"crf": "12"} if "264" in codec else {}
@@ -64,23 +66,24 @@ def make_clip(
         voice: Any = clip.add_stream(sound, rate=RATE, layout="mono") if sound else None
         for n, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            seconds = n / Fraction(fps) if times is None else times[n]
+            seconds = start + (n / Fraction(fps) if times is None else times[n])
             frame.pts, frame.time_base = round(seconds / tick), tick
             clip.mux(stream.encode(frame))
         clip.mux(stream.encode())
         if voice:
-            _speak(clip, voice, len(pictures) / float(fps))
+            _speak(clip, voice, len(pictures) / float(fps), start)
     return path
 
 
-def _speak(clip: Any, voice: Any, seconds: float) -> None:
+def _speak(clip: Any, voice: Any, seconds: float, start: int) -> None:
     kind = voice.codec_context.format.name
     for n in range(int(seconds * RATE / SAMPLES)):
         wave = np.sin(np.arange(SAMPLES) * 0.2)[None] / 4
         whole = {"s16": np.int16, "s32": np.int32}.get(kind.removesuffix("p"))
         data = (wave * np.iinfo(whole).max).astype(whole) if whole else wave.astype(np.float32)
         part = av.AudioFrame.from_ndarray(data, format=kind, layout="mono")
-        part.sample_rate, part.pts, part.time_base = RATE, n * SAMPLES, Fraction(1, RATE)
+        part.sample_rate, part.time_base = RATE, Fraction(1, RATE)
+        part.pts = start * RATE + n * SAMPLES
         clip.mux(voice.encode(part))
     clip.mux(voice.encode())
 

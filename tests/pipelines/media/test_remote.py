@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -132,7 +133,7 @@ def test_a_camera_of_a_network_is_live_and_its_end_is_an_end(site: str) -> None:
         ("/gone.jpg", "the server answers 404 (Not Found)"),
         ("/gone", "the server answers 404 (Not Found)"),
         ("/gone.mp4", "Not Found"),
-        ("/page", "neither a photo nor a video"),
+        ("/page", "sends no video that can be read"),
         ("/text.jpg", "image unreadable: corrupt"),
         ("/hang", "its server is silent"),
         ("/stall.jpg", "its server is silent"),
@@ -163,6 +164,15 @@ def test_no_server_is_a_sentence() -> None:
         (source,) = open_sources([given], timeout=2)
         said = fault(source)
         assert "cannot be re" in said and said.startswith(("http://127.0.0.1:9/a", "live"))
+
+
+def test_a_stream_that_says_nothing_is_a_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"rtsp://me:secret@127.0.0.1:{silent.getsockname()[1]}/live"
+        (source,) = open_sources([address], timeout=0.5)
+        assert source.live and source.count is None and source.fps is None
+        said = fault(source)
+    assert said.startswith("live: ") and "nothing for 0.5 s" in said and "secret" not in said
 
 
 def test_objects_in_s3_are_photos_and_videos_one_or_all_below(s3: Any, tmp_path: Path) -> None:

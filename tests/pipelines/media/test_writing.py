@@ -329,3 +329,15 @@ def test_a_real_clip_is_written(tmp_path: Path, real_data: Path) -> None:
     stream, times, _ = read_clip(tmp_path / "out" / "overlays" / "people.mp4")
     assert np.allclose(times, [0, 0.2, 0.4, 0.6, 0.8]) and stream.average_rate == 5
     assert len(rows(tmp_path / "out")) == 10
+
+
+def test_sound_begins_with_the_pictures_whatever_the_clock_of_its_video(tmp_path: Path) -> None:
+    import av
+
+    clip = make_clip(tmp_path / "in.mkv", [grey(9)] * 50, sound="aac", start=5)
+    with av.open(str(clip)) as whole:
+        assert whole.start_time > 4.9 * av.time_base
+    write(tmp_path / "out", open_sources([str(clip)]))
+    with av.open(str(tmp_path / "out" / "overlays" / "in.mp4")) as kept:
+        times = [float(frame.time) for frame in kept.decode(audio=0)]
+    assert -0.1 <= times[0] < 0.1 and times[-1] == pytest.approx(2, abs=0.2)
