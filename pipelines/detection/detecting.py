@@ -36,7 +36,7 @@ def write_detected(dataset: str, open_named: Open, params: Path = PARAMS) -> Det
     open_named: called where a split is left that has none. Raises ValueError where nothing is
     prepared, and where params.yaml names what is no detector.
     """
-    digest, name = data_hash(dataset), detector_of(dataset, params)
+    name, digest = detector_of(dataset, params), data_hash(dataset)
     brought = {split: _brought(dataset, split) for split in scored_splits(dataset)}
     detector = None
     if name is not None and None in brought.values():

@@ -13,7 +13,7 @@ from pipelines.host import places
 from pipelines.recipe.datasets import PARAMS, data_set, data_set_names
 from pipelines.recipe.params import load_params
 from pipelines.recipe.strict import hint
-from pipelines.recipe.yaml_edits import edited, on_one_line
+from pipelines.recipe.yaml_edits import add_lines, edited, on_one_line
 
 DETECTORS, DETECT = "detectors", "detect"  # keys of params.yaml
 
@@ -101,11 +101,7 @@ def add_detector(
             (DETECTORS, {name: on_one_line(entry)}),
             (DETECT, dict.fromkeys(datasets, name)),
         ):
-            if not content.get(key):
-                content[key] = {}
-            elif hasattr(content[key], "fa"):
-                content[key].fa.set_block_style()
-            content[key].update(added)
+            add_lines(content, key, added)
 
 
 def _mapping(path: Path, key: str) -> dict[str, Any]:

@@ -46,6 +46,32 @@ def on_one_line(content: Mapping[str, Any]) -> Any:
     return entry
 
 
+def add_lines(content: Any, key: str, added: Mapping[str, Any]) -> None:
+    """Below a key of a file that is edited, a line each; what stood behind its last line stays so.
+
+    The editor keeps comments and gaps as the end of the line before them.
+    """
+    from ruamel.yaml.error import CommentMark
+    from ruamel.yaml.tokens import CommentToken
+
+    if content.get(key) is None:
+        content[key] = {}
+    inner = content[key]
+    if hasattr(inner, "fa"):
+        inner.fa.set_block_style()
+        last = (inner, list(inner)[-1]) if inner else (content, key)
+        beside = last[0].ca.items.get(last[1], [None] * 4)[2]
+        own, _, tail = beside.value.partition("\n") if beside else ("", "", "")
+        if beside and added:
+            beside.value = f"{own}\n"
+            inner.update(added)
+            end = inner.ca.items.setdefault(list(inner)[-1], [None] * 4)
+            said = end[2].value.rstrip("\n") if end[2] else ""
+            end[2] = CommentToken(f"{said}\n{tail}", CommentMark(0))
+            return
+    inner.update(added)
+
+
 def set_numbers(path: Path, key: str, numbers: Sequence[float], about: str) -> None:
     """The value of a key at the top of a file, everything else to the letter as it was.
 
