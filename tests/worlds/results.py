@@ -13,7 +13,7 @@ import torch
 from data.evaluators.matching.matches import OksMatches
 from data.evaluators.pckh import PckhMatches
 from data.ground.evaluator import Matches
-from pipelines.evaluation.record import Counts, EvaluationRecord, NetworkCost, Settings
+from pipelines.evaluation.record import BoxesFrom, Counts, EvaluationRecord, NetworkCost, Settings
 from pipelines.host import places
 from pipelines.prediction.best_weights import BestWeights
 from pipelines.recipe.build import build_architecture
@@ -21,6 +21,8 @@ from pipelines.recipe.reader import read_recipe
 from pipelines.recipe.schema import Recipe
 from pipelines.training.record import TrainingRecord
 
+OWN_BOXES = BoxesFrom("nanodet", False, "b" * 64, "gfl", "a" * 64, 0.323, 0.568, 0.43)
+BROUGHT_BOXES = BoxesFrom("COCO_val2017_detections_AP_H_56_person.json", True, "c" * 64)
 IMAGES, PER_IMAGE, THRESHOLDS = 60, 2, 10
 COST = NetworkCost(params=1_000_000, exact_g=0.5, exact_gi=0.47, hr_g=0.5, hr_gi=0.47)
 
@@ -51,6 +53,7 @@ def write_results(
     data_hash: str = "d" * 64,
     protocols: tuple[str, ...] = ("gt",),
     cost: NetworkCost = COST,
+    boxes_from: BoxesFrom | None = None,
     **codec: Any,
 ) -> None:
     """results/<name>/trained and /evaluation, as train and evaluate leave them."""
@@ -59,7 +62,9 @@ def write_results(
     write_trained(made, training)
     record = evaluation_record(training, made, dict.fromkeys(protocols, quality))
     write_evaluation(
-        places.evaluated(name), replace(record, cost=cost), dict.fromkeys(protocols, hits(quality))
+        places.evaluated(name),
+        replace(record, cost=cost, boxes_from=boxes_from),
+        dict.fromkeys(protocols, hits(quality)),
     )
 
 

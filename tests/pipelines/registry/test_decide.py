@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pipelines.evaluation.bootstrap import Interval
@@ -32,6 +34,14 @@ DECISIONS: list[tuple[VersionScore, VersionScore | None, Interval | None, bool, 
     (scored(0.69), CHAMPION, interval(-0.02, 0.0), False, "-0.0100, less than the least gain"),
     (scored(0.9, data="e"), CHAMPION, None, False, "evaluate --champion pose-coco --dataset coco"),
     (scored(0.9, protocol="det"), CHAMPION, None, False, "cannot be compared with the champion's"),
+    (
+        replace(scored(0.9, protocol="det"), boxes="some (aa)"),
+        replace(scored(0.7, "1", protocol="det"), boxes="other (bb)"),
+        None,
+        False,
+        "refused: AP@det starts from boxes of some (aa), that of champion version 1 from boxes of "
+        "other (bb); first run `python -m pipelines.evaluate --champion pose-coco --dataset coco`",
+    ),
 ]
 
 

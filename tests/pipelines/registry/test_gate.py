@@ -19,7 +19,14 @@ from pipelines.registry.versions import Registry, champion_checkpoint
 from pipelines.report.difference import registered_evaluation
 from pipelines.report.evaluated_recipe import evaluated_recipe
 from tests.worlds.promoted import SLOT, actions, ledger, offer
-from tests.worlds.results import COST, hits, write_evaluation, write_mpii_results, write_results
+from tests.worlds.results import (
+    COST,
+    OWN_BOXES,
+    hits,
+    write_evaluation,
+    write_mpii_results,
+    write_results,
+)
 
 pytestmark = pytest.mark.contract  # MLflow asks the machine by a process
 
@@ -162,6 +169,36 @@ def test_other_data_is_refused_until_the_champion_is_evaluated_there(
     last = [d for d in ledger()["decisions"] if d["slot"] == SLOT][-1]
     assert last["metric"] == "AP@gt" and last["champion"]["value"] == 0.6
     assert "0.800 against 0.600" in last["reason"]
+
+
+def test_det_is_compared_from_the_same_boxes_alone(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of another detector's, first the protocol that both share; where there is none, a refusal."""
+    others = replace(OWN_BOXES, name="yolox", boxes_sha256="d" * 64)
+    det = ("det",)
+    write_results("old", quality=0.5, seed=1, protocols=det, boxes_from=OWN_BOXES)
+    write_results("new", quality=0.8, seed=2, protocols=det, boxes_from=others)
+    offer("old", "new", slots=(SLOT,))
+    said = capsys.readouterr().out
+    assert "AP@det starts from boxes of yolox (dddddddddddd), that of champion version 1 " in said
+    assert "--champion pose-coco --dataset stick_figures" in said
+    assert actions() == ["promoted", "refused"]
+    detector = Registry().version(SLOT, "2").tags["limber.detector"]
+    assert detector == "yolox (boxes AP 0.323, AR 0.430)"
+
+    record = read_evaluation(places.evaluated("old")).record
+    again = replace(record, slot=SLOT, version="1", boxes_from=others, numbers={"AP@det": 0.6})
+    folder = places.champion_evaluated(SLOT, "stick_figures", "d" * 64)
+    write_evaluation(folder, again, {"det": hits(0.6)})
+    offer("new", slots=(SLOT,))
+    assert Registry().aliases(SLOT)["champion"] == "2"
+    assert "0.800 against 0.600" in ledger()["decisions"][-1]["reason"]
+
+    write_results("both", quality=0.9, seed=3, protocols=("gt", "det"), boxes_from=OWN_BOXES)
+    offer("both", slots=(SLOT,))
+    assert "0.900 against 0.600" not in ledger()["decisions"][-1]["reason"]
+    assert ledger()["decisions"][-1]["action"] == "refused"
 
 
 def test_what_cannot_be_done_is_named(

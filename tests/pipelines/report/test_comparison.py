@@ -18,7 +18,13 @@ from pipelines.report.comparison import (
     remarks,
 )
 from pipelines.report.results import Result
-from tests.worlds.results import evaluation_record, recipe, training_record
+from tests.worlds.results import (
+    BROUGHT_BOXES,
+    OWN_BOXES,
+    evaluation_record,
+    recipe,
+    training_record,
+)
 
 DETECTED = Published("det's", {"AP@det": 0.744}, 28.5, 7.1, "hr_gi")
 WHOLE = Published("whole", {"AP@image": 0.65})
@@ -61,6 +67,24 @@ def test_networks_that_read_whole_images_have_a_table_of_their_own() -> None:
         ["bottom †", "30.0 / 65.0"],
         ["*quoted* (quoted)", "– / 65.0"],
     ]
+
+
+def test_a_detector_of_our_own_is_named_and_stands_beside_no_papers_number() -> None:
+    ours = result("some", DETECTED, DOUBTFUL, gt=0.5, det=0.4)
+    found = replace(ours, evaluation=replace(ours.evaluation, boxes_from=OWN_BOXES))
+    brought = replace(ours, evaluation=replace(ours.evaluation, boxes_from=BROUGHT_BOXES))
+    for each, cell in ((found, "40.0 (nanodet) / –"), (brought, "40.0 / 74.4")):
+        (table,) = main_tables([each], {})
+        assert rows(table)[1][3] == cell
+    said = "\n".join(remarks([found], []))
+    assert (
+        "starts from boxes of the detector nanodet (of people: AP 32.3, AR 43.0), so that" in said
+    )
+    assert "the file COCO_val2017_detections_AP_H_56_person.json." in remarks([brought], [])[-1]
+    assert rows(doubt_table([found], {}))[1][1:3] == ["50.0", "–"]
+    assert rows(doubt_table([brought], {}))[1][1:3] == ["50.0", "40.0"]
+    table = next(each for each in number_tables([found], {}) if "AP@det" in each)
+    assert rows(table)[1][:3] == ["some", "measured, nanodet's boxes", "40.0"]
 
 
 def test_a_table_of_nothing_is_none() -> None:

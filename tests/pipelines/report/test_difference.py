@@ -14,7 +14,7 @@ from pipelines.host import places
 from pipelines.report import difference
 from pipelines.report.difference import registered_evaluation
 from pipelines.report.evaluated_recipe import evaluated_recipe
-from tests.worlds.results import recipe, write_results
+from tests.worlds.results import BROUGHT_BOXES, OWN_BOXES, recipe, write_results
 
 RUN = "0123456789abcdef0123456789abcdef"
 
@@ -43,6 +43,22 @@ def test_the_gain_stands_with_its_interval_under_the_shared_protocol(
     low, high = (float(value) for value in row[4].split(" to "))
     assert 20 < low < high < 60, row
     assert "AP@det" not in text, "only one of them has it"
+
+
+def test_det_from_other_boxes_is_not_compared(home: Path) -> None:
+    both = ("gt", "det")
+    write_results("good", quality=0.9, protocols=both, boxes_from=OWN_BOXES)
+    write_results("bad", quality=0.5, protocols=both, boxes_from=OWN_BOXES)
+    compare.main(["good", "bad"])
+    page = home / "reports" / "compare_good_bad.md"
+    assert cells(page.read_text(), "AP@det")[3] == "+40.00"
+    assert "`det` starts from boxes of nanodet (boxes AP 0.323" in page.read_text()
+    write_results("bad", quality=0.5, protocols=both, boxes_from=BROUGHT_BOXES)
+    compare.main(["good", "bad"])
+    assert cells(page.read_text(), "AP@gt")[3] == "+40.00" and "AP@det" not in page.read_text()
+    assert "`det` starts from other boxes (nanodet (boxes AP 0.323" in page.read_text()
+    write_results("bad", quality=0.5, protocols=("det",), boxes_from=BROUGHT_BOXES)
+    assert compare.main(["good", "bad"]) == 2
 
 
 def test_a_recipe_gains_nothing_on_itself(home: Path) -> None:

@@ -46,6 +46,11 @@ def test_a_version_says_what_it_is_and_how_it_is_made_again() -> None:
     assert "`make repro RECIPE=some`, at commit `0123456789ab`" in text and "![x](y)" in text
 
 
+def test_a_version_says_whose_boxes_it_was_scored_from() -> None:
+    text = version_text(TAGS | {"limber.detector": "nanodet (boxes AP 0.323, AR 0.430)"}, "")
+    assert "no people; det from boxes of nanodet (boxes AP 0.323, AR 0.430)." in text
+
+
 @pytest.fixture(scope="module")
 def told(module_home: Path) -> str:
     """The id of a training's run, told whole, with a version that was made champion."""
