@@ -1,9 +1,25 @@
 """What is said of a pose network of ONNX that is none of ours: NAME.yaml beside NAME.onnx.
 
+RTMPose, of 192 x 256 pixels:
+
     input_size: [192, 256]   # width, height
     skeleton: coco           # a name of data/skeletons, or a file beside this one
     pixels: {mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375]}
-    output: {kind: simcc}
+    output: {kind: simcc, names: [simcc_x, simcc_y], split: 2}
+
+HRNet, as its heatmaps:
+
+    input_size: [192, 256]
+    skeleton: coco
+    pixels: {mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375]}
+    output: {kind: heatmaps}
+
+MoveNet Thunder, which reads pixels as they are:
+
+    input_size: [256, 256]
+    skeleton: coco
+    pixels: {layout: nhwc}
+    output: {kind: coordinates, order: yx, unit: crop, values: 3, score: 2}
 
 Left out is what stands as its default here. What numbers the network takes (float32, float16,
 int32, uint8) and how many images at once is told by the file of ONNX itself.
