@@ -23,8 +23,7 @@ from pathlib import Path, PurePosixPath
 
 from data.ground.refusal import refusal
 from pipelines.detection.detected import Detected
-from pipelines.detection.detecting import Open, write_detected
-from pipelines.detection.detector import Detector
+from pipelines.detection.detecting import Described, Open, write_detected
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.progress import told_number
@@ -55,7 +54,7 @@ def act(asked: Namespace) -> None:
         detect(asked.dataset)
 
 
-def open_named(name: str) -> Detector:
+def open_named(name: str) -> Described:
     """By its name in params.yaml, or by its file."""
     from pipelines.detection.opening import open_detector
 

@@ -35,7 +35,7 @@ class PersonScore:
 @dataclass(frozen=True)
 class Finder:
     """A detector of params.yaml. kind: as its outputs tell; sha256: of its file; settings: what
-    params.yaml says of it besides (thresholds)."""
+    else decides its boxes (thresholds, how it is fed)."""
 
     name: str
     kind: str

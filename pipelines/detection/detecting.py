@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from data.files.table import Table
 from data.ground.json_text import read_json
@@ -27,7 +27,14 @@ from pipelines.recipe.datasets import data_set
 from pipelines.recipe.detectors import DETECTORS, detector_entry, detector_of
 from pipelines.recipe.params import PARAMS
 
-Open = Callable[[str], Detector]  # by the detector's name in params.yaml
+
+class Described(Detector, Protocol):
+    """A detector that says all that decides its boxes but the file: thresholds, how it is fed."""
+
+    def described(self) -> dict[str, Any]: ...
+
+
+Open = Callable[[str], Described]  # by the detector's name in params.yaml
 
 
 def write_detected(dataset: str, open_named: Open, params: Path = PARAMS) -> Detected:
@@ -49,7 +56,7 @@ def write_detected(dataset: str, open_named: Open, params: Path = PARAMS) -> Det
                 splits[split] = _boxes_brought(dataset, split, path)
             elif detector is not None:
                 splits[split] = _boxes_found(dataset, split, detector, folder)
-        finder = None if name is None or detector is None else _finder(name, detector, params)
+        finder = None if detector is None else _finder(detector)
         record = Detected(dataset=dataset, data_hash=digest, detector=finder, splits=splits)
         record.write(folder)
     with writable(places.detected(dataset)):
@@ -88,10 +95,8 @@ def check_pinned(name: str, params: Path = PARAMS) -> None:
         raise refusal(f"params.yaml: {DETECTORS}.{name}.sha256", fault="missing", do=do)
 
 
-def _finder(name: str, detector: Detector, params: Path) -> Finder:
-    entry = detector_entry(name, params)
-    settings = {key: value for key, value in entry.items() if key not in ("file", "sha256")}
-    return Finder(name, detector.kind, detector.digest, settings)
+def _finder(detector: Described) -> Finder:
+    return Finder(detector.name, detector.kind, detector.digest, detector.described())
 
 
 def _boxes_found(dataset: str, split: str, detector: Detector, folder: Path) -> SplitBoxes:

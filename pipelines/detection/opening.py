@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from data.ground.refusal import refusal
-from pipelines.detection.detector import Detector
 from pipelines.detection.kinds.looked import Reading
 from pipelines.detection.kinds.menu import KINDS, kind_of
 from pipelines.detection.network import Network, look, no_detector, open_network
@@ -38,7 +37,7 @@ def open_detector(
     score: float | None = None,
     settings: DetectorSettings | None = None,
     params: Path = PARAMS,
-) -> Detector:
+) -> OnnxDetector:
     """The detector, of the kind that its outputs are.
 
     given: an ONNX file, its address (`s3://`, `https://`; its sha256 in the settings, or behind
