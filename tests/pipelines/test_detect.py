@@ -1,4 +1,4 @@
-"""`detect` as it is typed: a detector entered, then people found by it, on drawn and real photos."""
+"""`detect` as it is typed: a detector is entered, then finds people of drawn and real photos."""
 
 from __future__ import annotations
 
