@@ -30,6 +30,7 @@ def checkout(tmp_path: Path) -> Path:
     copy_checkout(folder)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["run"] = {"datasets": [], "mixtures": {}, "recipes": {}}
+    params |= {"detectors": {}, "detect": {}}  # nor whoever finds people in it
     for name in ("team", "pliers"):  # whatever was added in the checkout
         params["datasets"].pop(name, None)
         own = [*folder.glob(f"recipes/{name}_*.yaml"), folder / f"data/skeletons/{name}.yaml"]

@@ -29,6 +29,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params["datasets"]["stick_figures"].update(train_images=40, val_images=12)
     one = {"demo_simple_baseline": {"dataset": "stick_figures"}}  # whatever runs in the checkout
     params["run"] = {"datasets": ["stick_figures"], "mixtures": {}, "recipes": one}
+    params |= {"detectors": {}, "detect": {}}  # nor whoever finds people in it
     write_params(folder, params)
     recipe = yaml.safe_load((folder / "recipes/demo_simple_baseline.yaml").read_text())
     recipe["training"].update(epochs=2, global_batch=16)
