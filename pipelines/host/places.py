@@ -169,9 +169,9 @@ def control(recipe: str, seed: int, fingerprint: str) -> Path:
     return runs() / "control" / f"{recipe}-{seed}-{fingerprint[:12]}"
 
 
-def champion_weights(slot: str, version: str) -> Path:
-    """A registered version's weights, fetched from the registry."""
-    return runs() / "champions" / slot / f"version-{version}.pt"
+def champion_weights(slot: str, version: str, mark: str) -> Path:
+    """A registered version's weights, fetched from the registry; mark: of where they came from."""
+    return runs() / "champions" / slot / f"version-{version}-{mark}.pt"
 
 
 def version_files(slot: str, version: str, mark: str) -> Path:

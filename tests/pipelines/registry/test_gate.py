@@ -105,6 +105,8 @@ def check_lineage(registry: Registry) -> None:
     assert run.data.metrics["evaluation/gt/AP"] == 0.6
     path, identity = champion_checkpoint(SLOT)
     assert identity.version == "1" and identity.recipe == "first"
+    path.rename(path.with_name("version-1-ofanotherone.pt"))  # of a registry that was here before
+    path, _ = champion_checkpoint(SLOT)
     restored = load_trained(path, "champion", None)
     original = load_trained(best, "first", None)
     ours, theirs = restored.network.state_dict(), original.network.state_dict()
