@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -154,7 +155,10 @@ def champion_checkpoint(slot: str) -> tuple[Path, Identity]:
     if champion is None:
         promote = "run `python -m pipelines.promote` first"
         raise refusal(f"slot {slot}", fault="no champion yet", do=promote)
-    path = places.champion_weights(slot, champion.number)
+    origin = hashlib.sha256(f"{registry.uri} {champion.source}".encode()).hexdigest()
+    path = places.champion_weights(
+        slot, champion.number, origin[:12]
+    )  # others have a version 1 too
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         version_weights(registry, champion).write(path)
