@@ -158,7 +158,7 @@ def champion_checkpoint(slot: str) -> tuple[Path, Identity]:
     origin = hashlib.sha256(f"{registry.uri} {champion.source}".encode()).hexdigest()
     path = places.champion_weights(
         slot, champion.number, origin[:12]
-    )  # others have a version 1 too
+    )  # of this one
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         version_weights(registry, champion).write(path)
