@@ -46,6 +46,11 @@ OUT = Path("predictions")
 
 
 def main(argv: Sequence[str]) -> int:
+    return run_command(asked_for(), argv, predict)
+
+
+def asked_for() -> Arguments:
+    """What may be said on the command line."""
     arguments = Arguments("predict", __doc__)
     arguments.add_argument("model", metavar="MODEL")
     arguments.add_argument("sources", nargs="+", metavar="SOURCE")
@@ -55,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
     add_people(arguments)
     add_video(arguments)
     add_drawing(arguments)
-    return run_command(arguments, argv, predict)
+    return arguments
 
 
 def add_people(arguments: ArgumentParser) -> None:

@@ -156,9 +156,7 @@ def champion_checkpoint(slot: str) -> tuple[Path, Identity]:
         promote = "run `python -m pipelines.promote` first"
         raise refusal(f"slot {slot}", fault="no champion yet", do=promote)
     origin = hashlib.sha256(f"{registry.uri} {champion.source}".encode()).hexdigest()
-    path = places.champion_weights(
-        slot, champion.number, origin[:12]
-    )  # of this one
+    path = places.champion_weights(slot, champion.number, origin[:12])  # of this one
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         version_weights(registry, champion).write(path)
