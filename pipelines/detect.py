@@ -1,4 +1,4 @@
-"""Finds people of a data set by a detector, so that it has `AP@det`: boxes, and how good they are.
+"""Finds people of a data set by a detector: boxes for `AP@det`, and how good they are.
 
     python -m pipelines.detect DATASET
     python -m pipelines.detect --add NAME FILE [--for DATASET]
