@@ -96,6 +96,7 @@ def test_channels_of_another_family_are_refused(name: str) -> None:
                 ARCHITECTURES[name](channels)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", NAMES)
 def test_demo_overfits_one_batch(name: str) -> None:
     network = build(name, channels=families.channels(name, keypoints=8))

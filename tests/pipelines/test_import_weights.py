@@ -221,6 +221,7 @@ def test_mmpose_names_and_weights_that_burst(recipe: Recipe, tmp_path: Path) -> 
         import_silently(tmp_path / "burst.pth", "demo_hrnet", recipe)
 
 
+@pytest.mark.full
 @pytest.mark.contract
 def test_imported_weights_stand_in_the_comparison_and_become_champion(
     tmp_path: Path, real_coco: Path

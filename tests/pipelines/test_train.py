@@ -285,6 +285,7 @@ def test_a_signal_is_never_success(tmp_path: Path, number: int) -> None:
     assert f"demo_hrnet: ended by {signal.Signals(number).name}; the same command goes on" in told
 
 
+@pytest.mark.full
 @pytest.mark.contract
 def test_two_ray_workers_share_one_head_that_ends_with_its_command(tmp_path: Path) -> None:
     """The only test with a real Ray: two trainings under one head; nothing is left behind."""

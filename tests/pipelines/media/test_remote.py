@@ -143,7 +143,8 @@ def test_a_camera_of_a_network_is_live_and_its_end_is_an_end(site: str) -> None:
 def test_what_a_server_does_not_give_is_a_sentence_without_secrets(
     site: str, path: str, told: str
 ) -> None:
-    (source,) = open_sources([f"{site}{path}?key=secret"], timeout=0.5)
+    patience = 0.5 if "silent" in told else 20  # of a machine that is busy
+    (source,) = open_sources([f"{site}{path}?key=secret"], timeout=patience)
     said = fault(source)
     assert told in said and "secret" not in said
 

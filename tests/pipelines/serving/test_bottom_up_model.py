@@ -179,13 +179,14 @@ def test_versions_are_read_here_as_the_code_that_evaluates_reads(
         np.testing.assert_allclose(found, true, atol=0.05)
 
 
-def test_a_slot_leaves_out_models_without_its_protocols(home: Path) -> None:
+def test_a_slot_leaves_out_models_without_its_protocols() -> None:
     rules = read_rules(RULES)
     assert "no AP under det or gt" in why_not(rules["pose-coco"], "coco", COST, {"AP@image": 0.9})
     assert why_not(rules[SLOT], "coco", COST, {"AP@image": 0.9}) == ""
     assert "no AP under image" in why_not(rules[SLOT], "coco", COST, {"AP@gt": 0.9})
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", MODELS)
 def test_fields_that_are_not_numbers_are_nobody(name: str, home: Path) -> None:
     trained = load_trained(places.best_weights(name), name, None)

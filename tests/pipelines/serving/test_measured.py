@@ -45,6 +45,7 @@ CASES: dict[str, dict[str, Any]] = {  # what is switched, from how a recipe is e
     "bottom-up flip_test": BOTTOM_UP | {"evaluation": {"flip_test": False}},
     "bottom-up scales": BOTTOM_UP | {"evaluation": {"scales": [0.5, 1.0]}},
 }
+LONG = ("bottom-up flip_test", "bottom-up scales")
 
 
 def recipe_of(changes: dict[str, Any]) -> Recipe:
@@ -111,7 +112,10 @@ def table(poses: list[dict[str, Any]]) -> np.ndarray:
     )
 
 
-@pytest.mark.parametrize("switched", CASES)
+@pytest.mark.parametrize(
+    "switched",
+    [pytest.param(n, marks=[pytest.mark.full] if n in LONG else []) for n in CASES],
+)
 def test_a_version_answers_as_it_was_measured(switched: str, home: Path, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (7, 9, 3), dtype=np.uint8)
     image = cv2.resize(noise, (150, 110), interpolation=cv2.INTER_CUBIC)

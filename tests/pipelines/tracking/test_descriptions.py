@@ -165,6 +165,7 @@ def seen(address: str, profile: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.full
 @pytest.mark.contract
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 def test_a_browser_shows_charts_by_protocol_and_descriptions(

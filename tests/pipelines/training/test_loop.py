@@ -79,6 +79,7 @@ def assert_same(one: Any, two: Any, where: str = "") -> None:
         assert one == two, where
 
 
+@pytest.mark.full
 def test_a_killed_training_goes_on_to_the_same_bits(tmp_path: Path, data: Data) -> None:
     """Two ranks, shuffled, augmented, EMA, accumulation 2, two loader workers each; SIGKILL."""
     recipe = drawn.small_recipe(checkpoint_every_steps=2)
