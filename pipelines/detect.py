@@ -18,8 +18,9 @@ import re
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from data.ground.refusal import refusal
 from pipelines.detection.detected import Detected
@@ -30,6 +31,8 @@ from pipelines.host.progress import told_number
 from pipelines.intake.download import REMOTE, bring
 from pipelines.recipe.detectors import DETECT, DETECTORS, add_detector, detector_entries
 from pipelines.recipe.params import PARAMS
+
+OpenAs = Callable[[str, Mapping[str, Any]], Described]  # by its file, and the entry of its name
 
 
 def main(argv: Sequence[str]) -> int:
@@ -61,6 +64,15 @@ def open_named(name: str) -> Described:
     return open_detector(name)
 
 
+def open_as(file: str, entry: Mapping[str, Any]) -> Described:
+    """A file, read as the settings of an entry say, wherever that lies and whatever its digest."""
+    from pipelines.detection.opening import open_detector
+    from pipelines.detection.settings import read_settings
+
+    said = {key: each for key, each in entry.items() if key not in ("file", "sha256")}
+    return open_detector(file, settings=read_settings(said, f"params.yaml: {DETECTORS}"))
+
+
 def detect(dataset: str, opens: Open = open_named, params: Path = PARAMS) -> Detected:
     """The stage, told in lines."""
     record = write_detected(dataset, opens, params)
@@ -75,7 +87,7 @@ def told(record: Detected) -> list[str]:
         whose = f"of {split.file}, which the data set brings" if split.brought else ""
         if record.detector is not None and not split.brought:
             whose = f"by {record.detector.name} ({record.detector.kind})"
-        score = "nobody has a box in the truth: not scored"
+        score = "not scored: no file of boxes, or nobody has one in the truth"
         if people := split.people:
             score = "  ".join(f"{k} {told_number(k, v)}" for k, v in people.numbers.items())
             score = f"boxes of {people.people:,} people: {score}"
@@ -98,19 +110,22 @@ def add(
     file: str,
     datasets: Sequence[str],
     path: Path = PARAMS,
-    opens: Open = open_named,
+    opens: OpenAs = open_as,
 ) -> None:
     """Opens the file, then writes it, as it is now, into params.yaml; an entry's settings stay."""
     if not re.fullmatch(r"[A-Za-z][\w.-]*", name) or Path(name).suffix == ".onnx":
         raise refusal("--add", given=name, accepted="a name: letters, digits, - and _")
     remote = file.startswith(REMOTE)
+    if not remote and not Path(file).expanduser().is_file():
+        raise refusal(file, fault="no such file", accepted="an ONNX file of a detector")
+    entered = detector_entries(path).get(name)
+    before = entered if isinstance(entered, dict) else {}
     with tempfile.TemporaryDirectory() as part:
         brought = Path(part) / PurePosixPath(file).name if remote else Path(file).expanduser()
         if remote:
             bring(file, brought)
-        found = opens(str(brought))
+        found = opens(str(brought), before)
     entry = {"file": file if remote else places.told_path(brought), "sha256": found.digest}
-    before = detector_entries(path).get(name, {})
     add_detector(name, before | entry, datasets, path)
     print(f"params.yaml: {DETECTORS}.{name}: {found.kind}, sha256 {found.digest}")
     for dataset in datasets:

@@ -121,23 +121,24 @@ def _boxes_found(dataset: str, split: str, detector: Detector, folder: Path) -> 
 
 
 def _boxes_brought(dataset: str, split: str, path: Path) -> SplitBoxes:
-    """Where the file is none, evaluation refuses it; here it has no boxes."""
+    """Where the file is none, evaluation refuses it; here it has no boxes, and no score."""
     try:
         rows = read_json(path)
+        if not isinstance(rows, list):
+            raise refusal(path, fault="no list", accepted="rows of COCO's results format")
     except ValueError as error:
         print(f"{dataset} {split}: {error}")
-        rows = []
+        rows = None
     raw, prepared = places.raw(dataset), places.prepared(dataset)
-    rows = rows if isinstance(rows, list) else []
     return SplitBoxes(
         file=path.relative_to(raw).as_posix(),
         sha256=file_digest(path),
         brought=True,
         images=len(image_files(prepared, raw, split)),
-        boxes=len(rows),
+        boxes=len(rows or []),
         seconds=0.0,
         unreadable=0,
-        people=_score(dataset, split, rows),
+        people=None if rows is None else _score(dataset, split, rows),
     )
 
 

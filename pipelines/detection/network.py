@@ -113,7 +113,7 @@ def class_names(session: onnxruntime.InferenceSession) -> Sequence[str] | None:
 def first_operators(network: Network) -> frozenset[str]:
     """Types of the operators that read the image first, but for those that change no pixel.
 
-    None where the file does not say.
+    None of them where the file does not say.
     """
     try:
         graph = onnx.load(network.path, load_external_data=False).graph

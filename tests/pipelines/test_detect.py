@@ -13,7 +13,7 @@ from pipelines.detection.opening import open_detector
 from pipelines.host import places
 from pipelines.host.folders import file_digest
 from pipelines.intake.preparing import prepare
-from tests.worlds.detectors import KINDS, red_finder
+from tests.worlds.detectors import KINDS, ROWS_ONLY, red_finder
 from tests.worlds.drawn import NAME, draw_at_home
 
 pytestmark = pytest.mark.contract  # of onnxruntime
@@ -52,6 +52,26 @@ def test_another_file_of_the_name_keeps_the_entrys_settings(home: Path) -> None:
     detect.add("some", str(other), [], params)
     entry = read_yaml(params)["detectors"]["some"]
     assert entry == {"file": "other.onnx", "score": 0.4, "sha256": file_digest(other)}
+
+
+def test_a_file_is_opened_as_its_entry_says(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is told is what the stage reads; an entry without a digest gets it so."""
+    home.mkdir()
+    file = red_finder(home / "rows.onnx", ROWS_ONLY)
+    params = home / "params.yaml"
+    params.write_text(f"detectors:\n  some: {{file: {file}, kind: yolo_rows}}\n")
+    detect.add("some", str(file), [], params)
+    assert "detectors.some: yolo_rows, sha256 " in capsys.readouterr().out
+    assert read_yaml(params)["detectors"]["some"]["sha256"] == file_digest(file)
+
+
+def test_a_name_in_the_files_place_leaves_the_entry(home: Path) -> None:
+    home.mkdir()
+    params = entered(home, red_finder(home / "finder.onnx", KINDS["yolo"]), NAME)
+    before = params.read_text()
+    with pytest.raises(ValueError, match="some: no such file"):
+        detect.add("some", "some", [], params)
+    assert params.read_text() == before
 
 
 def test_what_is_no_detector_is_entered_nowhere(

@@ -21,6 +21,7 @@ OUTPUTS = (
     "detr: logits [1, Q, classes] and boxes [1, Q, 4] as fractions, or one [1, Q, 4 + classes]"
 )
 OFFICIAL = 91  # classes where COCO's own numbers are kept
+OUTSIDE = 1.5  # how far from the middle numbers of a box may be, in sizes of the image
 NOBODY = 92  # with one for queries that found nothing
 NAMES = (("logits", "pred_boxes"), ("labels", "dets"))  # of transformers, of RF-DETR
 
@@ -48,7 +49,13 @@ def _by_shape(outputs: Outputs) -> list[tuple[str, str]]:
 def _fit(logits: np.ndarray, boxes: np.ndarray) -> bool:
     floats = all(np.issubdtype(each.dtype, np.floating) for each in (logits, boxes))
     alike = logits.ndim == 2 and boxes.shape == (len(logits), 4)
-    return floats and alike and bool(logits.size) and fractions(boxes)
+    return floats and alike and bool(logits.size) and _near_fractions(boxes)
+
+
+def _near_fractions(boxes: np.ndarray) -> bool:
+    """As fractions, of which RF-DETR's may end outside the image (`bbox_reparam`: no sigmoid)."""
+    finite = boxes[np.isfinite(boxes)]
+    return bool((np.abs(finite - 0.5) <= OUTSIDE).all())
 
 
 def _of_two(looked: Looked, logits: str, boxes: str) -> Reading:

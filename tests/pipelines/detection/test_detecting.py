@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import NoReturn
 
@@ -120,6 +121,23 @@ def test_boxes_that_a_data_set_brings_win_and_are_scored(real_coco: Path, tmp_pa
     assert split.sha256 == file_digest(real_coco / split.file)
     assert split.people is not None and 0.1 < split.people.AP < split.people.AP50 < 1
     assert [path.name for path in places.detected("coco").iterdir()] == ["detected.json"]
+
+
+@pytest.mark.parametrize("text", ['[{"image_id": 1', '{"boxes": []}'])
+def test_a_brought_file_that_is_none_has_no_score(
+    home: Path, real_data: Path, tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Evaluation refuses it; an AP of 0 would say that its boxes were looked at."""
+    shutil.copytree(real_data / "coco_mini", places.raw("coco"))
+    prepare("coco", 0.0)
+    file = DATASETS["coco"].detections_file(places.raw("coco"), "val")
+    assert file is not None
+    file.write_text(text)
+    record = detect.detect("coco", nobody_opens, params_with(tmp_path / "params.yaml", "coco"))
+    split = record.splits["val"]
+    assert split.brought and split.boxes == 0 and split.people is None
+    assert json.loads(places.detected_metrics("coco").read_text()) == {}
+    assert f"{file}: " in (said := capsys.readouterr().out) and "not scored" in said
 
 
 def test_splits_that_hold_what_is_trained_on_are_not_looked_at(home: Path) -> None:

@@ -127,6 +127,24 @@ def test_which_are_fed_normalised(
     assert open_detector(str(file)).described()["mean"] == mean
 
 
+def test_boxes_of_rf_detr_may_end_outside_the_image(tmp_path: Path) -> None:
+    """Its boxes are moved reference points, not fractions by a sigmoid."""
+    logits, boxes = np.full((1, 20, 91), -9.0), np.full((1, 20, 4), 0.5)
+    logits[0, 0, 1], boxes[0, 0], boxes[0, 1] = 9.0, [0.0, 0.5, 1.0, 0.5], [-0.02, 0.99, 1.2, 1.01]
+    outputs = {"dets": boxes.astype(np.float32), "labels": logits.astype(np.float32)}
+    detector = open_detector(str(constant_detector(tmp_path / "a.onnx", outputs)))
+    (found,) = detector.find([np.zeros((HEIGHT, WIDTH, 3), np.uint8)])
+    assert detector.kind == "detr"
+    assert np.allclose(found.box_image, [[0, HEIGHT / 4, WIDTH / 2, HEIGHT / 2]])
+
+
+def test_boxes_in_pixels_are_no_fractions(tmp_path: Path) -> None:
+    boxes = np.tile(np.float32([60, 40, 30, 30]), (1, 20, 1))
+    outputs = {"pred_boxes": boxes, "logits": np.full((1, 20, 80), -9.0, np.float32)}
+    with pytest.raises(ValueError, match=r"a\.onnx: no detector"):
+        open_detector(str(constant_detector(tmp_path / "a.onnx", outputs)))
+
+
 def test_rows_that_look_like_yolox(tmp_path: Path) -> None:
     """[1, N, 7] is YOLOX's with two classes, or three classes without objectness: metadata or
     settings tell."""
