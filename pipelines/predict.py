@@ -20,6 +20,7 @@ is 1 then. Interrupted (Ctrl-C), what is done is kept.
 
 from __future__ import annotations
 
+import math
 import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Sequence
@@ -145,6 +146,10 @@ def predict(asked: Namespace) -> int:
 def open_predictor(asked: Namespace) -> Predictor:
     if asked.boxes and asked.detector:
         raise refusal("predict", accepted="--boxes or --detector, not both")
+    if asked.threshold is not None and not math.isfinite(asked.threshold):
+        raise refusal("--threshold", given=asked.threshold, accepted="a number")
+    if asked.seconds is not None and not asked.seconds > 0:
+        raise refusal("--seconds", given=asked.seconds, accepted="above 0")
     reader = open_reader(asked.model, flip_test=asked.flip_test, sidecar=asked.sidecar)
     if not reader.needs_boxes and (asked.boxes or asked.detector):
         fault = f"{asked.model} finds everyone in the whole image itself"

@@ -56,6 +56,8 @@ class Predictor:
         for name, number in (("detect_every", detect_every), ("batch", batch)):
             if number < 1:
                 raise refusal(name, given=number, accepted="a whole number from 1")
+        if not 0 <= box_score <= 1:
+            raise refusal("box_score", given=box_score, accepted="0 to 1")
         self.reader = open_reader(model, flip_test=flip_test) if isinstance(model, str) else model
         if isinstance(detector, str):
             detector = open_detector(detector, score=box_score)
