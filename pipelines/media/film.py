@@ -15,7 +15,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from av.error import FFmpegError
+from av.error import ArgumentError, FFmpegError, InvalidDataError
 
 from pipelines.media.sound import Sound
 
@@ -36,7 +36,8 @@ class Film:
         OSError or FFmpegError where it cannot be written; so the other methods.
         """
         self._path, self._part = path, path.with_name(f"{path.stem}.part{path.suffix}")
-        self._rate = Fraction(fps).limit_denominator(1001) if fps else Fraction(25)
+        rate = Fraction(fps).limit_denominator(1001) if fps else Fraction(25)
+        self._rate = max(rate, Fraction(1, 1001))  # of pictures hours apart, too
         self._ticks = self._rate.numerator * -(-CLOCK // self._rate.numerator)
         self._size = size[0] + size[0] % 2, size[1] + size[1] % 2
         self._last = -1
@@ -81,7 +82,8 @@ class Film:
         if self._sound is not None:
             for part in self._sound.until(until):
                 part.stream = self._copy
-                self._output.mux(part)
+                with suppress(InvalidDataError, ArgumentError):  # damaged, or of a time gone by
+                    self._output.mux(part)
 
 
 def fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

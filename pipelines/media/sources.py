@@ -73,6 +73,8 @@ def _camera(number: int, timeout: float) -> Named:
 
 def _file(path: Path, name: str) -> Named:
     """By its ending, else by what it holds."""
+    if path.exists() and not path.is_file():  # a pipe or socket in a folder, which never ends
+        return unreadable(str(path), "neither a file nor a folder")
     suffix = path.suffix.lower()
     moving = suffix in VIDEOS or (suffix not in PHOTOS and header_size(path) is None)
     if moving or (suffix == ".gif" and is_film(path)):

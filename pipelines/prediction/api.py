@@ -18,7 +18,6 @@ import numpy as np
 from data.ground.refusal import refusal
 from data.ground.sample import Pose
 from pipelines.detection.detector import Detector
-from pipelines.detection.opening import open_detector
 from pipelines.media.frame import Frame
 from pipelines.media.sources import open_sources
 from pipelines.prediction.answers import Answer, people_of
@@ -60,6 +59,9 @@ class Predictor:
             raise refusal("box_score", given=box_score, accepted="0 to 1")
         self.reader = open_reader(model, flip_test=flip_test) if isinstance(model, str) else model
         if isinstance(detector, str):
+            # here: it brings torch, which a file of ONNX is read without
+            from pipelines.detection.opening import open_detector
+
             detector = open_detector(detector, score=box_score)
         self.looking = Looking(detector, given, detect_every, batch, smooth)
 

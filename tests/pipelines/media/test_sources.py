@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -206,3 +207,10 @@ def test_a_songs_cover_is_no_picture(tmp_path: Path) -> None:
         song.mux(voice.encode(None))
     (source,) = open_sources([str(tmp_path / "song.mp4")])
     assert "no pictures in it (sound alone)" in fault(source)
+
+
+def test_a_pipe_in_a_folder_is_told_and_waited_for_by_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (source,) = open_sources([str(tmp_path)])
+    with pytest.raises(ValueError, match="neither a file nor a folder"):
+        next(source.frames())

@@ -13,12 +13,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
 
 from data.ground.sample import Pose
 from data.ground.skeleton import load_skeleton
+from pipelines.media.film import Film
 from pipelines.media.frame import Source
 from pipelines.media.journal import stem_number
 from pipelines.media.sources import open_sources
@@ -341,3 +343,20 @@ def test_sound_begins_with_the_pictures_whatever_the_clock_of_its_video(tmp_path
     with av.open(str(tmp_path / "out" / "overlays" / "in.mp4")) as kept:
         times = [float(frame.time) for frame in kept.decode(audio=0)]
     assert -0.1 <= times[0] < 0.1 and times[-1] == pytest.approx(2, abs=0.2)
+
+
+def test_pictures_hours_apart_make_a_film(tmp_path: Path) -> None:
+    film = Film(tmp_path / "slow.mp4", SIZE, 1 / 3600, None)
+    for n in range(3):
+        film.add(grey(50, SIZE), n * 3600.0)
+    film.close()
+    with av.open(str(tmp_path / "slow.mp4")) as container:
+        assert [float(each.time or 0) for each in container.decode(video=0)] == [0, 3600, 7200]
+
+
+def test_sound_whose_time_goes_back_ends_no_film(tmp_path: Path) -> None:
+    once = make_clip(tmp_path / "once.ts", [grey(50, SIZE)] * 25, sound="aac").read_bytes()
+    (tmp_path / "twice.ts").write_bytes(once + once)
+    write(tmp_path / "out", open_sources([str(tmp_path / "twice.ts")]))
+    assert len(images(tmp_path / "out")) == 50
+    assert not left_over(tmp_path / "out")

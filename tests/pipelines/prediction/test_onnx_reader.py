@@ -120,6 +120,14 @@ def test_crops_are_read_by_the_file_alone_without_torch(
     assert np.quantile(apart, 0.9) < 1e-2 and len(found) == 2
 
 
+def test_the_command_itself_starts_without_torch(tmp_path: Path) -> None:
+    code = 'import sys; sys.modules["torch"] = None; import pipelines.predict'
+    where: dict[str, Any] = {"cwd": tmp_path, "env": {"PYTHONPATH": str(ROOT)}}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, **where, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_file_says_what_it_is(crops: tuple[Trained, Path], picture: np.ndarray) -> None:
     trained, path = crops
     reader = open_reader(str(path))
