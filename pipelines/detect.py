@@ -9,7 +9,7 @@ names (`detect:`). Out, whole or not at all: data/store/detected/DATASET with de
 the data set brings wins, and is scored; without a detector nothing is found, and nothing is run.
 
 --add writes a detector into params.yaml: an ONNX file, its path or address (https://, s3://), with
-its sha256; --for: it finds the people of that data set from now on.
+its sha256 and what a yaml beside it says; --for: it finds the people of that data set from now on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,13 @@ from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.progress import told_number
 from pipelines.intake.download import REMOTE, bring
-from pipelines.recipe.detectors import DETECT, DETECTORS, add_detector, detector_entries
+from pipelines.recipe.detectors import (
+    DETECT,
+    DETECTORS,
+    add_detector,
+    detector_entries,
+    runs_by_itself,
+)
 from pipelines.recipe.params import PARAMS
 
 OpenAs = Callable[[str, Mapping[str, Any]], Described]  # by its file, and the entry of its name
@@ -119,17 +125,37 @@ def add(
     if not remote and not Path(file).expanduser().is_file():
         raise refusal(file, fault="no such file", accepted="an ONNX file of a detector")
     entered = detector_entries(path).get(name)
-    before = entered if isinstance(entered, dict) else {}
+    before = dict(entered) if isinstance(entered, dict) else {}
     with tempfile.TemporaryDirectory() as part:
         brought = Path(part) / PurePosixPath(file).name if remote else Path(file).expanduser()
         if remote:
             bring(file, brought)
         found = opens(str(brought), before)
     entry = {"file": file if remote else places.told_path(brought), "sha256": found.digest}
-    add_detector(name, before | entry, datasets, path)
+    copied = {} if remote else said_beside(brought, before)
+    add_detector(name, entry | copied, datasets, path)
     print(f"params.yaml: {DETECTORS}.{name}: {found.kind}, sha256 {found.digest}")
+    if copied:
+        told = ", ".join(f"{key} {value}" for key, value in copied.items())
+        print(f"params.yaml: {DETECTORS}.{name}: {told}, of the yaml beside the file")
     for dataset in datasets:
-        print(f"params.yaml: {DETECT}.{dataset}: {name} finds its people; `make repro` runs it")
+        print(f"params.yaml: {DETECT}.{dataset}: {name} finds its people; {how(dataset, path)}")
+
+
+def said_beside(file: Path, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the yaml beside a file that its entry does not hold yet."""
+    from pipelines.detection.settings import beside_alone, read_settings
+
+    return beside_alone(read_settings(dict(before), f"params.yaml: {DETECTORS}"), file)
+
+
+def how(dataset: str, path: Path) -> str:
+    """What runs its stage, as it is typed."""
+    if runs_by_itself(dataset, path):
+        return "`make repro` runs it"
+    return (
+        f"`make repro RECIPE=NAME` of a recipe of {dataset} runs it (`run:` does not name it yet)"
+    )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pipelines.detection.settings import (
     SCORE,
     DetectorSettings,
     check,
+    check_beside,
     named_settings,
     settings_beside,
 )
@@ -42,14 +43,18 @@ def open_detector(
 
     given: an ONNX file, its address (`s3://`, `https://`; its sha256 in the settings, or behind
     `#sha256=`; brought once), or a name of `detectors:` in params.yaml. score: the least of a box.
-    What `settings` say goes before params.yaml, and that before a yaml file beside the ONNX.
+    What `settings` say goes before the entry of params.yaml, or before a yaml file beside the
+    ONNX where that is what is given; an entry that leaves open what the yaml says is refused.
     Raises ValueError for anything else.
     """
     source, name, said = _told(given, settings or DetectorSettings(), params)
     check(said, given)
     path = detector_file(source, said.sha256)
     digest = _digest(path, said.sha256)
-    said = said.over(settings_beside(path))
+    if given in detector_entries(params):
+        check_beside(given, named_settings(given, params), path)
+    else:
+        said = said.over(settings_beside(path))
     network, reading = _network(path, said, given)
     least = said.score if score is None else score
     least = SCORE if least is None else least

@@ -1,4 +1,8 @@
-"""What may be said of a detector: in params.yaml (`detectors:`), or in a yaml file beside it."""
+"""What may be said of a detector: in params.yaml (`detectors:`), or in a yaml file beside it.
+
+Where params.yaml names it, its entry is the whole truth: what a yaml beside the file says counts
+for a detector that is given by its file.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,17 @@ import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from data.ground.refusal import refusal
-from data.ground.yaml_text import read_yaml
+from pipelines.recipe.beside import read_beside
 from pipelines.recipe.detectors import DETECTORS, detector_entries, sidecars
 from pipelines.recipe.params import PARAMS
 from pipelines.recipe.strict import read
 
 SCORE = 0.05  # the least score where nothing else is said: all that person AP needs
 MOST = 300  # people of one image
+OWN = ("file", "sha256")  # which file it is: no setting of it
 
 
 @dataclass(frozen=True)
@@ -94,9 +99,28 @@ def named_settings(name: str, params: Path = PARAMS) -> DetectorSettings:
     return settings
 
 
+def check_beside(name: str, entry: DetectorSettings, file: Path) -> None:
+    """ValueError where a yaml beside an entered file says what the entry does not.
+
+    The entry alone decides what a named detector finds, since that is what stages are run by.
+    """
+    if unsaid := beside_alone(entry, file):
+        path = next(each for each in sidecars(file) if each.is_file())
+        where = f"params.yaml: {DETECTORS}.{name}"
+        fault = f"{path} beside its file says {', '.join(unsaid)}, the entry does not"
+        do = f"`python -m pipelines.detect --add {name} {entry.file}` copies it there"
+        raise refusal(where, fault=fault, do=do)
+
+
+def beside_alone(entry: DetectorSettings, file: Path) -> dict[str, Any]:
+    """What the yaml beside a file says and an entry leaves open."""
+    said = {key: each for key, each in vars(settings_beside(file)).items() if key not in OWN}
+    return {k: each for k, each in said.items() if each is not None and vars(entry)[k] is None}
+
+
 def settings_beside(file: Path) -> DetectorSettings:
     """Of FILE.yaml or FILE.onnx.yaml beside FILE.onnx; nothing said where there is neither."""
     for path in sidecars(file):
         if path.is_file() and path != file:
-            return read_settings(read_yaml(path), str(path))
+            return read_settings(read_beside(path), str(path))
     return DetectorSettings()

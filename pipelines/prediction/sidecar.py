@@ -34,8 +34,8 @@ from typing import Any, Literal
 
 from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton, load_skeleton, skeleton_names, skeleton_of_file
-from data.ground.yaml_text import read_yaml
 from data.views.geometry import PADDING
+from pipelines.recipe.beside import read_beside
 from pipelines.recipe.strict import read
 
 LONGEST = 4096  # pixels of an input's side
@@ -112,7 +112,7 @@ def sidecar_of(path: Path) -> Path:
 
 def read_sidecar(path: Path) -> tuple[Sidecar, Skeleton]:
     """Strictly. Raises ValueError that names file and key."""
-    made: Sidecar = read(Sidecar, read_yaml(path), str(path))
+    made: Sidecar = read(Sidecar, read_beside(path), str(path))
     for key, (value, fits, accepted) in _checks(made).items():
         if not fits:
             raise refusal(f"{path}: {key}", given=value, accepted=accepted)

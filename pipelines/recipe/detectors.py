@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from data.ground.refusal import refusal
-from data.ground.yaml_text import read_yaml
 from pipelines.host import places
 from pipelines.recipe.datasets import PARAMS, data_set, data_set_names
 from pipelines.recipe.params import load_params
@@ -63,16 +62,14 @@ def detector_of(dataset: str, path: Path = PARAMS) -> str | None:
 def deciding_settings(dataset: str, path: Path = PARAMS) -> str:
     """What settings decide a data set's detections, as text; "" without a detector.
 
-    Where the file lies is no part of it, as its sha256 says which one it is; a yaml file beside it
-    is.
+    The entry says all of them. Where the file lies is no part of it, as its sha256 says which one
+    it is.
     """
     name = detector_of(dataset, path)
     if name is None:
         return ""
-    entry = dict(detector_entry(name, path))
-    file = entered_file(entry.pop("file"))
-    beside = {p.name: read_yaml(p) for p in sidecars(file) if p.is_file()}
-    return json.dumps({"name": name, **entry, "beside": beside}, sort_keys=True, default=str)
+    entry = {k: each for k, each in detector_entry(name, path).items() if k != "file"}
+    return json.dumps({"name": name, **entry}, sort_keys=True, default=str)
 
 
 def entered_file(file: str) -> Path:
@@ -90,18 +87,28 @@ def sidecars(file: Path) -> list[Path]:
 def add_detector(
     name: str, entry: Mapping[str, Any], datasets: Collection[str] = (), path: Path = PARAMS
 ) -> None:
-    """Writes a detector's entry, and that it finds people of those data sets; comments are kept.
+    """Writes a detector's entry, and that it finds people of those data sets.
 
-    An entry of that name gives way to the new one. Raises ValueError for a data set that is none.
+    Of an entry of that name the keys that are given anew change, and the others stay. Comments are
+    kept, but for those between the braces of an entry that is changed, which the editor of yaml
+    does not read. Raises ValueError for a data set that is none.
     """
     for each in datasets:
         data_set(each, path)
     with edited(path) as content:
-        for key, added in (
-            (DETECTORS, {name: on_one_line(entry)}),
-            (DETECT, dict.fromkeys(datasets, name)),
-        ):
-            add_lines(content, key, added)
+        before: Any = (content.get(DETECTORS) or {}).get(name)
+        if hasattr(before, "fa") and not before.fa.flow_style():  # a line for each of its keys
+            add_lines(content[DETECTORS], name, entry)
+        else:
+            whole = {**(before if hasattr(before, "fa") else {}), **entry}
+            add_lines(content, DETECTORS, {name: on_one_line(whole)})
+        add_lines(content, DETECT, dict.fromkeys(datasets, name))
+
+
+def runs_by_itself(dataset: str, path: Path = PARAMS) -> bool:
+    """Whether the road runs the stages of a data set: `run:` of params.yaml names it."""
+    run = load_params(path).get("run") or {}
+    return dataset in (run.get("datasets") or []) or dataset in (run.get("mixtures") or {})
 
 
 def _mapping(path: Path, key: str) -> dict[str, Any]:

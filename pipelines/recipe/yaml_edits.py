@@ -54,6 +54,8 @@ def add_lines(content: Any, key: str, added: Mapping[str, Any]) -> None:
     from ruamel.yaml.error import CommentMark
     from ruamel.yaml.tokens import CommentToken
 
+    if not added:
+        return
     if content.get(key) is None:
         content[key] = {}
     inner = content[key]
@@ -62,7 +64,7 @@ def add_lines(content: Any, key: str, added: Mapping[str, Any]) -> None:
         last = (inner, list(inner)[-1]) if inner else (content, key)
         beside = last[0].ca.items.get(last[1], [None] * 4)[2]
         own, _, tail = beside.value.partition("\n") if beside else ("", "", "")
-        if beside and added:
+        if beside:
             beside.value = f"{own}\n"
             inner.update(added)
             end = inner.ca.items.setdefault(list(inner)[-1], [None] * 4)

@@ -65,6 +65,36 @@ def test_a_file_is_opened_as_its_entry_says(home: Path, capsys: pytest.CaptureFi
     assert read_yaml(params)["detectors"]["some"]["sha256"] == file_digest(file)
 
 
+def test_what_a_yaml_beside_says_is_copied(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the entry says already stays; then the stage goes by the entry alone."""
+    draw_at_home(train=2, val=1)
+    file = red_finder(home / "rows.onnx", ROWS_ONLY)
+    file.with_suffix(".yaml").write_text("{kind: yolo_rows, score: 0.4, nms: 0.3}\n")
+    params = home / "params.yaml"
+    entry = f"{{file: {file}, sha256: {file_digest(file)}, score: 0.2}}"
+    params.write_text(f"detectors:\n  some: {entry}\ndetect: {{{NAME}: some}}\n")
+    with pytest.raises(ValueError, match=r"says kind, nms, the entry does not; .*--add some "):
+        detect.detect(NAME, lambda name: open_detector(name, params=params), params)
+    detect.add("some", str(file), [], params)
+    said = capsys.readouterr().out
+    assert "detectors.some: kind yolo_rows, nms 0.3, of the yaml beside the file" in said
+    added = read_yaml(params)["detectors"]["some"]
+    assert (added["kind"], added["score"], added["nms"]) == ("yolo_rows", 0.2, 0.3)
+    record = detect.detect(NAME, lambda name: open_detector(name, params=params), params)
+    assert record.detector is not None and record.detector.settings["nms"] == 0.3
+
+
+def test_what_runs_the_stage_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home.mkdir()
+    file = red_finder(home / "finder.onnx", KINDS["yolo"])
+    params = home / "params.yaml"
+    params.write_text("run: {datasets: [coco], mixtures: {coco_mpii: {}}}\ndetectors: {}\n")
+    detect.add("some", str(file), ["coco", "coco_mpii", "mpii"], params)
+    told = [line.partition("; ")[2] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert told[:2] == ["`make repro` runs it"] * 2
+    assert told[2].startswith("`make repro RECIPE=NAME` of a recipe of mpii runs it")
+
+
 def test_a_name_in_the_files_place_leaves_the_entry(home: Path) -> None:
     home.mkdir()
     params = entered(home, red_finder(home / "finder.onnx", KINDS["yolo"]), NAME)

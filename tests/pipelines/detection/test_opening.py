@@ -54,19 +54,35 @@ def test_a_trial_finds_its_origins_file(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("beside", ["finder.yaml", "finder.onnx.yaml"])
 def test_what_goes_before_what(beside: str, file: Path, tmp_path: Path) -> None:
-    """The call, what it hands in, params.yaml, the file beside, the kind's own."""
-    file.with_name(beside).write_text(
-        "{score: 0.1, nms: 0.2, most: 7, padding: 3, mean: [1, 2, 3]}"
-    )
-    entry = params(
-        tmp_path, f"detectors: {{mine: {{file: {file}, score: 0.3, nms: 0.5, most: 8}}}}\n"
-    )
+    """The call, what it hands in, the entry or else the file beside, the kind's own."""
+    file.with_name(beside).write_text("{score: 0.1, nms: 0.2, most: 7}")
+    said = "score: 0.3, nms: 0.5, most: 8, padding: 3"
+    entry = params(tmp_path, f"detectors: {{mine: {{file: {file}, {said}}}}}\n")
     handed = DetectorSettings(score=0.6, most=9)
     found = open_detector("mine", score=0.7, settings=handed, params=entry).described()
     assert (found["score"], found["most"], found["nms"], found["padding"]) == (0.7, 9, 0.5, 3)
-    assert found["mean"] == [1, 2, 3] and found["fit"] == "centre"
-    assert open_detector(str(file)).described()["score"] == 0.1
+    assert found["fit"] == "centre"
+    found = open_detector(str(file), settings=DetectorSettings(most=9)).described()
+    assert (found["score"], found["most"], found["nms"], found["padding"]) == (0.1, 9, 0.2, 114)
     assert open_detector(str(file)).name == "finder"
+
+
+def test_what_stands_beside_alone_is_refused_by_name(file: Path, tmp_path: Path) -> None:
+    """Stages are run by the entry: what it leaves open would go unseen."""
+    beside = file.with_suffix(".yaml")
+    beside.write_text(f"{{sha256: {digest(file)}, score: 0.1, mean: [1, 2, 3]}}")
+    entry = params(tmp_path, f"detectors: {{mine: {{file: {file}, score: 0.3}}}}\n")
+    told = rf"params.yaml: detectors.mine: {beside} beside its file says mean, the entry does not; "
+    with pytest.raises(ValueError, match=told + rf".*detect --add mine {file}. copies it there"):
+        open_detector("mine", params=entry)
+    assert open_detector(str(file), params=entry).described()["mean"] == [1, 2, 3]
+
+
+def test_a_broken_yaml_beside_is_told_in_one_line(file: Path) -> None:
+    file.with_suffix(".yaml").write_text("score: {0.1\n  nms: 2")
+    with pytest.raises(ValueError, match=r"finder\.yaml: not readable as yaml") as told:
+        open_detector(str(file))
+    assert "\n" not in str(told.value)
 
 
 def test_a_score_leaves_out_what_is_below(file: Path) -> None:

@@ -56,7 +56,7 @@ def test_what_names_nothing_is_refused(
 
 
 def test_all_but_where_the_file_lies_decides(tmp_path: Path) -> None:
-    """And what stands in a yaml file beside it."""
+    """A yaml beside the file decides nothing: DVC sees params.yaml alone."""
     file = tmp_path / "some.onnx"
     found = [
         deciding_settings("coco", params(tmp_path, {"coco": "some"}, {"some": entry}))
@@ -71,7 +71,7 @@ def test_all_but_where_the_file_lies_decides(tmp_path: Path) -> None:
     file.with_suffix(".yaml").write_text("score: 0.3\n")
     entry = {"file": str(file), "sha256": "a"}
     beside = deciding_settings("coco", params(tmp_path, {"coco": "some"}, {"some": entry}))
-    assert beside not in found
+    assert beside == found[0]
 
 
 HEAD = "# first\ndetectors: {}  # networks\ndetect: {}  # whose\n\n# end\nrun: {}  # last\n"
@@ -95,6 +95,26 @@ def test_entries_are_lines_and_the_rest_of_the_file_stays(tmp_path: Path) -> Non
         "# end",
         "run: {} # last",
     ]
+
+
+BLOCK = """\
+detectors:
+  some:
+    # a network of ours
+    file: a.onnx  # the first
+    score: 0.2  # as few as that
+
+# whose
+detect: {}  # none yet
+"""
+
+
+def test_an_entry_of_lines_keeps_them_and_their_comments(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(BLOCK)
+    add_detector("some", {"file": "b.onnx", "sha256": "abc"}, [], path)
+    after = BLOCK.replace("a.onnx", "b.onnx").replace("that\n", "that\n    sha256: abc\n")
+    assert path.read_text() == after
 
 
 def test_into_the_params_yaml_that_is_there(tmp_path: Path) -> None:
