@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -97,8 +98,6 @@ def test_boxes_of_a_file_say_where_people_are(photos: Path, tmp_path: Path) -> N
 def test_what_cannot_be_is_refused_in_a_line(
     given: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import re
-
     assert main([*given, "--out", str(tmp_path / "out")]) == 2
     told = capsys.readouterr().err
     assert re.search(said, told) and told.count("\n") == 1
