@@ -23,9 +23,9 @@ demo-bottom-up: $(READY)  ## the same for networks that find everyone in the who
 	@python -m pipelines.road demo_higher_hrnet demo_openpose
 
 demo-predict: $(READY)  ## skeletons over drawn photos and a drawn video, by a small network that finds everyone
-	@python -m pipelines.road demo_higher_hrnet
-	@python -c "from pathlib import Path; from pipelines.media.drawn_clip import draw_clip; draw_clip(Path('predictions/drawn.mp4'))"
-	@python -m pipelines.predict demo_higher_hrnet predictions/drawn.mp4 'data/store/raw/stick_figures/val2017/00000100000?.jpg' --out predictions/demo
+	@python -m pipelines.road demo_openpose
+	@python -c "from pathlib import Path; from pipelines.media.drawn_clip import draw_clip; draw_clip(Path('predictions/drawn.mp4'), seed=4)"
+	@python -m pipelines.predict demo_openpose predictions/drawn.mp4 'data/store/raw/stick_figures/val2017/00000100000?.jpg' --out predictions/demo
 
 demo-controls: $(READY)  ## two networks against their controls on drawn people, three seeds each, intervals
 	@python -m dvc repro --quiet prepare@stick_figures

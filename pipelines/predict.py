@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
 
 def asked_for() -> Arguments:
     """What may be said on the command line."""
-    arguments = Arguments("predict", __doc__)
+    arguments = Arguments("predict", __doc__, intermixed=True)
     arguments.add_argument("model", metavar="MODEL")
     arguments.add_argument("sources", nargs="+", metavar="SOURCE")
     arguments.add_argument(

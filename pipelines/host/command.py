@@ -22,7 +22,9 @@ class Arguments(argparse.ArgumentParser):
     Wrong arguments are a ValueError, as whatever else a user can write wrong.
     """
 
-    def __init__(self, name: str, text: str | None) -> None:
+    def __init__(self, name: str, text: str | None, *, intermixed: bool = False) -> None:
+        """intermixed: what has no option's name may stand before and behind options."""
+        self.read = self.parse_intermixed_args if intermixed else self.parse_args
         super().__init__(
             prog=f"{called()}{name}",
             description=inspect.cleandoc(text or ""),
@@ -44,7 +46,7 @@ class Verb(Arguments):
 def run_command(arguments: Arguments, argv: Sequence[str], act: Callable[[Any], int | None]) -> int:
     """Exit code of `act` on what was given; 2 and one line on stderr where it is refused."""
     try:
-        return act(arguments.parse_args(list(argv))) or 0
+        return act(arguments.read(list(argv))) or 0
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 2

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import overload
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from data.ground.refusal import refusal
 from data.ground.sample import Pose
 from pipelines.detection.detector import Detector
+from pipelines.detection.opening import open_detector
 from pipelines.media.frame import Frame
 from pipelines.media.sources import open_sources
 from pipelines.prediction.answers import Answer, people_of
@@ -25,7 +27,7 @@ from pipelines.prediction.frames import Ended, GivenPeople, Looking, Seen, read_
 from pipelines.prediction.named import open_reader
 from pipelines.prediction.reader import PoseReader
 
-Image = str | Path | np.ndarray
+Picture = str | Path | np.ndarray | Image.Image
 BOX_SCORE = 0.3  # boxes that a detector is less sure of are nobody
 
 
@@ -42,9 +44,9 @@ class Predictor:
 
     def __init__(
         self,
-        model: str | PoseReader,
+        model: str | Path | PoseReader,
         *,
-        detector: str | Detector | None = None,
+        detector: str | Path | Detector | None = None,
         given: GivenPeople | None = None,
         detect_every: int = 1,
         batch: int = 8,
@@ -57,12 +59,13 @@ class Predictor:
                 raise refusal(name, given=number, accepted="a whole number from 1")
         if not 0 <= box_score <= 1:
             raise refusal("box_score", given=box_score, accepted="0 to 1")
-        self.reader = open_reader(model, flip_test=flip_test) if isinstance(model, str) else model
-        if isinstance(detector, str):
-            # here: it brings torch, which a file of ONNX is read without
-            from pipelines.detection.opening import open_detector
-
-            detector = open_detector(detector, score=box_score)
+        if detect_every > 1 and detector is None:
+            raise refusal("detect_every", given=detect_every, accepted="with a detector")
+        if isinstance(model, str | Path):
+            model = open_reader(str(model), flip_test=flip_test)
+        self.reader = model
+        if isinstance(detector, str | Path):
+            detector = open_detector(str(detector), score=box_score)
         self.looking = Looking(detector, given, detect_every, batch, smooth)
 
     @property
@@ -71,21 +74,21 @@ class Predictor:
         return self.reader.threshold
 
     @overload
-    def __call__(self, image: Image) -> Answer: ...
+    def __call__(self, image: Picture) -> Answer: ...
 
     @overload
-    def __call__(self, image: list[Image]) -> list[Answer]: ...
+    def __call__(self, image: list[Picture]) -> list[Answer]: ...
 
-    def __call__(self, image: Image | list[Image]) -> Answer | list[Answer]:
-        """The people of a photo: a path, or uint8 [H, W, 3] RGB; of several, a list of answers.
+    def __call__(self, image: Picture | list[Picture]) -> Answer | list[Answer]:
+        """The people of a photo: a path, uint8 [H, W, 3] RGB or Pillow's image; of several, a list.
 
         Raises ValueError for what is no image, and for a video.
         """
-        if isinstance(image, str | Path | np.ndarray):
-            return self._answers([image])[0]
-        return self._answers(image)
+        if isinstance(image, list | tuple):
+            return self._answers(image)
+        return self._answers([image])[0]
 
-    def _answers(self, images: Sequence[Image]) -> list[Answer]:
+    def _answers(self, images: Sequence[Picture]) -> list[Answer]:
         answers = []
         for start in range(0, len(images), self.looking.batch):
             some = images[start : start + self.looking.batch]
@@ -96,12 +99,14 @@ class Predictor:
             ]
         return answers
 
-    def stream(self, *sources: str) -> Iterator[Answer]:
+    def stream(self, *sources: str | Path | int) -> Iterator[Answer]:
         """Frame by frame the people of videos, cameras, streams, folders, photos, as they come.
 
         Raises ValueError where a source cannot be read (any further).
         """
-        for event in watch(open_sources(sources), self.reader, self.looking):
+        for event in watch(
+            open_sources([str(each) for each in sources]), self.reader, self.looking
+        ):
             if isinstance(event, Seen):
                 yield self.answer(event.frame, event.poses, ids=event.source.moving)
             elif isinstance(event, Ended) and event.error:
@@ -122,7 +127,13 @@ class Predictor:
         )
 
 
-def _photo(image: Image, number: int) -> Frame:
+def _photo(image: Picture, number: int) -> Frame:
+    if isinstance(image, Image.Image):
+        upright = ImageOps.exif_transpose(image) or image
+        image = np.asarray(upright.convert("RGB"))
+    if not isinstance(image, str | Path | np.ndarray):
+        accepted = "a path, uint8 [H, W, 3] RGB, an image of Pillow"
+        raise refusal(f"image {number}", given=type(image).__name__, accepted=accepted)
     if isinstance(image, np.ndarray):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
             given = f"{image.dtype} of shape {list(image.shape)}"

@@ -5,6 +5,7 @@ An entry with a `format` is an own data set: `data/datasets/own.py` says what ma
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from data.ground.data_set import DataSet
 from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton, load_skeleton, skeleton_names, skeleton_of_file
 from data.ground.yaml_text import read_yaml
-from data.menus import DATASETS
 from pipelines.host.places import REPOSITORY
 from pipelines.recipe.strict import hint, read
 
@@ -25,8 +25,8 @@ FORMAT = "format"  # the key that tells an own data set
 
 def data_set(name: str, params: Path | None = None) -> DataSet:
     """The data set of that name. Raises ValueError for an unknown one, or a wrong entry."""
-    if name in DATASETS:
-        return DATASETS[name]
+    if name in (menu := _menu()):
+        return menu[name]
     entry = own_entries(params).get(name)
     if entry is None:
         names = data_set_names(params)
@@ -36,6 +36,13 @@ def data_set(name: str, params: Path | None = None) -> DataSet:
     where = f"params.yaml: datasets.{name}"
     source = read_source(entry, where)
     return _own(name, source, skeleton_named(source.skeleton or name, f"{where}.skeleton"))
+
+
+def _menu() -> Mapping[str, DataSet]:
+    """Loaded when it is asked for: beside data sets it has codecs, and with them torch."""
+    from data.menus import DATASETS
+
+    return DATASETS
 
 
 def own_data(name: str, params: Path | None = None) -> OwnData:
@@ -49,14 +56,14 @@ def own_data(name: str, params: Path | None = None) -> OwnData:
 
 def data_set_names(params: Path | None = None) -> list[str]:
     """Of the menu, then own ones."""
-    return [*DATASETS, *own_entries(params)]
+    return [*_menu(), *own_entries(params)]
 
 
 def own_entries(params: Path | None = None) -> dict[str, dict[str, Any]]:
     """Entries of params.yaml that are own data sets, as they stand there, by name."""
     path = params or PARAMS
     content = _entries(path, _stamp(path))
-    return {name: entry for name, entry in content.items() if name not in DATASETS}
+    return {name: entry for name, entry in content.items() if name not in _menu()}
 
 
 def read_source(entry: object, where: str) -> Source:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from data.ground.sample import Pose
 from data.ground.skeleton import load_skeleton
@@ -44,6 +47,30 @@ def test_photos_are_answered_one_by_one_or_together() -> None:
     many = predictor([picture((20, 30))] * 3)
     assert [len(each) for each in many] == [1, 1, 1]
     assert many[0].people[0].box_image == (20.0, 30.0, 24.0, 24.0)
+
+
+def test_an_image_of_pillow_is_read_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # to be turned right
+    predictor = Predictor(BoxReader(), detector=SquareDetector())
+    stored = np.rot90(picture((20, 30)))
+    Image.fromarray(stored).save(tmp_path / "turned.png", exif=exif)
+    for given in (tmp_path / "turned.png", Image.open(tmp_path / "turned.png")):
+        told = predictor(given)
+        assert told.size == (160, 120) and told.people[0].box_image[:2] == (20.0, 30.0)
+    (streamed,) = predictor.stream(tmp_path / "turned.png")
+    assert streamed.people[0].box_image[:2] == (20.0, 30.0)
+
+
+@pytest.mark.parametrize("image", [b"bytes", 3, None])
+def test_other_kinds_of_image_are_refused(image: object) -> None:
+    with pytest.raises(ValueError, match=r"image 0: given '(bytes|int|NoneType)', accepted: a path"):
+        Predictor(BoxReader())(image)  # type: ignore[call-overload]
+
+
+def test_every_so_many_frames_wants_a_detector() -> None:
+    with pytest.raises(ValueError, match="detect_every: given 5, accepted: with a detector"):
+        Predictor(BoxReader(), detect_every=5)
 
 
 @pytest.mark.parametrize(
