@@ -194,13 +194,13 @@ def run(predictor: Predictor, sources: Sequence[Source], asked: Namespace) -> in
                 writer.begin(event.source)
             elif isinstance(event, Ended):
                 writer.end(event.source)
-                told.end(event)
+                told.end(event, undrawn=event.source.name in writer.faults)
             else:
                 drawn = writer.add(event.frame, event.poses)
                 told.add(event)
                 if window and not window.show(event.frame.image if drawn is None else drawn):
                     break
-    return 1 if told.failed else 0
+    return 1 if told.failed or writer.faults else 0
 
 
 class Told:
@@ -217,9 +217,9 @@ class Told:
         self.frames += 1
         self.people += len(event.poses)
 
-    def end(self, event: Ended) -> None:
+    def end(self, event: Ended, *, undrawn: bool) -> None:
+        self.failed += bool(event.error or undrawn)
         if event.error:
-            self.failed += 1
             print(f"error: {event.error}", file=sys.stderr, flush=True)
 
     def close(self, out: Path) -> None:

@@ -20,6 +20,8 @@ from av.error import ArgumentError, FFmpegError, InvalidDataError
 from pipelines.media.sound import Sound
 
 CLOCK = 90_000  # ticks a second, at least: fine enough for any rate
+LONGEST = 16_384  # pixels of a side that libx264 takes
+LARGEST = 139_264 * 256  # pixels of H.264's highest level, 6.2: its table A-1
 PIECE = 2  # seconds
 QUALITY = {"preset": "superfast", "crf": "20", "bf": "0"}  # no picture before its time
 PIECES = {"movflags": "hybrid_fragmented+frag_keyframe", "flush_packets": "1"}
@@ -31,7 +33,8 @@ class Film:
     def __init__(
         self, path: Path, size: tuple[int, int], fps: float | None, sound: Sound | None
     ) -> None:
-        """size: (width, height); odd ones get a row or column more, as H.264 has it.
+        """size: (width, height); odd ones get a row or column more, as H.264 has it, and what it
+        does not take gets smaller: `film_size`.
 
         OSError or FFmpegError where it cannot be written; so the other methods.
         """
@@ -39,11 +42,19 @@ class Film:
         rate = Fraction(fps).limit_denominator(1001) if fps else Fraction(25)
         self._rate = max(rate, Fraction(1, 1001))  # of pictures hours apart, too
         self._ticks = self._rate.numerator * -(-CLOCK // self._rate.numerator)
-        self._size = size[0] + size[0] % 2, size[1] + size[1] % 2
+        self._size = film_size(size)
         self._last = -1
         path.parent.mkdir(parents=True, exist_ok=True)
         self._output = av.open(str(self._part), "w", format="mp4", options=PIECES)
         self._video = self._pictures()
+        try:
+            self._video.codec_context.open()
+        except FFmpegError:
+            self._output.close()
+            self._part.unlink()
+            if sound is not None:
+                sound.close()
+            raise
         self._sound = sound
         self._copy = None if sound is None else self._output.add_stream_from_template(sound.stream)
 
@@ -84,6 +95,15 @@ class Film:
                 part.stream = self._copy
                 with suppress(InvalidDataError, ArgumentError):  # damaged, or of a time gone by
                     self._output.mux(part)
+
+
+def film_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of a film of pictures of that size: even, within what H.264 takes."""
+    width, height = size
+    scale = min(1.0, LONGEST / max(size), (LARGEST / (width * height)) ** 0.5)
+    if scale < 1:
+        return max(int(width * scale) // 2 * 2, 2), max(int(height * scale) // 2 * 2, 2)
+    return width + width % 2, height + height % 2
 
 
 def fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

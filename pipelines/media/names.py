@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+
+LONGEST = 230  # bytes of a name: file systems take 255, and names grow by `-2`, `.part`, an ending
 
 
 def distinct_names(names: Mapping[str, str]) -> dict[str, str]:
@@ -37,8 +40,20 @@ def numbered(name: str, number: int) -> str:
 
 def file_place(name: str) -> PurePosixPath:
     """Where what is made of a source lies below a folder: never outside it, whatever its name."""
-    parts = [part for part in PurePosixPath(name).parts if part not in ("/", "..", ".")]
+    parts = [_short(part) for part in PurePosixPath(name).parts if part not in ("/", "..", ".")]
     return PurePosixPath(*parts) if parts else PurePosixPath("unnamed")
+
+
+def _short(part: str) -> str:
+    """The same where a file system takes it; else its beginning, a digest of all, its ending."""
+    content = part.encode(errors="surrogateescape")
+    if len(content) <= LONGEST:
+        return part
+    ending = PurePosixPath(part).suffix.encode(errors="surrogateescape")
+    ending = ending if len(ending) < 16 else b""
+    digest = f"-{hashlib.sha256(content).hexdigest()[:8]}".encode()
+    start = content[: LONGEST - len(digest) - len(ending)].decode(errors="ignore")
+    return start + (digest + ending).decode(errors="surrogateescape")
 
 
 def _with_parent(place: str, name: str) -> str:

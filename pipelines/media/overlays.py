@@ -40,10 +40,13 @@ def overlay(
 
 
 def write_overlay(path: Path, image: np.ndarray) -> None:
-    """As its name ends, .png or .jpg; whole or not at all. OSError where it cannot be written."""
+    """As its name ends, .png or .jpg; whole or not at all. OSError where it cannot be written,
+    ValueError where no such file can hold it."""
     settings = [] if path.suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
     kind = ".png" if path.suffix.lower() == ".png" else ".jpg"
-    _, content = cv2.imencode(kind, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
+    done, content = cv2.imencode(kind, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
+    if not done:
+        raise ValueError(f"{kind[1:]} holds no {image.shape[1]} x {image.shape[0]} pixels")
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
         file.write(content.tobytes())

@@ -11,18 +11,21 @@ many came before it, and one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import errno
+import sys
+from collections.abc import Container, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
+import cv2
 import numpy as np
 from av.error import FFmpegError
 
 from data.ground.refusal import refusal
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton
-from pipelines.media.film import Film
+from pipelines.media.film import Film, film_size
 from pipelines.media.frame import Frame, Source
 from pipelines.media.journal import Journal
 from pipelines.media.limited import Limited
@@ -33,13 +36,19 @@ from pipelines.media.sound import open_sound
 from pipelines.media.videos import Video
 
 OVERLAYS = "overlays"
+DISK = {  # errors of the folder, which every other overlay meets too
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOENT,
+    errno.ENOTDIR, errno.EEXIST,
+}  # fmt: skip
+UNDRAWN = (OSError, FFmpegError, cv2.error, MemoryError, ValueError)
 
 
 class PoseWriter:
     """Of one run, over any sources, several at once where they are read so.
 
-    Everything on the disk as it comes, whole files at `close`; also a context manager. Raises
-    ValueError where the folder cannot be written (any further).
+    Everything on the disk as it comes, whole files at `close`; also a context manager. An overlay
+    that cannot be made is told in a line and noted in `faults`, its poses go on. Raises ValueError
+    where the folder cannot be written (any further).
     """
 
     def __init__(
@@ -59,6 +68,7 @@ class PoseWriter:
         self._films: dict[str, Film] = {}
         self._taken: set[str] = set()
         self._closed = False
+        self.faults: dict[str, str] = {}  # by source: why there is no overlay, or not all of it
         with writes(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._journal = Journal(folder, skeleton)
@@ -69,19 +79,21 @@ class PoseWriter:
 
     def add(self, frame: Frame, poses: Sequence[Pose]) -> np.ndarray | None:
         """Of a source that was begun: its poses, and the picture with them, which is returned (None
-        without overlays). `Pose.id`: who it is, where the source moves."""
+        without one). `Pose.id`: who it is, where the source moves."""
         source = self._sources[frame.name]
         with writes(self._folder):
             self._journal.add(frame, poses, source.moving)
-            if not self._overlays:
-                return None
+        if not self._overlays or source.name in self.faults:
+            return None
+        drawn = None
+        with self._drawing(source):
             look = {"names": self._names, "ids": source.moving}
             drawn = overlay(frame.image, poses, self._skeleton, self._threshold, **look)
             if source.moving:
                 self._film(source, drawn).add(drawn, frame.seconds)
             else:
                 write_overlay(self._place(frame.name), drawn)
-            return drawn
+        return drawn
 
     def end(self, source: Source) -> None:
         """Of a source that is through, or broke off: its video is whole from here on."""
@@ -89,7 +101,7 @@ class PoseWriter:
         if isinstance(brought := _whole(source), Brought):
             brought.release()
         if (film := self._films.pop(source.name, None)) is not None:
-            with writes(self._folder):
+            with self._drawing(source):
                 film.close()
 
     def close(self) -> None:
@@ -120,13 +132,32 @@ class PoseWriter:
     def _film(self, source: Source, drawn: np.ndarray) -> Film:
         if source.name not in self._films:
             video = _video(source)
+            size = (drawn.shape[1], drawn.shape[0])
+            if (inner := film_size(size))[0] < size[0] or inner[1] < size[1]:
+                told = f"{inner[0]} x {inner[1]} pixels, H.264 takes no {size[0]} x {size[1]}"
+                print(f"{source.name}: its overlay is of {told}", file=sys.stderr, flush=True)
             sound = None
             if video is not None and not video.live:
                 sound = open_sound(source.name, video.place, video.timeout)
-            size = (drawn.shape[1], drawn.shape[0])
             path = self._place(str(PurePosixPath(source.name).with_suffix(".mp4")))
             self._films[source.name] = Film(path, size, source.fps, sound)
         return self._films[source.name]
+
+    @contextmanager
+    def _drawing(self, source: Source) -> Iterator[None]:
+        """What fails here is the overlay's end, and the run's where it is the folder's fault."""
+        try:
+            with writes(self._folder, DISK):
+                yield
+        except UnwrittenError:
+            raise
+        except UNDRAWN as error:
+            if (film := self._films.pop(source.name, None)) is not None:
+                with suppress(*UNDRAWN):  # what came so far
+                    film.close()
+            why = "not enough memory" if _is_memory(error) else str(error).partition("\n")[0]
+            self.faults[source.name] = fault = f"{source.name}: its overlay cannot be made ({why})"
+            print(f"error: {fault}; its poses are kept", file=sys.stderr, flush=True)
 
     def _place(self, name: str) -> Path:
         """Below overlays/, of no other source of this run."""
@@ -152,15 +183,29 @@ def _video(source: Source) -> Video | None:
     return video if isinstance(video, Video) else None
 
 
+class UnwrittenError(ValueError):
+    """The folder cannot be written."""
+
+
+def _is_memory(error: BaseException) -> bool:
+    short = isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem
+    return short or isinstance(error, MemoryError)
+
+
 @contextmanager
-def writes(folder: Path) -> Iterator[None]:
-    """Turns a failing write (permission, full disk, a file in its place) into a ValueError."""
+def writes(folder: Path, numbers: Container[int] | None = None) -> Iterator[None]:
+    """Turns a failing write (permission, full disk, a file in its place) into a ValueError.
+
+    numbers: of the errors that are (`errno`), else all.
+    """
     try:
         yield
     except (OSError, FFmpegError) as error:
+        if numbers is not None and error.errno not in numbers:
+            raise
         place = error.filename or folder
         fault = f"cannot be written ({error.strerror or error})"
         do = (
             f"give this user write access to {folder} and room on its disk, or name another (--out)"
         )
-        raise refusal(place, fault=fault, do=do) from error
+        raise UnwrittenError(str(refusal(place, fault=fault, do=do))) from error

@@ -360,3 +360,47 @@ def test_sound_whose_time_goes_back_ends_no_film(tmp_path: Path) -> None:
     write(tmp_path / "out", open_sources([str(tmp_path / "twice.ts")]))
     assert len(images(tmp_path / "out")) == 50
     assert not left_over(tmp_path / "out")
+
+
+def test_an_overlay_that_cannot_be_made_is_told_once_and_its_poses_and_others_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    make_photo(tmp_path / "in" / "long.tiff", grey(50, (66_000, 8)))  # more than a JPEG's side
+    sources = album(tmp_path / "in", "after.jpg")
+    (out / "overlays" / "film.mp4").mkdir(parents=True)  # stands where the film is to be
+    sources += open_sources([str(make_clip(tmp_path / "film.mp4", [grey(9)] * 3))])
+    with PoseWriter(out, COCO, threshold=0.2) as writer:
+        for source in reversed(sources):
+            writer.begin(source)
+            for frame in source.frames():
+                writer.add(frame, [pose()])
+            writer.end(source)
+        assert list(writer.faults) == ["film.mp4", "long.tiff"]
+    told = capsys.readouterr().err
+    assert "long.tiff: its overlay cannot be made (jpg holds no 66000 x 8 pixels)" in told
+    assert told.count("error: ") == 2
+    assert [row["file_name"] for row in images(out)] == [
+        "film.mp4", "film.mp4", "film.mp4", "long.tiff", "after.jpg",
+    ]  # fmt: skip
+    assert (out / "overlays" / "after.jpg").exists()
+
+
+def test_a_long_name_is_cut_and_stays_its_own(tmp_path: Path) -> None:
+    photos = album(tmp_path / "in", f"{'x' * 250}1.jpg", f"{'x' * 250}2.jpg")
+    write(tmp_path / "out", photos)
+    made = [path.name for path in (tmp_path / "out" / "overlays").iterdir()]
+    assert len(set(made)) == len(photos) == 2
+    assert all(len(name) == 230 and name.endswith(".jpg") for name in made)
+
+
+def test_a_film_larger_than_h264_takes_is_smaller_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = make_clip(tmp_path / "wide.avi", [grey(50, (17_000, 64))] * 2, codec="rawvideo")
+    write(tmp_path / "out", open_sources([str(clip)]))
+    stream, times, _ = read_clip(tmp_path / "out" / "overlays" / "wide.mp4")
+    assert (stream.width, stream.height) == (16_384, 60) and len(times) == 2
+    said = "wide.avi: its overlay is of 16384 x 60 pixels, H.264 takes no 17000 x 64"
+    assert capsys.readouterr().err.count(said) == 1
+    assert images(tmp_path / "out")[0]["width"] == 17_000
