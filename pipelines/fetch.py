@@ -36,7 +36,7 @@ from pipelines.recipe.params import dataset_settings
 from pipelines.recipe.pin import pin_digest
 from pipelines.recipe.reader import load_recipe, recipe_path
 from pipelines.recipe.schema import Pretrained
-from pipelines.tracking.registered_weights import REGISTERED, WEIGHTS, bring_weights
+from pipelines.tracking.registered_weights import REGISTERED, bring_weights
 
 Bring = Callable[[str, Path], str]
 
@@ -122,7 +122,7 @@ def fetch_weights(
 def download_place(recipe_name: str, pretrained: Pretrained) -> Path:
     """Where the file lies until it is whole."""
     registered = pretrained.source.startswith(REGISTERED)
-    name = WEIGHTS if registered else PurePosixPath(pretrained.source).name
+    name = places.MODEL_WEIGHTS if registered else PurePosixPath(pretrained.source).name
     return places.weights(recipe_name).with_name(".downloads") / recipe_name / name
 
 

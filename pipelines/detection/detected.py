@@ -53,7 +53,6 @@ class SplitBoxes:
     brought: bool
     images: int
     boxes: int
-    seconds: float
     unreadable: int
     people: PersonScore | None = None
 

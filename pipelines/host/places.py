@@ -18,6 +18,7 @@ RUNS = "runs"
 BEST_WEIGHTS, TRAINING_SUMMARY, HISTORY = "best.pt", "summary.json", "history.csv"  # of a training
 RAW_MANIFEST = "manifest.json"  # of raw data: what DVC knows of them
 RAW_NOTES = (RAW_MANIFEST, "detections.json")  # what DVC brings into a copy of a checkout
+CARD, MODEL_WEIGHTS, MODEL_CODE = "card.json", "model.safetensors", "code"  # of a registered model
 METRICS, EVALUATION = "metrics.json", "evaluation.json"  # of an evaluation
 
 

@@ -50,6 +50,9 @@ class _Network:
         self.input, self.kind = given[0].name, NUMPY[given[0].type]
         first = given[0].shape[0]
         self.batch = first if isinstance(first, int) else None
+        if not (np.issubdtype(self.kind, np.floating) or about.pixels.as_they_are):
+            fault = f"{signature(session)} takes whole numbers, pixels as they are"
+            raise refusal(f"{where}: pixels.mean, pixels.std", fault=fault, do="leave them out")
         self._check_sides(given[0].shape)
         self.outputs = self._chosen()
         self.decode = DECODES[about.output.kind]

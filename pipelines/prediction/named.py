@@ -83,11 +83,11 @@ def _of_version(
     if told is None or told["slot"] not in names:
         raise _unknown(given, names, trained, recipe_names())
     from pipelines.prediction.trained_reader import trained_reader
-    from pipelines.prediction.version_files import WEIGHTS, load_version
+    from pipelines.prediction.version_files import load_version
 
     brought = bring_version(given)
     name = f"{brought.slot}:{brought.number}"
-    digest = file_digest(brought.folder / WEIGHTS)
+    digest = file_digest(brought.folder / places.MODEL_WEIGHTS)
     return trained_reader(load_version(brought.folder, name, device), name, digest, flip_test)
 
 

@@ -43,13 +43,17 @@ LONGEST = 4096  # pixels of an input's side
 
 @dataclass(frozen=True)
 class FedPixels:
-    """(pixel 0 to 255 - mean) / std, by channel in the order of `colour`; for networks that take
-    whole numbers, none."""
+    """(pixel 0 to 255 - mean) / std, by channel in the order of `colour`; networks that take whole
+    numbers are fed pixels as they are, and may say neither."""
 
     layout: Literal["nchw", "nhwc"] = "nchw"
     colour: Literal["rgb", "bgr"] = "rgb"
     mean: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     std: list[float] = field(default_factory=lambda: [1.0, 1.0, 1.0])
+
+    @property
+    def as_they_are(self) -> bool:
+        return not any(self.mean) and all(each == 1 for each in self.std)
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ def read_sidecar(path: Path) -> tuple[Sidecar, Skeleton]:
 def _checks(made: Sidecar) -> dict[str, tuple[Any, bool, str]]:
     """By key its value, whether it can be, what is accepted."""
     size, pixels, output = made.input_size, made.pixels, made.output
-    inside = 0 <= (output.score or 0) < output.values
+    inside = output.score is None or 2 <= output.score < output.values
     return {
         "input_size": (
             size,
@@ -144,7 +148,11 @@ def _checks(made: Sidecar) -> dict[str, tuple[Any, bool, str]]:
         "nms_threshold": (made.nms_threshold, 0 <= made.nms_threshold <= 1, "0 to 1"),
         "output.split": (output.split, output.split > 0, "more than 0"),
         "output.values": (output.values, output.values >= 2, "how many numbers a keypoint has"),
-        "output.score": (output.score, inside, "where of a keypoint's `values`, from 0; null"),
+        "output.score": (
+            output.score,
+            inside or output.kind != "coordinates",
+            "where of a keypoint's `values`, from 2 (0 and 1 are its x and y); null: none",
+        ),
         "output.blur_kernel": (
             output.blur_kernel,
             output.blur_kernel >= 3 and output.blur_kernel % 2 == 1,

@@ -20,6 +20,7 @@ from data.menus import CODECS
 from models.contracts import Network
 from models.menus import ARCHITECTURES, REFINEMENTS
 from models.weights import load_whole
+from pipelines.host import places
 from pipelines.host.imports import SKELETONS
 from pipelines.prediction.best_weights import BestWeights
 from pipelines.prediction.devices import chosen_device
@@ -28,14 +29,14 @@ from pipelines.recipe.build import architecture_options, build_codec
 from pipelines.recipe.reader import read_as
 from pipelines.recipe.schema import Recipe
 
-CARD, WEIGHTS, CODE = "card.json", "model.safetensors", "code"
-
 
 def read_weights(folder: Path) -> BestWeights:
     """The weights, and what the card says of them. Raises ValueError for a card that is none."""
     card = read_card(folder)
     names = ("recipe", "epoch", "fingerprint", "data_hash")
-    return BestWeights(model=load_file(folder / WEIGHTS), **{name: card[name] for name in names})
+    return BestWeights(
+        model=load_file(folder / places.MODEL_WEIGHTS), **{name: card[name] for name in names}
+    )
 
 
 def load_version(folder: Path, name: str, device: str | None = None) -> Trained:
@@ -54,11 +55,11 @@ def version_skeleton(folder: Path) -> Skeleton:
     """As it travelled with the version's code."""
     card = read_card(folder)
     file = f"{card['skeleton']['name']}.yaml"
-    return skeleton_of_file(folder / CODE / card["code"]["package"] / SKELETONS / file)
+    return skeleton_of_file(folder / places.MODEL_CODE / card["code"]["package"] / SKELETONS / file)
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    path = folder / CARD
+    path = folder / places.CARD
     card = read_json(path)
     needed = ("recipe", "epoch", "fingerprint", "data_hash", "skeleton", "code")
     lacking = [key for key in needed if not isinstance(card, dict) or key not in card]

@@ -17,7 +17,6 @@ from pipelines.recipe.reader import load_recipe, read_recipe, recipe_names
 from pipelines.recipe.schema import Recipe
 from pipelines.registry.versions import Registry
 from pipelines.survey.template import Start
-from pipelines.tracking.registered_weights import WEIGHTS
 
 VERSION = re.compile(r"models:/(?P<slot>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<number>\d+))")
 ACCEPTED = "models:/SLOT@ALIAS, models:/SLOT/NUMBER, a recipe's name, or a file like best.pt"
@@ -54,8 +53,8 @@ def _of_version(given: str) -> Start:
         raise refusal(given, fault="there is no such version", do=do)
     with tempfile.TemporaryDirectory() as folder:
         files = registry.files(registry.version(slot, number), "artifacts", Path(folder))
-        recipe = read_recipe(json.loads((files / "card.json").read_text())["recipe"], given)
-        digest = file_digest(files / WEIGHTS)
+        recipe = read_recipe(json.loads((files / places.CARD).read_text())["recipe"], given)
+        digest = file_digest(files / places.MODEL_WEIGHTS)
     return Start(f"models:/{slot}/{number}", digest, recipe, f"as `{given}` was when it was added")
 
 

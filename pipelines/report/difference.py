@@ -24,7 +24,7 @@ from pipelines.host import places
 from pipelines.recipe.schema import Recipe
 from pipelines.recipe.strict import as_plain_data
 from pipelines.registry.versions import EVALUATION, Registry
-from pipelines.report.evaluated_recipe import CARD, card_beside, evaluated_recipe
+from pipelines.report.evaluated_recipe import card_beside, evaluated_recipe
 from pipelines.report.markdown import NONE, markdown_table, number_cell
 from pipelines.report.recipe_difference import differences_section, recipe_differences
 
@@ -105,7 +105,7 @@ def registered_evaluation(run_id: str, folder: Path, registry: Registry | None =
             do="run `make repro RECIPE=...` with its recipe",
         )
     evaluation = registry.files(version, EVALUATION, folder)
-    card_beside(evaluation, registry.files(version, f"artifacts/{CARD}", folder))
+    card_beside(evaluation, registry.files(version, f"artifacts/{places.CARD}", folder))
     return evaluation
 
 

@@ -15,8 +15,6 @@ from pipelines.recipe.json_records import read_json
 from pipelines.recipe.reader import read_recipe, recipe_path
 from pipelines.recipe.schema import Recipe
 
-CARD = "card.json"  # of a registered version: its recipe, among other things
-
 
 def evaluated_recipe(evaluation: EvaluationFolder) -> Recipe | None:
     """From recipes/, best.pt, or the card beside it; None where none of them is what it is of.
@@ -37,7 +35,7 @@ def evaluated_recipe(evaluation: EvaluationFolder) -> Recipe | None:
 def kept_recipes(evaluation: EvaluationFolder) -> Iterator[tuple[Callable[[], Any], str]]:
     """Where that recipe may stand, the cheapest first: what reads it, and how it is called."""
     name = evaluation.record.recipe
-    card, best = evaluation.path / CARD, places.best_weights(name)
+    card, best = evaluation.path / places.CARD, places.best_weights(name)
     yield lambda: read_yaml(recipe_path(name)), f"recipes/{name}.yaml"
     yield lambda: read_json(card, "").get("recipe"), str(card)
     yield lambda: BestWeights.read(best).recipe, str(best)
@@ -45,4 +43,4 @@ def kept_recipes(evaluation: EvaluationFolder) -> Iterator[tuple[Callable[[], An
 
 def card_beside(evaluation: Path, card: Path) -> None:
     """Keeps a version's card with the copy of its evaluation."""
-    (evaluation / CARD).write_bytes(card.read_bytes())
+    (evaluation / places.CARD).write_bytes(card.read_bytes())

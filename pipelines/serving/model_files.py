@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 
 import data.views.geometry
 from pipelines.evaluation.record import EvaluationRecord
+from pipelines.host import places
 from pipelines.prediction import readout
 from pipelines.prediction.trained import Trained
 from pipelines.serving import model_input
@@ -44,9 +45,9 @@ def write_model_files(
     """
     files = {
         "graph": folder / "graph.pt2",
-        "weights": folder / "model.safetensors",
-        "card": folder / "card.json",
-        "code": folder / "code",
+        "weights": folder / places.MODEL_WEIGHTS,
+        "card": folder / places.CARD,
+        "code": folder / places.MODEL_CODE,
         "evaluation": folder / "evaluation",
     }
     graph = build_graph(trained, trained.recipe.evaluation.flip_test, fields=False)

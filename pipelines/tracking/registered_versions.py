@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION = "champion"
-CARD, WEIGHTS, CODE = "card.json", "model.safetensors", "code"  # what is brought of a version
+BROUGHT = (places.CARD, places.MODEL_WEIGHTS, places.MODEL_CODE)
 NAMED = re.compile(r"(?:models:/)?(?P<slot>[^/@:]+)(?:@(?P<alias>[^/@:]+)|[:/](?P<number>\d+))?")
 
 
@@ -71,7 +71,7 @@ def bring_version(given: str) -> Brought:
     folder = places.version_files(slot, number, mark)
     if not folder.is_dir():
         with whole_folder(folder) as part:
-            for file in (CARD, WEIGHTS, CODE):
+            for file in BROUGHT:
                 _bring(uri, slot, number, file, part)
     return Brought(slot, number, folder)
 

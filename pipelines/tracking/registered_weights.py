@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.ground.refusal import refusal
+from pipelines.host import places
 from pipelines.tracking.outbox import first_line
 from pipelines.tracking.server import mlflow_client, tracking_uri, use_server
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 REGISTERED = ("models:/", "runs:/")  # how an address of what MLflow keeps begins
-WEIGHTS = "model.safetensors"  # among the files of a registered model
 
 
 def bring_weights(address: str, target: Path) -> str:
@@ -55,7 +55,7 @@ def exact_address(client: MlflowClient, address: str) -> str:
     if kind == "models":
         model, _, alias = name.partition("@")
         version = client.get_model_version_by_alias(model, alias).version if alias else path
-        return f"models:/{model}/{version}/artifacts/{WEIGHTS}"
+        return f"models:/{model}/{version}/artifacts/{places.MODEL_WEIGHTS}"
     if path:
         return f"runs:/{name}/{path}"
     where = [client.get_run(name).info.experiment_id]
@@ -67,4 +67,4 @@ def exact_address(client: MlflowClient, address: str) -> str:
             fault="nothing of this run is registered",
             do="`python -m pipelines.promote`, or name a file of it: runs:/RUN/PATH",
         )
-    return f"{posed.artifact_location}/artifacts/{WEIGHTS}"
+    return f"{posed.artifact_location}/artifacts/{places.MODEL_WEIGHTS}"

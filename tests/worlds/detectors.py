@@ -85,7 +85,7 @@ def red_finder(
     return _write(path, graph, inputs, made, names)
 
 
-def constant_detector(path: Path, outputs: dict[str, np.ndarray]) -> Path:
+def constant_detector(path: Path, outputs: dict[str, np.ndarray], names: str = "") -> Path:
     """An ONNX file that puts these out ([1, ...]) whatever it is fed (float, [1, 3, 96, 128])."""
     graph = Graph()
     for name, value in outputs.items():
@@ -96,7 +96,7 @@ def constant_detector(path: Path, outputs: dict[str, np.ndarray]) -> Path:
         helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape)
         for n, v in outputs.items()
     ]
-    return _write(path, graph, inputs, made, "")
+    return _write(path, graph, inputs, made, names)
 
 
 def _write(
@@ -191,6 +191,14 @@ def _yolo(graph: Graph, box: str, columns_first: bool) -> dict[str, str]:
     row = _with(graph, _middle_and_size(graph, box), SCORE, 0.2, 0.1)
     table = _among(graph, row, np.zeros((ROWS - 1, 7)))
     return {"output0": graph.add("Transpose", table, perm=[0, 2, 1]) if columns_first else table}
+
+
+def _one_anchor(graph: Graph, box: str) -> dict[str, str]:
+    """YOLOv6's: an objectness that is 1 in every row."""
+    row = _with(graph, _middle_and_size(graph, box), 1.0, SCORE, 0.2)
+    others = np.zeros((ROWS - 1, 7))
+    others[:, :2], others[:, 2:5] = _cell_corners()[1:], [8, 8, 1]
+    return {"outputs": _among(graph, row, others)}
 
 
 def _anchors(graph: Graph, box: str) -> dict[str, str]:
@@ -295,6 +303,7 @@ KINDS = {
     "nanodet": Kind("gfl", 2, _nanodet),
     "yolo": Kind("yolo_rows", 0, lambda g, b: _yolo(g, b, True)),
     "anchors": Kind("yolo_rows", 0, _anchors),
+    "one anchor": Kind("yolo_rows", 0, _one_anchor),
     "end to end": Kind("yolo_rows", 0, _end_to_end),
     "d-fine": Kind("detr", 0, _detr(80, 0, ("logits", "pred_boxes"))),
     "rf-detr": Kind("detr", 0, _detr(91, 1, ("labels", "dets"))),

@@ -72,6 +72,11 @@ def fractions(values: np.ndarray) -> bool:
     return bool(((finite >= -1e-4) & (finite <= 1.001)).all())
 
 
+def sure_of_all(table: np.ndarray) -> bool:
+    """Whether its objectness, the column behind the box, is 1 in every row: it has none."""
+    return table.shape[1] > 5 and bool((table[:, 4] == 1).all())
+
+
 def one_table(outputs: Outputs) -> tuple[str, np.ndarray] | None:
     """The only output, where it is one table of numbers [N, D]."""
     if len(outputs) != 1:

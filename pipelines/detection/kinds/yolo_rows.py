@@ -1,13 +1,15 @@
 """YOLO-style rows: boxes in pixels of the input, and a score for each class.
 
 [1, 4 + C, N] (v8 to v13), [1, N, 4 + C]; with objectness [1, N, 5 + C] of three anchors a cell (v5,
-v7); without doubles [1, n, 6]: x1, y1, x2, y2, score, class (v10, YOLO26, or exported with NMS).
-Fed RGB from 0 to 1 in the middle, the rest 114. Where the file's metadata name its classes, their
-number must be that of the columns: what has more is a network of poses or masks.
+v7), or of one (v6 of github.com/meituan/YOLOv6, 1 everywhere); without doubles [1, n, 6]: x1, y1,
+x2, y2, score, class (v10, YOLO26, or exported with NMS). Fed RGB from 0 to 1 in the middle, the
+rest 114. Where the file's metadata name its classes, their number must be that of the columns: what
+has more is a network of poses or masks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 import numpy as np
@@ -21,16 +23,19 @@ from pipelines.detection.kinds.looked import (
     Reading,
     fractions,
     one_table,
+    sure_of_all,
 )
 from pipelines.detection.rows import Rows, corners
 
 KIND = "yolo_rows"
 OUTPUTS = (
     "yolo_rows: one [1, 4 + classes, N] or [1, N, 4 + classes], with objectness [1, N, "
-    "5 + classes] of three anchors a cell, or [1, n, 6] of x1, y1, x2, y2, score, class"
+    "5 + classes] of three anchors a cell or of 1 everywhere, "
+    "or [1, n, 6] of x1, y1, x2, y2, score, class"
 )
 NMS, NMS_OF_ANCHORS = 0.7, 0.45
 FINISHED = 6  # columns of rows without doubles
+OBJECTNESS = 85  # columns of a table of COCO's 80 classes that has it
 
 
 def reading(looked: Looked) -> Reading | None:
@@ -44,19 +49,25 @@ def reading(looked: Looked) -> Reading | None:
         rows = partial(_plain, name, True)
         whole = _scored(looked, table.T, 4)
         return Reading(KIND, feeding, people, NMS, rows) if whole else None
+    if len(table) in {3 * each for each in cells} or _objects(looked, table, cells):
+        rows = partial(_anchors, name)
+        whole = _scored(looked, table, 5)
+        return Reading(KIND, feeding, people, NMS_OF_ANCHORS, rows) if whole else None
     if len(table) in cells:
         whole = _scored(looked, table, 4)
         return Reading(KIND, feeding, people, NMS, partial(_plain, name, False)) if whole else None
-    if len(table) in {3 * each for each in cells}:
-        whole = _scored(looked, table, 5)
-        return (
-            Reading(KIND, feeding, people, NMS_OF_ANCHORS, partial(_anchors, name))
-            if whole
-            else None
-        )
     if table.shape[1] == FINISHED and fractions(table[:, 4]) and _whole_numbers(table[:, 5]):
         return Reading(KIND, feeding, people, None, partial(_finished, name))
     return None
+
+
+def _objects(looked: Looked, table: np.ndarray, cells: Collection[int]) -> bool:
+    """Whether rows of one anchor a cell have objectness, which YOLOX's are told from before."""
+    if len(table) not in cells:
+        return False
+    if looked.names is not None:
+        return len(looked.names) == table.shape[1] - 5
+    return sure_of_all(table) or table.shape[1] == OBJECTNESS
 
 
 def _scored(looked: Looked, table: np.ndarray, before: int) -> bool:

@@ -5,7 +5,7 @@ which, the values tell, since a decoded box lies near its cell. Then objectness 
 from 0 to 1. Fed BGR from 0 to 255 at the upper left corner, the rest 114.
 
 [1, N, 4 + C] of other exporters looks the same: its metadata's names tell, or 84 columns (COCO's 80
-classes), or `kind: yolo_rows`.
+classes), or `kind: yolo_rows`. So does [1, N, 5 + C] of YOLOv6, whose objectness is 1 everywhere.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pipelines.detection.kinds.looked import (
     fractions,
     grids,
     one_table,
+    sure_of_all,
 )
 from pipelines.detection.rows import Rows, corners
 
@@ -40,7 +41,8 @@ def reading(looked: Looked) -> Reading | None:
     strides = [each for each in (CORNER_CELLS, MORE_CELLS) if looked.cells(each) == len(table)]
     if not strides or table.shape[1] < 6 or not fractions(table[:, 4:]):
         return None
-    if not looked.asked and _without_objectness(looked, table.shape[1]):
+    others = _without_objectness(looked, table.shape[1]) or sure_of_all(table)
+    if others and not looked.asked:
         return None
     cells, step = grids(looked.size, strides[0])
     made = partial(_decoded, name) if _is_decoded(table, cells, step) else None

@@ -59,6 +59,19 @@ def test_people_are_found_and_scored(truth: Truth, tmp_path: Path) -> None:
     assert json.loads(places.detected_metrics(NAME).read_text()) == {"val": split.people.numbers}
 
 
+def test_the_same_boxes_leave_the_same_files(
+    truth: Truth, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else each run would be a change to DVC; how long it took is told."""
+    params, left = params_with(tmp_path / "params.yaml"), []
+    for steps in (0.0, 1.7):
+        ticks = iter([1.0, 1.0 + steps])
+        write_detected(NAME, lambda name: GivenDetector(shifted(truth)), params, ticks.__next__)
+        left.append({p.name: p.read_bytes() for p in places.detected(NAME).iterdir()})
+    assert left[0] == left[1]
+    assert f"{NAME} val: 6 images in 1.7 s" in capsys.readouterr().out
+
+
 def test_without_a_detector_nothing_is_opened_and_a_note_says_so(
     truth: Truth, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -158,6 +158,28 @@ def test_rows_that_look_like_yolox(tmp_path: Path) -> None:
         assert np.abs(detector.find([image])[0].box_image[0] - box).max() <= 2
 
 
+@pytest.mark.parametrize(
+    ("columns", "names", "asked", "kind", "score"),
+    [
+        (85, "", None, "yolox", 0.375),
+        (85, "", "yolo_rows", "yolo_rows", 0.375),
+        (84, "", None, "yolo_rows", 0.5),
+        (7, "{0: 'person', 1: 'a'}", "yolo_rows", "yolo_rows", 0.375),
+        (7, "", "yolo_rows", "yolo_rows", 0.5),
+    ],
+)
+def test_objectness_of_one_anchor_a_cell(
+    columns: int, names: str, asked: str | None, kind: str, score: float, tmp_path: Path
+) -> None:
+    """Columns behind the box: 0.5, 0.75; with objectness, the product is the score."""
+    table = np.zeros((1, ROWS, columns), np.float32)
+    table[0, 40, :6] = [40, 40, 30, 30, 0.5, 0.75]
+    file = constant_detector(tmp_path / "a.onnx", {"output": table}, names)
+    detector = open_detector(str(file), settings=DetectorSettings(kind=asked))
+    (found,) = detector.find([np.zeros((HEIGHT, WIDTH, 3), np.uint8)])
+    assert detector.kind == kind and found.score == pytest.approx([score])
+
+
 def test_people_are_the_class_of_that_name(tmp_path: Path) -> None:
     """By metadata, else 0; the settings go before both."""
     file = tmp_path / "a.onnx"

@@ -21,6 +21,7 @@ from pipelines.evaluation.scoring import score_poses
 from pipelines.prediction.foreign_reader import foreign_reader
 from pipelines.prediction.named import open_reader
 from pipelines.prediction.reader import People
+from pipelines.prediction.sidecar import read_sidecar
 from tests.worlds.sidecars import HRNET, MOVENET_THUNDER, RTMPOSE
 
 COCO = load_skeleton("coco")
@@ -30,13 +31,16 @@ IMAGE = np.zeros((160, 120, 3), np.uint8)
 PLACES = np.stack([10.0 + 10 * np.arange(17), 20.0 + 13 * np.arange(17)], 1)  # of the input
 
 
-def network(path: Path, shape: Sequence[int | str], **outputs: np.ndarray) -> Path:
+def network(
+    path: Path, shape: Sequence[int | str], elements: int = TensorProto.FLOAT, **outputs: np.ndarray
+) -> Path:
     """A graph that says the same of every image: outputs without their batch."""
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)
+    image = helper.make_tensor_value_info("image", elements, shape)
     axes = numpy_helper.from_array(np.array([1, 2, 3], np.int64), "axes")
     none = numpy_helper.from_array(np.zeros(1, np.float32), "none")
     nodes = [
-        helper.make_node("ReduceMean", ["image", "axes"], ["mean"], keepdims=1),
+        helper.make_node("Cast", ["image"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["numbers", "axes"], ["mean"], keepdims=1),
         helper.make_node("Mul", ["mean", "none"], ["zero"]),
     ]
     values, made = [axes, none], []
@@ -190,6 +194,42 @@ def test_a_sidecar_that_does_not_fit_is_refused(
     with pytest.raises(ValueError, match=said) as refused:
         open_reader(str(path))
     assert "some.yaml" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        ("score: 0", "output.score: given 0, accepted: .*from 2"),
+        ("score: 1", "output.score: given 1, accepted: .*from 2"),
+        ("score: 3", "output.score: given 3, accepted: .*from 2"),
+        ("values: 2", "output.score: given 2, accepted: .*null: none"),
+    ],
+)
+def test_x_and_y_are_no_score(tmp_path: Path, said: str, refused: str) -> None:
+    text = MOVENET_THUNDER.replace("score: 2", said).replace("values: 3, values", "values")
+    assert text != MOVENET_THUNDER
+    path = sidecar(tmp_path / "some.onnx", text)
+    with pytest.raises(ValueError, match=refused):
+        read_sidecar(path.with_suffix(".yaml"))
+
+
+@pytest.mark.parametrize("key", ["mean: [1, 0, 0]", "std: [1, 1, 58]"])
+def test_whole_numbers_are_fed_as_they_are(tmp_path: Path, key: str) -> None:
+    places = np.tile(np.float32([0.5, 0.5, 0.9]), (17, 1))
+    shape = (1, 256, 256, 3)
+    path = network(tmp_path / "some.onnx", shape, TensorProto.INT32, Identity=places)
+    sidecar(path, MOVENET_THUNDER.replace("layout: nhwc", f"layout: nhwc, {key}"))
+    with pytest.raises(ValueError, match=r"some\.yaml: pixels\.mean, pixels\.std: .*whole numbers"):
+        open_reader(str(path))
+    sidecar(path, MOVENET_THUNDER.replace("layout: nhwc", "layout: nhwc, mean: [0, 0, 0]"))
+    assert open_reader(str(path)).skeleton == COCO
+
+
+def test_a_broken_sidecar_is_told_in_one_line(tmp_path: Path) -> None:
+    path = sidecar(tmp_path / "some.onnx", "input_size: [192\n  skeleton: coco")
+    with pytest.raises(ValueError, match=r"some\.yaml: not readable as yaml") as told:
+        read_sidecar(path.with_suffix(".yaml"))
+    assert "\n" not in str(told.value)
 
 
 def test_what_nothing_is_said_of_is_refused(tmp_path: Path) -> None:
