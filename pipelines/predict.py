@@ -32,15 +32,15 @@ from pipelines.host.command import Arguments, run_command
 from pipelines.host.processes import Interrupted, catch_signals
 from pipelines.host.progress import Tally
 from pipelines.media.frame import Source
-from pipelines.media.journal import POSES, TABLE
+from pipelines.media.journal import OVERLAYS, POSES, TABLE
 from pipelines.media.limited import Limited
 from pipelines.media.sources import open_sources
 from pipelines.media.window import Window
-from pipelines.media.writing import OVERLAYS, PoseWriter
+from pipelines.media.writing import PoseWriter
 from pipelines.prediction.ahead import ahead
 from pipelines.prediction.api import BOX_SCORE, Predictor
-from pipelines.prediction.frames import Began, Ended, Seen, watch
-from pipelines.prediction.given_boxes import read_given_boxes
+from pipelines.prediction.frames import Began, Ended, Seen, watch, weight
+from pipelines.prediction.given_boxes import GivenBoxes, read_given_boxes
 from pipelines.prediction.named import open_reader
 
 OUT = Path("predictions")
@@ -135,7 +135,7 @@ def predict(asked: Namespace) -> int:
     """Exit code: 0, 1 where a source failed, 128 + n where a signal ended it."""
     catch_signals()
     try:
-        predictor, sources = open_predictor(asked), open_sources(asked.sources)
+        predictor, sources = open_predictor(asked), open_sources(asked.sources, out=asked.out)
         tell_whole_images(predictor)
         return run(predictor, sources, asked)
     except Interrupted as interrupted:
@@ -154,7 +154,7 @@ def open_predictor(asked: Namespace) -> Predictor:
     if not reader.needs_boxes and (asked.boxes or asked.detector):
         fault = f"{asked.model} finds everyone in the whole image itself"
         raise refusal("predict", fault=fault, do="leave out --boxes and --detector")
-    given = read_given_boxes(asked.boxes, reader.skeleton).of if asked.boxes else None
+    given = read_given_boxes(asked.boxes, reader.skeleton) if asked.boxes else None
     return Predictor(
         reader,
         detector=asked.detector,
@@ -187,9 +187,9 @@ def run(predictor: Predictor, sources: Sequence[Source], asked: Namespace) -> in
         drawing = {"threshold": threshold, "names": asked.names}
         writer = PoseWriter(asked.out, reader.skeleton, overlays=asked.overlays, **drawing)
         stack.enter_context(writer)
-        seen = watch(sources, reader, predictor.looking)
+        seen, batch = watch(sources, reader, predictor.looking), predictor.looking.batch
         # the network looks at the next frames while these are drawn
-        for event in stack.enter_context(closing(ahead(seen, predictor.looking.batch))):
+        for event in stack.enter_context(closing(ahead(seen, batch, weigh=weight))):
             if isinstance(event, Began):
                 writer.begin(event.source)
             elif isinstance(event, Ended):
@@ -200,7 +200,22 @@ def run(predictor: Predictor, sources: Sequence[Source], asked: Namespace) -> in
                 told.add(event)
                 if window and not window.show(event.frame.image if drawn is None else drawn):
                     break
-    return 1 if told.failed or writer.faults else 0
+    given = predictor.looking.given
+    strange = isinstance(given, GivenBoxes) and tell_unknown(given, asked.boxes)
+    return 1 if told.failed or writer.faults or strange else 0
+
+
+def tell_unknown(given: GivenBoxes, path: Path) -> bool:
+    """Says how many photos and frames have no entry in the file; whether none has one."""
+    of = counted(given.asked, "photo or frame", "photos and frames")
+    if given.asked and given.unknown == given.asked:
+        do = "name photos as file_name does, or by image_id (000000000785.jpg)"
+        print(f"error: {refusal(path, fault=f'it has an entry for none of {of}', do=do)}",
+              file=sys.stderr)  # fmt: skip
+        return True
+    if given.unknown:
+        print(f"{path}: no entry for {given.unknown:,} of {of}: nobody was looked for there")
+    return False
 
 
 class Told:

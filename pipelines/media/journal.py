@@ -26,6 +26,7 @@ from pipelines.media.frame import Frame
 
 PERSON = 1  # COCO's category
 POSES, IMAGES, TABLE = "poses.json", "images.json", "poses.csv"
+OVERLAYS = "overlays"  # beside them: pictures and videos
 PARTS = ("poses.csv.part", "poses.jsonl.part", "images.jsonl.part")
 
 
@@ -89,6 +90,14 @@ class Journal:
             self._numbers = None
         else:
             self._numbers.add(number)
+
+
+def is_drawn(folder: Path) -> bool:
+    """Whether a run drew, or draws, what lies there: the overlays beside its rows."""
+    if folder.name != OVERLAYS:
+        return False
+    whole = all((folder.parent / name).is_file() for name in (POSES, IMAGES))
+    return whole or any((folder.parent / part).is_file() for part in PARTS)
 
 
 def stem_number(name: str) -> int | None:

@@ -64,9 +64,13 @@ def read_photo(path: Path, name: str) -> np.ndarray:
     if not content:
         fault = f"{size:,} bytes" if size else "an empty file"
         raise refusal(name, fault=fault, accepted=ACCEPTED)
-    check_pixels(name, *_size(path, size))
+    width, height = _size(path, size)
+    check_pixels(name, width, height)
     with _quiet():
         image = _decoded(content)
+        if image is None and not has_memory(3 * width * height):
+            fault = f"not enough memory for {width} x {height} pixels"
+            raise refusal(name, fault=fault, do="make it smaller")
         if image is None or image.max() < BLACK:
             _refuse_unreadable(path, name, black=image is not None)
     assert image is not None
@@ -79,6 +83,15 @@ def check_pixels(name: str, width: int, height: int) -> None:
         size = "too many" if (width, height) == TOO_LARGE else f"{width} x {height}"
         fault = f"{size} pixels, more than memory is risked for"
         raise refusal(name, fault=fault, accepted=f"at most {MOST_PIXELS:,}", do="make it smaller")
+
+
+def has_memory(size: int) -> bool:
+    """Whether a picture of so many bytes can be decoded: its pixels, and as many beside them."""
+    try:
+        np.empty(2 * size, np.uint8)  # asked for, never touched
+    except MemoryError:
+        return False
+    return True
 
 
 def header_size(path: Path) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pipelines.media.frame import Source
+from pipelines.media.journal import OVERLAYS, is_drawn
 from pipelines.media.live import Camera
 from pipelines.media.named import Named, unreadable
 from pipelines.media.names import distinct_names
@@ -24,29 +25,47 @@ from pipelines.media.videos import Video
 CAMERA = re.compile(r"(?:/dev/video)?(\d{1,3})")
 
 
-def open_sources(given: Sequence[str], *, timeout: float = 10.0) -> list[Source]:
+def open_sources(
+    given: Sequence[str], *, timeout: float = 10.0, out: Path | None = None
+) -> list[Source]:
     """Sources in the order given, a folder's by name; each thing once.
 
     Of a folder (whole, links followed) and of a pattern, what is hidden or by its name neither a
-    photo nor a video is left out without a word. Names are as `Frame.name`; of two that are the
+    photo nor a video is left out without a word, and so are overlays that a run drew, or that one
+    into `out` is to draw. Names are as `Frame.name`; of two that are the
     same, more of the folders is told. timeout: seconds that a server or camera may be silent.
     """
     found: dict[str, tuple[str, Callable[[str], Source]]] = {}  # by place: name, what makes it
     for each in given:
-        for place, name, make in _found(each, timeout):
+        for place, name, make in _found(each, timeout, _Drawn(out)):
             found.setdefault(place, (name, make))
     names = distinct_names({place: name for place, (name, _) in found.items()})
     return [make(names[place]) for place, (_, make) in found.items()]
 
 
-def _found(given: str, timeout: float) -> list[Named]:
+class _Drawn:
+    """Tells folders of overlays: those are no sources."""
+
+    def __init__(self, out: Path | None) -> None:
+        self._own = None if out is None else os.path.realpath(out / OVERLAYS)
+
+    def __call__(self, folder: Path) -> bool:
+        own = folder.name == OVERLAYS and os.path.realpath(folder) == self._own
+        return own or is_drawn(folder)
+
+    def below(self, path: Path, top: Path) -> bool:
+        """Whether the path lies in such a folder that is itself below `top`."""
+        return any(top in folder.parents and self(folder) for folder in path.parents)
+
+
+def _found(given: str, timeout: float, drawn: _Drawn) -> list[Named]:
     try:
-        return list(_named(given, timeout))
+        return list(_named(given, timeout, drawn))
     except OSError as error:  # a name too long, a folder that this user may not enter
         return [unreadable(given, f"cannot be looked at ({error.strerror})")]
 
 
-def _named(given: str, timeout: float) -> Iterator[Named]:
+def _named(given: str, timeout: float, drawn: _Drawn) -> Iterator[Named]:
     path = Path(given).expanduser()
     if not given:
         yield unreadable(given, "an empty name")
@@ -55,13 +74,13 @@ def _named(given: str, timeout: float) -> Iterator[Named]:
     elif given.startswith(REMOTE):
         yield named_address(given, timeout)
     elif path.is_dir():
-        yield from _in_folder(path, given)
+        yield from _in_folder(path, given, drawn)
     elif path.is_file():
         yield _file(path, path.name)
     elif camera := CAMERA.fullmatch(given):
         yield _camera(int(camera[1]), timeout)
     elif glob.has_magic(given) and not path.exists():
-        yield from _in_pattern(given)
+        yield from _in_pattern(given, drawn)
     else:
         fault = "neither a file nor a folder" if path.exists() else "no such file or folder"
         yield unreadable(given, fault)
@@ -87,9 +106,9 @@ def _place(path: Path) -> str:
     return os.path.join(os.path.realpath(path.parent), path.name)  # noqa: PTH118 - follows links
 
 
-def _in_folder(folder: Path, given: str) -> Iterator[Named]:
+def _in_folder(folder: Path, given: str, drawn: _Drawn) -> Iterator[Named]:
     found = False
-    for path in _walk(folder):
+    for path in _walk(folder, drawn):
         found = True
         if isinstance(path, OSError):
             fault = f"cannot be looked into ({path.strerror})"
@@ -100,8 +119,9 @@ def _in_folder(folder: Path, given: str) -> Iterator[Named]:
         yield unreadable(given, "a folder without a photo or a video")
 
 
-def _walk(folder: Path) -> Iterator[Path | OSError]:
-    """Photos and videos below, by name; folders that cannot be looked into; no folder twice."""
+def _walk(folder: Path, drawn: _Drawn) -> Iterator[Path | OSError]:
+    """Photos and videos below, by name; folders that cannot be looked into; no folder twice, and
+    none with overlays."""
     seen: set[str] = set()
     closed: list[OSError] = []
     for top, folders, files in os.walk(folder, onerror=closed.append, followlinks=True):
@@ -109,17 +129,20 @@ def _walk(folder: Path) -> Iterator[Path | OSError]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        shown = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = [name for name in shown if not drawn(Path(top, name))]
         paths = (Path(top, name) for name in sorted(files) if not name.startswith("."))
         yield from (path for path in paths if path.suffix.lower() in PHOTOS | VIDEOS)
     yield from closed
 
 
-def _in_pattern(given: str) -> Iterator[Named]:
+def _in_pattern(given: str, drawn: _Drawn) -> Iterator[Named]:
     fixed = Path(re.split(r"[*?\[]", given, maxsplit=1)[0] + "x").parent.expanduser()
     found = False
     for path in _matches(str(Path(given).expanduser())):
-        files = _walk(path) if path.is_dir() else iter((path,))
+        if drawn.below(path / "x", fixed):
+            continue
+        files = _walk(path, drawn) if path.is_dir() else iter((path,))
         for file in files:
             if isinstance(file, Path) and file.suffix.lower() in PHOTOS | VIDEOS:
                 found = True

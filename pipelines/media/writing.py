@@ -27,7 +27,7 @@ from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton
 from pipelines.media.film import Film, film_size
 from pipelines.media.frame import Frame, Source
-from pipelines.media.journal import Journal
+from pipelines.media.journal import OVERLAYS, Journal
 from pipelines.media.limited import Limited
 from pipelines.media.names import file_place, numbered
 from pipelines.media.overlays import overlay, write_overlay
@@ -35,7 +35,6 @@ from pipelines.media.remote import Brought
 from pipelines.media.sound import open_sound
 from pipelines.media.videos import Video
 
-OVERLAYS = "overlays"
 DISK = {  # errors of the folder, which every other overlay meets too
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOENT,
     errno.ENOTDIR, errno.EEXIST,

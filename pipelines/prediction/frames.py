@@ -17,7 +17,7 @@ from pipelines.detection.detector import Detector
 from pipelines.media.frame import Frame, Source
 from pipelines.motion.smoothing import Smoother
 from pipelines.motion.tracker import Tracker
-from pipelines.prediction.ahead import ahead
+from pipelines.prediction.ahead import BUDGET, ahead
 from pipelines.prediction.reader import People, PoseReader
 
 GivenPeople = Callable[[str, int], People | None]  # (photo or video, frame) -> people's boxes
@@ -65,6 +65,11 @@ Event = Began | Seen | Ended
 _Read = Began | tuple[Source, Frame] | Ended
 
 
+def weight(event: Event | _Read) -> int:
+    """Bytes of its picture."""
+    return 0 if isinstance(event, Began | Ended) else event[1].image.nbytes
+
+
 def watch(
     sources: Sequence[Source], reader: PoseReader, looking: Looking
 ) -> Generator[Event, None, None]:
@@ -72,14 +77,15 @@ def watch(
     waiting: list[_Read] = []
     follower: _Follower | None = None
     deep = 1 if any(source.live for source in sources) else 2 * looking.batch
-    for event in ahead(_read(sources), deep):
+    for event in ahead(_read(sources), deep, weigh=weight):
         source = event[0]
         if isinstance(event, Began) and source.moving:  # photos before it are done first
             yield from _answered(waiting, reader, looking, None)
             waiting, follower = [], _Follower(reader, looking)
         waiting.append(event)
         frames = sum(not isinstance(each, Began | Ended) for each in waiting)
-        if frames >= _at_once(source, reader, looking) or _is_end(event):
+        full = frames >= _at_once(source, reader, looking) or sum(map(weight, waiting)) >= BUDGET
+        if full or _is_end(event):
             yield from _answered(waiting, reader, looking, follower if source.moving else None)
             waiting = []
     yield from _answered(waiting, reader, looking, None)
@@ -96,6 +102,7 @@ def _read(sources: Sequence[Source]) -> Iterator[_Read]:
         try:
             for frame in source.frames():
                 yield source, frame
+                del frame  # a large one's memory, before the next one is decoded
         except ValueError as fault:
             error = fault
         yield Ended(source, error)

@@ -17,6 +17,7 @@ from pipelines.media.photos import SUFFIXES as PHOTOS
 from pipelines.prediction.reader import People
 
 PERSON, NAME = 1, "person"  # COCO's category
+LONGEST = 1e6  # pixels that a box may be long, or away
 ACCEPTED = (
     "a list of COCO results (image_id or file_name, bbox, score), or an annotation file with "
     "`images` and `annotations`"
@@ -30,6 +31,7 @@ class GivenBoxes:
 
     def __init__(self, people: Mapping[Key, People]) -> None:
         self._people = dict(people)
+        self.asked = self.unknown = 0  # photos and frames; those that the file says nothing of
         last: dict[Key, set[Key]] = {}
         for name, frame in people:
             if isinstance(name, str):
@@ -49,7 +51,11 @@ class GivenBoxes:
         keys += [self._last.get(key, key) for key in ((short, index), (short, None))]
         keys = [*keys[:-1], *(keys[-1:] if photo else [])]
         keys += [] if number is None else [(number, None)]
-        return next((self._people[key] for key in keys if key in self._people), None)
+        found = next((self._people[key] for key in keys if key in self._people), None)
+        self.asked, self.unknown = self.asked + 1, self.unknown + (found is None)
+        return found
+
+    __call__ = of
 
     def __len__(self) -> int:
         """How many boxes."""
@@ -151,8 +157,9 @@ def _row(
     box = row.get("bbox", row.get("box"))
     sides = [finite(each) for each in box] if isinstance(box, list) else []
     numbers = tuple(each for each in sides if each is not None)
-    if len(numbers) != 4 or len(sides) != 4 or min(numbers[2:]) < 0:
-        accepted = "x, y, width, height: finite, no side below 0"
+    beyond = max(map(abs, numbers), default=0) > LONGEST
+    if len(numbers) != 4 or len(sides) != 4 or min(numbers[2:]) < 0 or beyond:
+        accepted = f"x, y, width, height: finite, up to {LONGEST:,.0f}, no side below 0"
         raise refusal(f"{where}: bbox", given=box, accepted=accepted)
     score = finite(row.get("score", 1.0))
     if score is None:

@@ -20,6 +20,7 @@ from pipelines.host import places
 from pipelines.media.drawn_clip import draw_clip
 from pipelines.predict import main
 from tests.worlds.checkouts import a_shell
+from tests.worlds.clips import grey, make_photo
 from tests.worlds.drawn import NAME, draw, small_recipe
 from tests.worlds.here import ROOT
 from tests.worlds.trained import save_trained
@@ -78,6 +79,30 @@ def test_boxes_of_a_file_say_where_people_are(photos: Path, tmp_path: Path) -> N
     ours = {tuple(round(v, 2) for v in row["box"]) for row in found}
     assert ours == {tuple(round(v, 2) for v in row["bbox"]) for row in people}
     assert not (tmp_path / "overlays").exists()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code", "said"),
+    [
+        ([1], 1, r"error: .*boxes.json: it has an entry for none of 3 photos and frames; name"),
+        ([7, 8], 0, r"boxes.json: no entry for 1 of 3 photos and frames"),
+        ([7, 8, 9], 0, r"^3 frames, 3 people$"),
+    ],
+)
+@pytest.mark.usefixtures("photos")
+def test_photos_that_a_file_of_boxes_does_not_know_are_counted(
+    numbers: list[int], code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (7, 8, 9):
+        make_photo(tmp_path / "in" / f"{number:012}.jpg", grey(50))
+    boxes = tmp_path / "boxes.json"
+    found = [{"image_id": n, "bbox": [4, 4, 20, 30], "category_id": 1} for n in numbers]
+    boxes.write_text(json.dumps(found))
+    options = ["--boxes", str(boxes), "--no-overlays", "--out", str(tmp_path / "out")]
+    assert main(["some", str(tmp_path / "in"), *options]) == code
+    told = capsys.readouterr()
+    assert re.search(said, told.out + told.err, re.MULTILINE)
+    assert ("entry" in told.out + told.err) == (len(numbers) < 3)
 
 
 @pytest.mark.parametrize(

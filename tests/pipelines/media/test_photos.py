@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from pipelines.intake.image_check import Told, check_image
 from pipelines.media.photos import MOST_PIXELS, SUFFIXES, read_photo
 from pipelines.serving import model_input
 from tests.worlds.clips import colours, corners, make_photo
+from tests.worlds.here import ROOT
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -87,6 +90,22 @@ def test_a_cut_photo_says_so(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(whole[: len(whole) // 3])
     with pytest.raises(ValueError, match="truncated"):
         read_photo(tmp_path / "photo.jpg", "photo.jpg")
+
+
+@pytest.mark.contract
+def test_a_photo_that_memory_lacks_for_is_called_so_and_not_corrupt(tmp_path: Path) -> None:
+    Image.new("RGB", (9000, 9000)).save(tmp_path / "large.jpg")
+    script = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from pipelines.media.photos import read_photo\n"
+        "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + (100 << 20),) * 2)\n"
+        "read_photo(Path(sys.argv[1]), 'large.jpg')\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "large.jpg")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "ValueError: large.jpg: not enough memory for 9000 x 9000 pixels" in done.stderr
 
 
 def test_a_missing_photo_says_so(tmp_path: Path) -> None:

@@ -214,3 +214,19 @@ def test_a_pipe_in_a_folder_is_told_and_waited_for_by_nobody(tmp_path: Path) -> 
     (source,) = open_sources([str(tmp_path)])
     with pytest.raises(ValueError, match="neither a file nor a folder"):
         next(source.frames())
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize("given", [".", "**/*.jpg", "*", "predictions"])
+def test_what_a_run_drew_is_no_source_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, finished: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jpg", "overlays/b.jpg", "predictions/overlays/a.jpg", "other/overlays/c.jpg"):
+        make_photo(tmp_path / name, grey(9))
+    for name in ("poses.json", "images.json") if finished else ("poses.jsonl.part",):
+        (tmp_path / "predictions" / name).touch()
+    found = names(open_sources([given], out=Path("other")))
+    assert found == (["predictions"] if given == "predictions" else ["a.jpg", "overlays/b.jpg"])
+    asked = ["predictions/overlays", "predictions/overlays/*.jpg", "predictions/overlays/a.jpg"]
+    assert [names(open_sources([each])) for each in asked] == [["a.jpg"]] * 3

@@ -32,6 +32,34 @@ def test_no_more_than_asked_for_is_read_ahead() -> None:
     items.close()
 
 
+@pytest.mark.parametrize(("weight", "ahead_of_it"), [(10, 3), (25, 1), (1000, 1), (0, 5)])
+def test_what_waits_weighs_no_more_than_the_budget_and_one(weight: int, ahead_of_it: int) -> None:
+    read: list[int] = []
+    items = ahead(counted(read), 5, weigh=lambda item: weight, budget=25)
+    assert next(items) == 0
+    assert waited_for(read, 1 + ahead_of_it), read
+    if weight:
+        assert len(read) == 1 + ahead_of_it
+    assert list(items) == list(range(1, 20))
+
+
+def counted(read: list[int]) -> Iterator[int]:
+    for number in range(20):
+        read.append(number)
+        yield number
+
+
+def waited_for(read: list[int], count: int) -> bool:
+    """Whether so many come, and, as far as a tenth of a second tells, no more of them at once."""
+    quiet = threading.Event()
+    for _ in range(50):
+        before = len(read)
+        quiet.wait(0.1)
+        if before == len(read) >= count:
+            return True
+    return False
+
+
 def test_what_reading_raises_comes_after_what_was_read() -> None:
     def broken() -> Iterator[int]:
         yield 1

@@ -64,7 +64,9 @@ def test_an_image_of_pillow_is_read_upright(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("image", [b"bytes", 3, None])
 def test_other_kinds_of_image_are_refused(image: object) -> None:
-    with pytest.raises(ValueError, match=r"image 0: given '(bytes|int|NoneType)', accepted: a path"):
+    with pytest.raises(
+        ValueError, match=r"image 0: given '(bytes|int|NoneType)', accepted: a path"
+    ):
         Predictor(BoxReader())(image)  # type: ignore[call-overload]
 
 

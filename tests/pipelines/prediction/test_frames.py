@@ -48,6 +48,13 @@ def test_photos_and_frames_go_through_the_network_many_at_once() -> None:
     assert reader.batches == [4, 3]
 
 
+def test_large_photos_go_through_it_by_their_bytes() -> None:
+    large = np.zeros((5000, 6000, 3), np.uint8)  # 90 MB
+    reader = BoxReader(needs_boxes=False)
+    list(watch([Shown(f"{n}.jpg", [large]) for n in range(7)], reader, Looking(batch=6)))
+    assert reader.batches == [3, 3, 1]
+
+
 def test_a_live_picture_waits_for_no_other() -> None:
     reader = BoxReader(needs_boxes=False)
     list(watch([Shown("0", [ONE] * 3, moving=True, live=True)], reader, Looking(batch=4)))

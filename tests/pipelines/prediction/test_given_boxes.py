@@ -88,6 +88,8 @@ def test_annotations_bring_their_images_those_without_anybody_too(tmp_path: Path
         ([row(image_id=1, bbox=[1, 2, float("nan"), 4])], r"row 0: bbox: given \[1, 2, nan, 4\]"),
         ([row(image_id=1), row(image_id=1, bbox=[1, 2, -3, 4])], "row 1: bbox: .*no side below 0"),
         ([row(image_id=1, bbox=[1, 2, 3])], "row 0: bbox"),
+        ([row(image_id=1, bbox=[1, 2, 3, 2e6])], "row 0: bbox: .* up to 1,000,000, no side"),
+        ([row(image_id=1, bbox=[-2e6, 2, 3, 4])], "row 0: bbox: .* up to 1,000,000, no side"),
         ([row(image_id=1, bbox="all")], "row 0: bbox: given 'all'"),
         ([row(image_id=1, score="high")], "row 0: score: given 'high'"),
         ([row()], "row 0: no image_id, file_name or frame"),
