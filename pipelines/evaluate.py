@@ -113,9 +113,10 @@ def score_poses_file(asked: Namespace) -> str:
 
 
 def attach_evaluation(name: str, folder: Path, attach: Attach = attach_folder) -> None:
-    """Numbers and pictures to the training's run; what is big, or read by tools alone, stays."""
+    """Numbers, pictures and whose boxes to the training's run; what is big stays here."""
     record = EvaluationRecord.read(folder)
-    attach(record.run_id, record.fingerprint, name, folder, record.boxes_numbers, BIG)
+    numbers, tags = record.boxes_numbers, record.boxes_tags
+    attach(record.run_id, record.fingerprint, name, folder, numbers, BIG, tags)
 
 
 def evaluate(name: str, recipe: Recipe | None = None, read: Reader = read_poses) -> Path:

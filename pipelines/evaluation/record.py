@@ -142,6 +142,14 @@ class EvaluationRecord:
         return {f"boxes_{k}@det": value for k, value in known.items() if value is not None}
 
     @property
+    def boxes_tags(self) -> dict[str, str]:
+        """Whose boxes `det` starts from, as MLflow's runs and versions are tagged with it."""
+        boxes = self.boxes_from
+        if boxes is None:
+            return {}
+        return {"limber.detector": boxes.told, "limber.boxes_sha256": boxes.boxes_sha256}
+
+    @property
     def images(self) -> int:
         return next(iter(self.counts.values())).images
 

@@ -123,8 +123,7 @@ def version_tags(candidate: Candidate, rule: Rule, run_id: str) -> dict[str, str
     names = [f"{rule.metric}@{protocol}" for protocol in rule.protocols]
     numbers = {tag_of(name): f"{measured[name]:.6f}" for name in names if name in measured}
     facts = {f"limber.{key}": value for key, value in lineage_of(candidate, run_id).items()}
-    boxes = candidate.evaluation.record.boxes_from
-    whose = {"limber.detector": boxes.told} if boxes else {}
+    whose = candidate.evaluation.record.boxes_tags
     return facts | numbers | whose | {IDENTITY: candidate.identity}
 
 

@@ -10,6 +10,7 @@ from pipelines.recipe.schema import Published
 from pipelines.report.markdown import NONE, markdown_table, number_cell
 from pipelines.report.published import COUNTS
 from pipelines.report.results import Result
+from pipelines.report.whose_boxes import UNMARKED, Marks, box_marks, whose_boxes
 
 
 @dataclass(frozen=True)
@@ -75,16 +76,18 @@ def of_benchmark(
 
 
 def benchmark_sections(
-    results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]
+    results: Sequence[Result],
+    quoted: Mapping[str, Sequence[Published]],
+    marks: Marks | None = None,
 ) -> list[str]:
     """A heading, a remark and a table of every benchmark that there is something of.
 
     Of results what is measured; of `quoted` what papers print.
     """
-    made = []
+    made, marks = [], box_marks(results) if marks is None else marks
     for benchmark in BENCHMARKS:
         ours, theirs = of_benchmark(benchmark, results, quoted)
-        rows = [row for result in ours for row in measured_rows(result, benchmark)]
+        rows = [row for result in ours for row in measured_rows(result, benchmark, marks)]
         rows += [row for name, each in theirs.items() for row in quoted_rows(name, each, benchmark)]
         if rows:
             head = ["recipe", "boxes", "source", "measured on", *benchmark.columns]
@@ -93,7 +96,7 @@ def benchmark_sections(
     return made
 
 
-def measured_rows(result: Result, benchmark: Benchmark) -> list[list[str]]:
+def measured_rows(result: Result, benchmark: Benchmark, marks: Marks = UNMARKED) -> list[list[str]]:
     """Ours as the recipe has it, and with the flip test the other way round."""
     mark = "" if result.comparable or not result.recipe.published else " †"
     counts = [f"{getattr(result.cost, count):.3f}" for count in COUNTS]
@@ -101,8 +104,8 @@ def measured_rows(result: Result, benchmark: Benchmark) -> list[list[str]]:
     rows = []
     for protocol in PROTOCOLS:
         if f"{benchmark.main}@{protocol}" in result.numbers:
-            own = protocol == "det" and result.own_detector
-            boxes = f"{protocol} ({result.own_detector})" if own else protocol
+            whose = whose_boxes(result, marks) if protocol == "det" else ""
+            boxes = f"{protocol} ({whose})" if whose else protocol
             start = [f"{result.name}{mark}", boxes]
             numbers = number_cells(result.numbers, benchmark, protocol)
             rows.append([*start, "measured", result.measured_on, *numbers, *end])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipelines.evaluation.record import BoxesFrom
 from pipelines.evaluation.scoring import FROM_BOXES, FROM_IMAGES, NUMBERS, PROTOCOLS
 from pipelines.evaluation.test_dev import PROTOCOL as TEST_DEV
 from pipelines.recipe.schema import Published
@@ -13,13 +12,15 @@ from pipelines.report.markdown import NONE, fixed, markdown_table, number_cell, 
 from pipelines.report.paper_tables import paper_sections
 from pipelines.report.published import COUNTS, in_doubt, printed_cost, published_under
 from pipelines.report.results import Result
+from pipelines.report.whose_boxes import Marks, box_marks, boxes_note, whose_boxes
 
 INTRODUCTION = """# Comparison
 
 AP is COCO's, x 100, with flip test, measured / published. Protocols are never mixed: `AP@gt`
 starts from ground-truth boxes, `AP@det` from a detector's, `AP@image` from whole images without
-boxes. Boxes of a detector of our own are named, and stand beside none of the papers'. "–": not
-measured or not printed. GFLOPs are multiply-accumulates of one image, convolution and linear layers
+boxes. Boxes of a detector of our own are named, and stand beside none of the papers'; where numbers
+of one data set start from different boxes, a raised number tells which. "–": not measured or not
+printed. GFLOPs are multiply-accumulates of one image, convolution and linear layers
 only, in the four counts that papers use: *exact* counts a transposed convolution by its input, *HR*
 by its output, as HRNet's code does; G divides by 1e9, Gi by 2^30. What papers print of recipes that
 did not run here is folded below.
@@ -35,14 +36,15 @@ def comparison_report(
 ) -> str:
     """The whole text; `quoted` recipes are not evaluated here, `absent` ones should have been."""
     ours, _ = of_benchmark(None, results, {})
-    parts = [INTRODUCTION, *main_tables(ours, {})]
+    marks = box_marks(results)
+    parts = [INTRODUCTION, *main_tables(ours, {}, marks)]
     if notes := remarks(results, absent):
         parts.append("\n".join(notes))
-    parts += benchmark_sections(results, {})
+    parts += benchmark_sections(results, {}, marks)
     if doubts := doubt_table(ours, {}):
         parts += [DOUBT, doubts]
     parts += ["## Pictures", *picture_links(), *field_picture_links(results)]
-    if tables := number_tables(ours, {}):
+    if tables := number_tables(ours, {}, marks):
         parts += ["## All numbers", *tables]
     parts += quoted_sections(results, quoted)
     head, *tables = paper_sections(results)
@@ -73,9 +75,16 @@ def folded(title: str, parts: Sequence[str]) -> list[str]:
     return ["<details>", f"<summary>{title}</summary>", *parts, "</details>"] if parts else []
 
 
-def main_tables(results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]) -> list[str]:
-    """One table for networks that read boxes, one for those that read whole images."""
-    tables = []
+def main_tables(
+    results: Sequence[Result],
+    quoted: Mapping[str, Sequence[Published]],
+    marks: Marks | None = None,
+) -> list[str]:
+    """One table for networks that read boxes, one for those that read whole images.
+
+    marks: of all results that the report tells of, these alone where left out.
+    """
+    tables, marks = [], box_marks(results) if marks is None else marks
     for protocols in (FROM_BOXES, FROM_IMAGES):
         ours = [result for result in results if is_shown(result.numbers, protocols)]
         theirs = {
@@ -84,7 +93,7 @@ def main_tables(results: Sequence[Result], quoted: Mapping[str, Sequence[Publish
             if any(is_shown(row.metrics, protocols) for row in rows)
         }
         if ours or theirs:
-            tables.append(main_table(ours, theirs, protocols))
+            tables.append(main_table(ours, theirs, protocols, marks))
     return tables
 
 
@@ -96,22 +105,23 @@ def main_table(
     results: Sequence[Result],
     quoted: Mapping[str, Sequence[Published]],
     protocols: Sequence[str],
+    marks: Marks,
 ) -> str:
     head = ["recipe", "measured on", *(f"AP@{protocol}" for protocol in protocols)]
     head += ["params (M)", *COUNTS.values(), "GFLOPs printed", "samples/s", "hours", "data", "run"]
-    rows = [measured_row(result, protocols) for result in results]
+    rows = [measured_row(result, protocols, marks) for result in results]
     rows += [quoted_row(name, published, protocols) for name, published in quoted.items()]
     return markdown_table(head, rows)
 
 
-def measured_row(result: Result, protocols: Sequence[str]) -> list[str]:
+def measured_row(result: Result, protocols: Sequence[str], marks: Marks) -> list[str]:
     mark = "" if result.comparable or not result.recipe.published else " †"
     cost, training, printed = result.cost, result.training, printed_cost(result.recipe.published)
     params = f"{cost.params / 1e6:.2f} / {fixed(printed.params_m if printed else None, 1)}"
     return [
         f"{result.name}{mark}",
         result.measured_on,
-        *(ap_cell(result, protocol) for protocol in protocols),
+        *(ap_cell(result, protocol, marks) for protocol in protocols),
         params,
         *(f"{getattr(cost, count):.3f}" for count in COUNTS),
         printed_gflops(printed),
@@ -141,11 +151,12 @@ def quoted_row(name: str, published: Sequence[Published], protocols: Sequence[st
     ]
 
 
-def ap_cell(result: Result, protocol: str) -> str:
+def ap_cell(result: Result, protocol: str, marks: Marks) -> str:
     row = result.published_under(protocol)
     published = row.metrics[f"AP@{protocol}"] if row else None
-    detector = f" ({result.own_detector})" if protocol == "det" and result.own_detector else ""
-    return f"{number_cell(result.numbers, f'AP@{protocol}')}{detector} / {percent(published)}"
+    whose = whose_boxes(result, marks) if protocol == "det" else ""
+    told = f" ({whose})" if whose else ""
+    return f"{number_cell(result.numbers, f'AP@{protocol}')}{told} / {percent(published)}"
 
 
 def printed_gflops(row: Published | None) -> str:
@@ -156,7 +167,7 @@ def printed_gflops(row: Published | None) -> str:
 
 
 def remarks(results: Sequence[Result], absent: Sequence[str]) -> list[str]:
-    notes = []
+    notes, marks = [], box_marks(results)
     for result in results:
         if not result.recipe.evaluation.flip_test:
             notes.append(f"{result.name}: without flip test, as its recipe says.")
@@ -172,8 +183,8 @@ def remarks(results: Sequence[Result], absent: Sequence[str]) -> list[str]:
                 "in results now, and are left out: submit these, then "
                 f"`python -m pipelines.evaluate {result.name} --test-dev-scores FILE`."
             )
-        if result.evaluation.boxes_from is not None:
-            notes.append(f"{result.name}: {boxes_note(result.evaluation.boxes_from)}")
+        if (boxes := result.evaluation.boxes_from) is not None:
+            notes.append(f"{result.name}: {boxes_note(boxes, marks[result.name])}")
         for protocol, counts in result.evaluation.counts.items():
             if without := counts.images_without_boxes:
                 notes.append(
@@ -183,16 +194,6 @@ def remarks(results: Sequence[Result], absent: Sequence[str]) -> list[str]:
     if absent:
         notes.append(f"Not evaluated, though params.yaml runs them: {', '.join(absent)}.")
     return [f"- {note}" for note in notes]
-
-
-def boxes_note(boxes: BoxesFrom) -> str:
-    """Whose boxes `AP@det` starts from, how good they are, and what that means for papers'."""
-    good = ""
-    if boxes.AP is not None:
-        good = f" (of people: AP {percent(boxes.AP)}, AR {percent(boxes.AR)})"
-    own = "" if boxes.brought else ", so that it stands beside none of the papers'"
-    whose = "the file" if boxes.brought else "the detector"
-    return f"`AP@det` starts from boxes of {whose} {boxes.name}{good}{own}."
 
 
 def picture_links() -> list[str]:
@@ -241,9 +242,12 @@ def all_recipes(
 
 
 def number_tables(
-    results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]
+    results: Sequence[Result],
+    quoted: Mapping[str, Sequence[Published]],
+    marks: Marks | None = None,
 ) -> list[str]:
     """Per protocol the ten COCO numbers: measured, with and without flip test, or as quoted."""
+    marks = box_marks(results) if marks is None else marks
     protocols = dict.fromkeys(PROTOCOLS)
     for published in quoted.values():
         protocols |= dict.fromkeys(
@@ -253,7 +257,7 @@ def number_tables(
         protocols |= dict.fromkeys([TEST_DEV])
     made = []
     for protocol in protocols:
-        rows = measured_rows(results, protocol)
+        rows = measured_rows(results, protocol, marks)
         for name, published in quoted.items():
             rows += published_rows(name, published, protocol)
         head = ["recipe", "source", *(f"{key}@{protocol}" for key in NUMBERS)]
@@ -261,16 +265,16 @@ def number_tables(
     return made
 
 
-def measured_rows(results: Sequence[Result], protocol: str) -> list[list[str]]:
+def measured_rows(results: Sequence[Result], protocol: str, marks: Marks) -> list[list[str]]:
     rows = []
     for result in results:
         if f"AP@{protocol}" in result.numbers:
-            boxes = f", {result.own_detector}'s boxes" if protocol == "det" else ""
-            from_boxes = boxes if result.own_detector else ""
-            title, others = f"measured, {result.other_flip}", result.evaluation.others
+            whose = whose_boxes(result, marks) if protocol == "det" else ""
+            boxes = f", boxes of {whose}" if whose else ""
             numbers = coco_numbers(result.numbers, protocol)
-            rows.append([result.name, f"measured{from_boxes}", *numbers])
-            rows.append([result.name, title, *coco_numbers(others, protocol)])
+            rows.append([result.name, f"measured{boxes}", *numbers])
+            others = coco_numbers(result.evaluation.others, protocol)
+            rows.append([result.name, f"measured, {result.other_flip}{boxes}", *others])
         if f"AP@{protocol}" in result.test_dev:
             numbers = coco_numbers(result.test_dev, protocol)
             rows.append([result.name, "measured by COCO's server", *numbers])

@@ -58,6 +58,7 @@ class TrackedRun:
             "close": self._send_close,
             "folder": self._send_folder,
             "numbers": self._send_numbers,
+            "tags": self._send_tags,
         }
 
     def connect(self) -> tuple[str, str, Deliver]:
@@ -202,3 +203,7 @@ class TrackedRun:
 
     def _send_numbers(self, record: Record) -> None:
         self._log(record["metrics"], 0, record["time"])
+
+    def _send_tags(self, record: Record) -> None:
+        for key, value in record["tags"].items():
+            self._client.set_tag(self._run_id, key, value)

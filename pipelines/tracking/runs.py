@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,8 +91,9 @@ def attach_folder(
     folder: Path,
     numbers: dict[str, float],
     without: Sequence[str] = (),
+    tags: Mapping[str, str] | None = None,
 ) -> bool:
-    """A folder and some numbers to a training's run, later than the training itself.
+    """A folder, some numbers and tags to a training's run, later than the training itself.
 
     without: patterns of names that stay here. By the training's outbox, where it is: then a server
     that is away gets it later. Says so and goes on where none answers; whether it was sent.
@@ -106,9 +107,9 @@ def attach_folder(
         shutil.copytree(folder, kept, ignore=shutil.ignore_patterns(*without))
         try:
             if lasting:
-                _attach_by_outbox(outbox, kept, numbers)
+                _attach_by_outbox(outbox, kept, numbers, tags or {})
             else:
-                _attach_now(run_id, fingerprint, name, kept, numbers)
+                _attach_now(run_id, fingerprint, name, kept, numbers, tags or {})
         except ValueError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a tracker raises, the work is done
@@ -119,12 +120,16 @@ def attach_folder(
     return True
 
 
-def _attach_by_outbox(path: Path, folder: Path, numbers: dict[str, float]) -> None:
+def _attach_by_outbox(
+    path: Path, folder: Path, numbers: dict[str, float], tags: Mapping[str, str]
+) -> None:
     outbox = Outbox(path)
     try:
         outbox.append("folder", path=str(folder.resolve()), folder=folder.name)
         if numbers:
             outbox.append("numbers", metrics=finite_only(numbers))
+        if tags:
+            outbox.append("tags", tags=dict(tags))
         Postman(outbox, TrackedRun(outbox).connect).deliver_all()
     finally:
         outbox.release()
@@ -136,12 +141,15 @@ def _attach_now(
     name: str,
     folder: Path,
     numbers: dict[str, float],
+    tags: Mapping[str, str],
 ) -> None:
     client = mlflow_client()
     run = find_run(client, run_id, fingerprint, name)
     client.log_artifacts(run, str(folder), folder.name)
     for metric, number in finite_only(numbers).items():
         client.log_metric(run, metric_name(metric), number)
+    for key, value in tags.items():
+        client.set_tag(run, key, value)
 
 
 def _first_tags(params: dict[str, object], tags: dict[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from pipelines.recipe.build import build_architecture
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
 from tests.worlds.drawn import draw_at_home
+from tests.worlds.results import OWN_BOXES, write_results
 from tests.worlds.trained import save_trained
 
 NUMBERS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
@@ -296,3 +298,17 @@ def test_the_champion_is_evaluated_on_another_data_set(
     assert (folder / "matches_gt.npz").is_file()
     assert evaluate.main(["--champion", "pose-coco", "--dataset", "stick"]) == 2
     assert f"accepted: {', '.join(DATASETS)}" in capsys.readouterr().err
+
+
+def test_whose_boxes_are_told_to_the_run(home: Path) -> None:
+    write_results("some", protocols=("gt", "det"), boxes_from=OWN_BOXES)
+    write_results("other", protocols=("gt",))
+    given: list[tuple[Any, ...]] = []
+    for name in ("some", "other"):
+        evaluate.attach_evaluation(name, places.evaluated(name), lambda *args: given.append(args))
+    (*_, numbers, _, tags), (*_, none, _, untagged) = given
+    assert numbers == {"boxes_AP@det": 0.323, "boxes_AP50@det": 0.568, "boxes_AR@det": 0.43}
+    assert tags == {
+        "limber.detector": "nanodet (boxes AP 0.323, AR 0.430)", "limber.boxes_sha256": "b" * 64
+    }  # fmt: skip
+    assert none == {} and untagged == {}

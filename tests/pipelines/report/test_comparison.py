@@ -84,7 +84,35 @@ def test_a_detector_of_our_own_is_named_and_stands_beside_no_papers_number() -> 
     assert rows(doubt_table([found], {}))[1][1:3] == ["50.0", "–"]
     assert rows(doubt_table([brought], {}))[1][1:3] == ["50.0", "40.0"]
     table = next(each for each in number_tables([found], {}) if "AP@det" in each)
-    assert rows(table)[1][:3] == ["some", "measured, nanodet's boxes", "40.0"]
+    assert [row[:2] for row in rows(table)[1:]] == [
+        ["some", "measured, boxes of nanodet"],
+        ["some", "measured, no flip test, boxes of nanodet"],
+    ]
+
+
+def test_different_boxes_of_one_data_set_are_told_apart() -> None:
+    """By the digest of the boxes: the same detector, told otherwise, finds others."""
+    other = replace(OWN_BOXES, boxes_sha256="e" * 64)
+    each = {"a": OWN_BOXES, "b": other, "c": BROUGHT_BOXES, "d": OWN_BOXES}
+    made = [replace(result(name, det=0.4), name=name) for name in (*each, "far")]
+    made = [
+        replace(one, evaluation=replace(one.evaluation, boxes_from=each.get(one.name, other)))
+        for one in made
+    ]
+    far = replace(made[-1], evaluation=replace(made[-1].evaluation, dataset="crowdpose"))
+    (table,) = main_tables([*made[:4], far], {})
+    assert [row[3] for row in rows(table)[1:]] == [
+        "40.0 (nanodet ¹) / –",
+        "40.0 (nanodet ²) / –",
+        "40.0 (³) / –",
+        "40.0 (nanodet ¹) / –",
+        "40.0 (nanodet) / –",
+    ]
+    notes = remarks([*made[:4], far], [])
+    assert notes[1].startswith("- b: ² `AP@det` starts from boxes of the detector nanodet (of")
+    assert "These boxes (`eeeeeeee`) are compared" in notes[1] and "eeee" not in notes[4]
+    table = next(text for text in number_tables(made[:2], {}) if "AP@det" in text)
+    assert rows(table)[4][1] == "measured, no flip test, boxes of nanodet ²"
 
 
 def test_a_table_of_nothing_is_none() -> None:

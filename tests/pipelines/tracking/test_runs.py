@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.host import places
 from pipelines.tracking import runs as tracking
 from pipelines.tracking.__main__ import main
 from pipelines.tracking.outbox import Outbox, Postman, RefusedError
@@ -326,12 +327,28 @@ def test_a_folder_hangs_on_the_training_run_later(
     folder.mkdir()
     (folder / "analysis.md").write_text("what goes wrong")
     key = "a" * 64
-    tracking.attach_folder(None, key, "some", folder, {"analysis/miss@gt": 0.25})
+    tags = {"limber.detector": "nanodet"}
+    tracking.attach_folder(None, key, "some", folder, {"analysis/miss@gt": 0.25}, tags=tags)
     client = mlflow_client(uri)
     run = tracking.find_run(client, None, key, "some")
     assert client.get_run(run).data.metrics == {"analysis/gt/miss": 0.25}
+    assert client.get_run(run).data.tags["limber.detector"] == "nanodet"
     files = client.list_artifacts(run, "analysis")
     assert [file.path for file in files] == ["analysis/analysis.md"]
+
+
+@pytest.mark.contract
+def test_a_tag_of_later_goes_by_the_trainings_outbox(home: Path, uri: str) -> None:
+    key = "e" * 64
+    log = opened(places.run("demo_hrnet", key), uri, key)
+    log.close("FINISHED")
+    told = {"limber.detector": "nanodet (boxes AP 0.323, AR 0.430)"}
+    folder = home / "evaluation"
+    folder.mkdir()
+    assert tracking.attach_folder(log.run_id, key, "demo_hrnet", folder, {}, tags=told)
+    assert log.run_id is not None
+    tags = mlflow_client(uri).get_run(log.run_id).data.tags
+    assert tags["limber.detector"] == told["limber.detector"] and tags["limber.dataset"]
 
 
 @pytest.mark.contract
