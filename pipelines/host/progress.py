@@ -138,17 +138,19 @@ class Tally:
         self._fresh += count if fresh else 0
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + (0.5 if self._tty else 10.0)
-            self._show()
+            self.show()
 
     def close(self) -> None:
         if self._tty:
-            self._show()
+            self.show()
             print(file=sys.stderr)
 
-    def _show(self) -> None:
+    def show(self) -> None:
+        """Its line, now."""
         pace = self._fresh / max(time.monotonic() - self._started, 1e-9)
-        total = f"/{self._total // self._per:,}" if self._total else ""
-        left = f"  ETA {(self._total - self._done) / pace:,.0f} s" if self._total and pace else ""
+        known = self._total >= self._done > 0  # what was told beforehand may be wrong
+        total = f"/{self._total // self._per:,}" if known else ""
+        left = f"  ETA {(self._total - self._done) / pace:,.0f} s" if known and pace else ""
         text = (
             f"{self._name}  {self._done // self._per:,}{total} {self._unit}  "
             f"{pace / self._per:,.1f}/s{left}"

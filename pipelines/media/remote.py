@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
@@ -25,10 +25,13 @@ from pipelines.media.videos import Video
 HTTP, RTSP, S3 = ("http://", "https://"), ("rtsp://", "rtsps://"), "s3://"
 REMOTE = (*HTTP, *RTSP, S3)
 CHUNK = 1 << 16
+PARTIAL, HEAD = 206, 256  # http's answer of a server that sends parts; bytes: kinds of an mp4's
 KEPT = 3  # videos: whoever draws may be so many behind whoever reads
 AS_IT_IS = {"Accept-Encoding": "identity"}
 SILENCE = (requests.Timeout, urllib3.exceptions.TimeoutError)
-PATIENCE = 30  # times `timeout`: for a whole photo
+PATIENCE = 30  # times `timeout`: for a whole photo, and for each so many bytes of a video
+MOST_OF_A_VIDEO = 16 << 30  # bytes
+INDEXED = frozenset({".3g2", ".3gp", ".m4v", ".mov", ".mp4"})  # videos with an index of pictures
 
 
 class Brought:
@@ -89,18 +92,19 @@ def named_address(address: str, timeout: float) -> Named:
     name = unquote(PurePosixPath(urlsplit(address).path).name) or urlsplit(address).hostname
     if not name:
         return unreadable(shown, "an address without a server")
-    photo = False
+    photo = whole = False
     if address.startswith(HTTP):
         try:
-            photo = _is_photo(address, shown, timeout)
+            photo, whole = _kind(address, shown, timeout)
         except ValueError as error:
             return failed(shown, error)
-    if photo:
+    if photo or whole:
+        most = MOST_BYTES if photo else MOST_OF_A_VIDEO
 
         def bring(path: Path) -> None:
-            download(address, path, timeout)
+            download(address, path, timeout, most)
 
-        return address, name, lambda name: Brought(name, False, bring)
+        return address, name, lambda name: Brought(name, whole, bring)
     return address, name, lambda name: Video(name, address, timeout)
 
 
@@ -120,33 +124,56 @@ def named_in_s3(prefix: str) -> Iterator[Named]:
         yield _object(f"{prefix.rstrip('/')}/{key}", key)
 
 
-def download(address: str, path: Path, timeout: float) -> None:
-    """Of at most `MOST_BYTES`. ValueError where it cannot be had, is larger, or takes for ever."""
+def download(address: str, path: Path, timeout: float, most: int = MOST_BYTES) -> None:
+    """Of at most so many bytes. ValueError where it cannot be had, is larger, or takes for ever."""
     shown = told_address(address)
-    end = time.monotonic() + PATIENCE * timeout
+    end = time.monotonic() + PATIENCE * timeout * max(most / MOST_BYTES, 1)
     with _answer(address, shown, timeout) as answer, path.open("wb") as file:
         try:
             while part := answer.raw.read1(CHUNK):  # what came so far: `read` waits for all of it
                 file.write(part)
-                if file.tell() > MOST_BYTES or time.monotonic() > end:
-                    large = file.tell() > MOST_BYTES
-                    fault = f"over {MOST_BYTES:,} bytes" if large else "comes too slowly"
+                if file.tell() > most or time.monotonic() > end:
+                    large = file.tell() > most
+                    fault = f"over {most:,} bytes" if large else "comes too slowly"
                     raise refusal(shown, fault=fault, do="bring it here, then name the file")
         except urllib3.exceptions.HTTPError as error:
             raise _unreachable(shown, error) from error
 
 
-def _is_photo(address: str, shown: str, timeout: float) -> bool:
+def _kind(address: str, shown: str, timeout: float) -> tuple[bool, bool]:
+    """(whether it is a photo, whether it is a video that can only be read once it is here)."""
     suffix = _suffix(urlsplit(address).path)
-    if suffix in PHOTOS | VIDEOS:
-        return suffix in PHOTOS
-    with _answer(address, shown, timeout) as answer:
-        return answer.headers.get("Content-Type", "").startswith("image/")
-
-
-def _answer(address: str, shown: str, timeout: float) -> requests.Response:
+    if suffix in PHOTOS | VIDEOS - INDEXED:
+        return suffix in PHOTOS, False
     try:
-        answer = requests.get(address, stream=True, timeout=timeout, headers=AS_IT_IS)
+        with _answer(address, shown, timeout, {"Range": "bytes=0-"}) as answer:
+            photo = answer.headers.get("Content-Type", "").startswith("image/")
+            parts, ends = answer.status_code == PARTIAL, "Content-Length" in answer.headers
+            return photo, ends and not (photo or parts) and _index_last(answer.raw.read(HEAD))
+    except (ValueError, *SILENCE, urllib3.exceptions.HTTPError):
+        if suffix not in INDEXED:
+            raise
+        return False, False  # whoever reads the video tells it
+
+
+def _index_last(head: bytes) -> bool:
+    """Whether an mp4's pictures come before their index: its boxes one after another, each with its
+    length and kind (ISO 14496-12, 4.2)."""
+    at = 0
+    while at + 8 <= len(head):
+        length, kind = int.from_bytes(head[at : at + 4], "big"), head[at + 4 : at + 8]
+        if kind in (b"moov", b"mdat") or length < 8:
+            return kind == b"mdat"
+        at += length
+    return False
+
+
+def _answer(
+    address: str, shown: str, timeout: float, more: Mapping[str, str] | None = None
+) -> requests.Response:
+    headers = {**AS_IT_IS, **(more or {})}
+    try:
+        answer = requests.get(address, stream=True, timeout=timeout, headers=headers)
         answer.raise_for_status()
         return answer
     except requests.HTTPError as error:

@@ -113,9 +113,9 @@ def read_frames(name: str, place: str, timeout: float) -> Iterator[Frame]:
         lacking = _lacking(container, came)
     if not index:
         raise refusal(name, fault="not one picture could be read", accepted=ACCEPTED)
-    if lacking or came.damaged:
+    if lacking or came.lost:
         ends = f"breaks off {lacking:.1f} s before its end" if lacking else ""
-        parts = f"{came.damaged} parts of it are damaged" if came.damaged else ""
+        parts = f"{came.lost} parts of it are damaged or lost" if came.lost else ""
         fault = f"{' and '.join(filter(None, (ends, parts)))}; {index} pictures were read and kept"
         raise refusal(name, fault=fault, do="copy it again")
 
@@ -182,10 +182,34 @@ def _options(place: str) -> dict[str, str]:
 
 @dataclass
 class _Came:
-    """Of a container: seconds that came, of pictures and sound; parts that could not be decoded."""
+    """Of a container: seconds that came, of pictures and sound; parts that could not be decoded, or
+    not wholly; what else tells of damage."""
 
     until: float = 0.0
     damaged: int = 0
+    without: int = 0  # parts that no picture came of, less pictures beside them
+    doubtful: int = 0  # parts before which a broadcast's packets do not go on: damaged, or joined
+    skipped: int = 0  # pictures that the times have room for
+    clean: bool = False  # a picture came that is whole: what is before a cut's first is no damage
+    last: int | None = None
+
+    def count(self, packet: Any, pictures: list[Any]) -> None:
+        self.without += bool(packet.size) - len(pictures)
+        self.doubtful += packet.is_corrupt
+        if packet.dts is not None:
+            step = packet.dts - (packet.dts if self.last is None else self.last)
+            self.skipped += max(round(step / packet.duration) - 1, 0) if packet.duration else 0
+            self.last = packet.dts
+        broken = sum(picture.is_corrupt for picture in pictures)
+        self.clean = self.clean or len(pictures) > broken
+        self.damaged += broken if self.clean else 0
+
+    @property
+    def lost(self) -> int:
+        """How many parts are damaged or gone: other videos have gaps by their making, and joined
+        ones packets that do not go on, not both."""
+        gone = max(self.without, 0) + (self.skipped if self.doubtful else 0)
+        return max(self.damaged, gone) if self.damaged or self.doubtful else 0
 
 
 def _pictures(container: Any, stream: Any, came: _Came) -> Iterator[av.VideoFrame]:
@@ -205,6 +229,8 @@ def _pictures(container: Any, stream: Any, came: _Came) -> Iterator[av.VideoFram
                 raise
             continue
         row = 0 if pictures else row
+        if container.duration:  # a stream that one came into the middle of is let be
+            came.count(packet, pictures)
         yield from pictures
 
 

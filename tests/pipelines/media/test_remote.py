@@ -11,7 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
+import numpy as np
 import pytest
 
 from data.ground.skeleton import load_skeleton
@@ -42,6 +44,14 @@ class Site(BaseHTTPRequestHandler):
             while path == "/drip.jpg" and not self.over.wait(0.02):
                 self.wfile.write(b"x")
             self.over.wait(10)
+        elif path == "/ranged.mp4":
+            start = int(self.headers.get("Range", "bytes=0-")[6:].partition("-")[0])
+            part, length = self.files["/late.mp4"][start:], len(self.files["/late.mp4"])
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{length - 1}/{length}")
+            self.send_header("Content-Length", str(len(part)))
+            self.end_headers()
+            self.wfile.write(part)
         elif path == "/camera":
             self.film()
         elif (content := self.files.get(path)) is None:
@@ -84,6 +94,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "/photo.jpg": photo, "/a%20b.jpg": turned, "/show": photo, "/page": b"<html>words</html>",
         "/clip.mp4": clip.read_bytes(), "/watch": clip.read_bytes(), "/text.jpg": b"words",
     }  # fmt: skip
+    noise = np.random.default_rng(0).integers(0, 255, (40, 96, 128, 3), np.uint8)
+    late = make_clip(folder / "late.mp4", list(noise))  # more than who reads it holds at once
+    how = {"movflags": "faststart"}
+    early = av.open(str(folder / "early.mp4"), "w", options=how)
+    with av.open(str(late)) as came, early as made:
+        stream = made.add_stream_from_template(came.streams.video[0])
+        for packet in came.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                made.mux(packet)
+    for name in ("late", "early"):
+        Site.files[f"/{name}.mp4"] = (folder / f"{name}.mp4").read_bytes()
+    Site.files["/late"] = Site.files["/late.mp4"]
     Site.over.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
     server.daemon_threads = True
@@ -116,8 +139,24 @@ def test_a_photo_of_a_server_by_its_ending_or_its_kind(
 @pytest.mark.parametrize("path", ["/clip.mp4", "/watch"])
 def test_a_video_of_a_server_is_whole(site: str, path: str) -> None:
     (source,) = open_sources([site + path], timeout=5)
-    assert (source.moving, source.live, source.fps) == (True, False, 25.0)
+    assert (source.moving, source.live) == (True, False)
     assert [round(frame.image.mean() / 20) for frame in source.frames()] == list(range(5))
+    assert source.fps == 25.0
+
+
+@pytest.mark.parametrize("path", ["/late.mp4", "/late", "/early.mp4", "/ranged.mp4"])
+def test_a_video_whose_index_comes_last_is_brought_where_a_server_sends_no_parts(
+    site: str, path: str, tmp_path: Path
+) -> None:
+    sources = open_sources([site + path], timeout=5)
+    assert isinstance(sources[0], remote.Brought) == path.startswith("/late")
+    with PoseWriter(tmp_path, load_skeleton("coco"), threshold=0.2) as writer:
+        writer.begin(sources[0])
+        for frame in sources[0].frames():
+            writer.add(frame, [])
+        writer.end(sources[0])
+    name = f"{path[1:].removesuffix('.mp4')}.mp4"
+    assert len(read_clip(tmp_path / "overlays" / name)[1]) == 40
 
 
 def test_a_camera_of_a_network_is_live_and_its_end_is_an_end(site: str) -> None:
@@ -155,9 +194,9 @@ def test_a_photo_that_comes_too_slowly_or_is_too_large_is_a_sentence(
     monkeypatch.setattr(remote, "PATIENCE", 0.2)
     with pytest.raises(ValueError, match="comes too slowly"):
         remote.download(f"{site}/drip.jpg", tmp_path / "photo", 1)
-    monkeypatch.setattr(remote, "MOST_BYTES", 50)
+    monkeypatch.undo()
     with pytest.raises(ValueError, match="over 50 bytes"):
-        remote.download(f"{site}/photo.jpg", tmp_path / "photo", 5)
+        remote.download(f"{site}/photo.jpg", tmp_path / "photo", 5, most=50)
 
 
 def test_no_server_is_a_sentence() -> None:

@@ -81,8 +81,26 @@ def test_a_damaged_part_is_left_out_and_told_at_the_end(tmp_path: Path) -> None:
     path.write_bytes(content)
     came = Video("the one", str(path)).frames()
     assert [next(came).index for _ in range(7)] == list(range(7))  # one is no part any more
-    with pytest.raises(ValueError, match=r"^the one: 1 parts of it are damaged; 7 pictures"):
+    with pytest.raises(
+        ValueError, match=r"^the one: 1 parts of it are damaged or lost; 7 pictures"
+    ):
         next(came)
+
+
+def test_pictures_that_damage_of_a_broadcast_took_are_told_at_the_end(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (50, 48, 64, 3), np.uint8)
+    path = make_clip(tmp_path / "clip.ts", list(noise))
+    content = bytearray(path.read_bytes())
+    half = len(content) // 2 // 188 * 188
+    content[half : half + 188 * 60] = bytes(188 * 60)
+    path.write_bytes(content)
+    kept = []
+    with pytest.raises(
+        ValueError, match=r"^the one: [1-9]\d* parts of it are damaged or lost; "
+    ) as told:
+        for frame in Video("the one", str(path)).frames():
+            kept.append(frame)
+    assert 0 < len(kept) < 50 and f"; {len(kept)} pictures were read and kept" in str(told.value)
 
 
 @pytest.mark.parametrize(
