@@ -56,7 +56,8 @@ class Film:
                 sound.close()
             raise
         self._sound = sound
-        self._copy = None if sound is None else self._output.add_stream_from_template(sound.stream)
+        if sound is not None:
+            sound.join(self._output)
 
     def add(self, image: np.ndarray, seconds: float) -> None:
         """image: uint8 [H, W, 3] RGB; seconds since the first one, growing."""
@@ -64,13 +65,13 @@ class Film:
         self._last = max(round(seconds * self._ticks), self._last + 1)
         picture.pts, picture.time_base = self._last, Fraction(1, self._ticks)
         self._output.mux(self._video.encode(picture))
-        self._copy_sound(seconds)
+        self._add_sound(seconds)
 
     def close(self) -> None:
         """What came becomes a whole file."""
         try:
             self._output.mux(self._video.encode())
-            self._copy_sound(self._last / self._ticks + float(1 / self._rate))
+            self._add_sound(self._last / self._ticks + float(1 / self._rate))
         except (FFmpegError, OSError):
             with suppress(FFmpegError, OSError):  # a full disk is told by what failed first
                 self._output.close()
@@ -89,10 +90,9 @@ class Film:
         video.codec_context.gop_size = max(round(PIECE * self._rate), 1)
         return video
 
-    def _copy_sound(self, until: float) -> None:
+    def _add_sound(self, until: float) -> None:
         if self._sound is not None:
             for part in self._sound.until(until):
-                part.stream = self._copy
                 with suppress(InvalidDataError, ArgumentError):  # damaged, or of a time gone by
                     self._output.mux(part)
 

@@ -205,11 +205,41 @@ def test_sound_is_copied(tmp_path: Path, suffix: str, codec: str) -> None:
         assert each.streams.audio[0].duration * each.streams.audio[0].time_base >= 1.8
 
 
-def test_sound_that_no_mp4_takes_is_told_in_a_line_and_the_video_is_written(
+@pytest.mark.parametrize(("suffix", "start"), [("mkv", 0), ("mkv", 5), ("avi", 0)])
+def test_sound_that_no_mp4_takes_is_coded_again(tmp_path: Path, suffix: str, start: int) -> None:
+    clip = tmp_path / f"in.{suffix}"
+    make_clip(clip, [grey(9)] * 50, sound="pcm_s16le", start=start)
+    write(tmp_path / "out", open_sources([str(clip)]))
+    kept = tmp_path / "out" / "overlays" / "in.mp4"
+    assert len(read_clip(kept)[1]) == 50
+    with av.open(str(kept)) as each:
+        voice = each.streams.audio[0]
+        assert (voice.codec_context.name, voice.codec_context.sample_rate) == ("aac", 16_000)
+        made = [(float(frame.time or 0), frame.to_ndarray()[0]) for frame in each.decode(voice)]
+    with av.open(str(clip)) as each:
+        wave = np.concatenate([frame.to_ndarray()[0] for frame in each.decode(audio=0)])
+    for time, part in made[2:-2]:  # each where it was, and as loud
+        at = round(time * 16_000)
+        assert np.abs(part - wave[at : at + len(part)] / 2**15).max() < 0.1, time
+    assert len(made) == pytest.approx(2 * 16_000 / 1024, abs=2)
+
+
+def test_sound_that_cannot_be_kept_is_told_in_a_line_and_the_video_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clip = make_clip(tmp_path / "in.mkv", [grey(9)] * 10, sound="pcm_s16le")
-    write(tmp_path / "out", open_sources([str(clip)]))
+    with av.open(str(tmp_path / "in.mkv"), "w") as clip:
+        pictures: Any = clip.add_stream("libx264", rate=25)
+        pictures.width, pictures.height, pictures.pix_fmt = *SIZE, "yuv420p"
+        voices = clip.add_stream("pcm_s16le", rate=16_000, layout="hexadecagonal")  # of 16 mouths
+        for _ in range(10):
+            frame = av.VideoFrame.from_ndarray(grey(9, SIZE), format="rgb24")
+            clip.mux(pictures.encode(frame))
+        clip.mux(pictures.encode())
+        samples = np.zeros((1, 16 * 960), np.int16)
+        part = av.AudioFrame.from_ndarray(samples, format="s16", layout="hexadecagonal")
+        part.sample_rate, part.pts = 16_000, 0
+        clip.mux(voices.encode(part))
+    write(tmp_path / "out", open_sources([str(tmp_path / "in.mkv")]))
     _, times, sounds = read_clip(tmp_path / "out" / "overlays" / "in.mp4")
     assert len(times) == 10 and not sounds
     assert capsys.readouterr().err.startswith("in.mkv: its sound (pcm_s16le) is not kept")
