@@ -408,7 +408,7 @@ def test_an_overlay_that_cannot_be_made_is_told_once_and_its_poses_and_others_go
             writer.end(source)
         assert list(writer.faults) == ["film.mp4", "long.tiff"]
     told = capsys.readouterr().err
-    assert "long.tiff: its overlay cannot be made (jpg holds no 66000 x 8 pixels)" in told
+    assert "long.tiff: its overlay cannot be made (a JPEG holds no 66000 x 8 pixels)" in told
     assert told.count("error: ") == 2
     assert [row["file_name"] for row in images(out)] == [
         "film.mp4", "film.mp4", "film.mp4", "long.tiff", "after.jpg",
