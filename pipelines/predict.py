@@ -14,8 +14,8 @@ the whole image is one person. Networks that find everyone in the whole image wa
 
 Below --out: overlays/ (pictures and videos with skeletons: left orange, right blue), poses.json
 (COCO's results rows, with names of images and keypoints), images.json (COCO's images and skeleton
-beside it), poses.csv (a row per person). A source that cannot be read stops no other; the exit code
-is 1 then. Interrupted (Ctrl-C), what is done is kept.
+beside it), poses.csv (a row per person). What cannot be read or drawn stops nothing else; the exit
+code is 1 then. Interrupted (Ctrl-C), what is done is kept.
 """
 
 from __future__ import annotations
