@@ -20,7 +20,7 @@ from pipelines.detection.feeding import RGB, STRETCH, UNIT, Feeding
 from pipelines.detection.kinds.looked import Looked, Outputs
 from pipelines.detection.kinds.menu import ACCEPTED
 from pipelines.detection.settings import DetectorSettings
-from pipelines.host.onnx_session import NUMPY, open_session, run_session, signature
+from pipelines.host.onnx_session import NUMPY, filled, open_session, run_session, signature
 
 SIZE = (640, 640)  # of networks that leave it free
 AT_ONCE = 8  # images of one run where the network leaves it free: large ones take GiB for more
@@ -53,7 +53,7 @@ class Network:
         """Outputs of each canvas (uint8 [b, h, w, 3], b up to `batch`). Raises ValueError."""
         given = len(canvases)
         if self.fixed and given < self.batch:
-            canvases = np.concatenate([canvases, canvases[-1:].repeat(self.batch - given, axis=0)])
+            canvases = filled(canvases, self.batch)
         feeds = {self.image_input: feeding.fed(canvases, self.kind, self.first)}
         if self.size_input:
             feeds[self.size_input] = np.array([self.size] * len(canvases), self.size_kind)

@@ -55,6 +55,11 @@ def open_session(path: Path, *, threads: int | None = None) -> onnxruntime.Infer
         raise refusal(path, fault=f"cannot be read ({_told(error)})") from error
 
 
+def filled(images: np.ndarray, batch: int) -> np.ndarray:
+    """Up to `batch` images as exactly so many, for a graph that takes no fewer: the last again."""
+    return np.concatenate([images, images[-1:].repeat(batch - len(images), axis=0)])
+
+
 def run_session(
     session: onnxruntime.InferenceSession, feeds: Mapping[str, np.ndarray], where: object
 ) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from data.ground.refusal import refusal
 from pipelines.host.folders import file_digest
-from pipelines.host.onnx_session import NUMPY, open_session, run_session, signature
+from pipelines.host.onnx_session import NUMPY, filled, open_session, run_session, signature
 from pipelines.prediction.crop_reader import CropReader, Cut
 from pipelines.prediction.sidecar import Sidecar, read_sidecar
 
@@ -60,7 +60,7 @@ class _Network:
     def __call__(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         count = len(crops)
         if self.batch and count < self.batch:  # it takes that many and no fewer
-            crops = np.concatenate([crops, crops[-1:].repeat(self.batch - count, axis=0)])
+            crops = filled(crops, self.batch)
         made = run_session(self.session, {self.input: self._fed(crops)}, self.where)
         outputs = [np.asarray(made[name]) for name in self.outputs]
         if any(each.shape[:1] != (len(crops),) for each in outputs):

@@ -18,6 +18,7 @@ from pipelines.media.frame import Frame, Source
 from pipelines.motion.smoothing import Smoother
 from pipelines.motion.tracker import Tracker
 from pipelines.prediction.ahead import BUDGET, ahead
+from pipelines.prediction.crop_reader import whole_image
 from pipelines.prediction.reader import People, PoseReader
 
 GivenPeople = Callable[[str, int], People | None]  # (photo or video, frame) -> people's boxes
@@ -38,6 +39,12 @@ class Looking:
     detect_every: int = 1
     batch: int = 8
     smooth: bool = False
+
+    def every(self, reader: PoseReader) -> int:
+        """On each which frame of a moving source boxes are asked for anew: 1 where no detector is
+        asked, or in every frame."""
+        asked = reader.needs_boxes and self.given is None and self.detector is not None
+        return self.detect_every if asked else 1
 
 
 class Began(NamedTuple):
@@ -110,7 +117,7 @@ def _read(sources: Sequence[Source]) -> Iterator[_Read]:
 
 def _at_once(source: Source, reader: PoseReader, looking: Looking) -> int:
     """One where nobody waits for a live picture, or where the last frame says where to look."""
-    steps = looking.detector is not None and reader.needs_boxes and looking.detect_every > 1
+    steps = looking.every(reader) > 1
     return 1 if source.moving and (source.live or steps) else looking.batch
 
 
@@ -139,7 +146,7 @@ def read_frames(
     expected = follower.expected(frames) if follower else None
     people = None
     if reader.needs_boxes:
-        people = [expected] if expected else whom(frames, looking)
+        people = [expected] if expected is not None else whom(frames, looking)
     read = reader.read(images, people)
     return follower.follow(frames, read) if follower else read
 
@@ -154,12 +161,6 @@ def whom(frames: Sequence[Frame], looking: Looking) -> list[People]:
     return [whole_image(frame.image) for frame in frames]
 
 
-def whole_image(image: np.ndarray) -> People:
-    """The image as one person's box."""
-    height, width = image.shape[:2]
-    return People(np.array([[0.0, 0.0, width, height]]), np.ones(1))
-
-
 def _nobody() -> People:
     return People(np.zeros((0, 4)), np.zeros(0))
 
@@ -170,13 +171,12 @@ class _Follower:
     def __init__(self, reader: PoseReader, looking: Looking) -> None:
         self._tracker = Tracker(reader.skeleton.sigmas)
         self._smoother = Smoother() if looking.smooth else None
-        steps = looking.detector is not None and reader.needs_boxes and looking.given is None
-        self._every = looking.detect_every if steps else 1
+        self._every = looking.every(reader)
         self._done = 0
 
     def expected(self, frames: Sequence[Frame]) -> People | None:
         """Where to look in a frame between two detections; None where the detector's turn is."""
-        if self._every == 1 or self._done % self._every == 0:
+        if self._done % self._every == 0:
             return None
         (frame,) = frames
         boxes, scores = self._tracker.expected(frame.seconds)

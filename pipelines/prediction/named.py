@@ -76,16 +76,14 @@ def _of_version(
     given: str, trained: list[str], device: str | None, flip_test: bool | None
 ) -> PoseReader:
     from pipelines.recipe.reader import recipe_names
-    from pipelines.tracking.registered_versions import NAMED, bring_version, registered_names
+    from pipelines.tracking.registered_versions import bring_version, registered_names
 
-    told = NAMED.fullmatch(given)
-    names = registered_names()
-    if told is None or told["slot"] not in names:
-        raise _unknown(given, names, trained, recipe_names())
+    brought = bring_version(given)
+    if brought is None:
+        raise _unknown(given, registered_names(), trained, recipe_names())
     from pipelines.prediction.trained_reader import trained_reader
     from pipelines.prediction.version_files import load_version
 
-    brought = bring_version(given)
     name = f"{brought.slot}:{brought.number}"
     digest = file_digest(brought.folder / places.MODEL_WEIGHTS)
     return trained_reader(load_version(brought.folder, name, device), name, digest, flip_test)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from data.ground.refusal import refusal
 from pipelines.host import places
 from pipelines.host.folders import whole_folder
-from pipelines.recipe.strict import hint
 from pipelines.tracking.database import database_file
 from pipelines.tracking.models import download_version_files
 from pipelines.tracking.outbox import first_line
@@ -50,21 +49,18 @@ def registered_names() -> list[str]:
     return sorted(str(each.name) for each in found)
 
 
-def bring_version(given: str) -> Brought:
-    """A version's files, kept by slot, number and origin: a second call brings nothing.
+def bring_version(given: str) -> Brought | None:
+    """A version's files, kept by slot, number and origin: a second call brings nothing. None where
+    `given` is the name of no registered model.
 
     given: SLOT (its champion), SLOT@ALIAS, SLOT:NUMBER, also as MLflow writes them (models:/SLOT/3,
-    models:/SLOT@ALIAS). Raises ValueError where there is none, and where no server answers.
+    models:/SLOT@ALIAS). Raises ValueError for a version or alias that is not there, and where no
+    server answers.
     """
     told = NAMED.fullmatch(given)
-    if told is None:
-        raise refusal(given, fault="names no version", accepted="SLOT, SLOT@ALIAS, SLOT:NUMBER")
-    slot, names = told["slot"], registered_names()
-    if slot not in names:
-        accepted = f"{', '.join(names) or 'none yet'}{hint(slot, names)}"
-        do = "`python -m pipelines.promote` registers what is trained"
-        raise refusal(f"registered model {slot!r} at {tracking_uri()}", accepted=accepted, do=do)
-    uri = tracking_uri()
+    if told is None or told["slot"] not in registered_names():
+        return None
+    uri, slot = tracking_uri(), told["slot"]
     version = _version(_asked(uri), slot, told["alias"] or CHAMPION, told["number"])
     number, origin = str(version.version), f"{uri} {version.source} {version.creation_timestamp}"
     mark = hashlib.sha256(origin.encode()).hexdigest()[:12]  # another server has a version 1 too
