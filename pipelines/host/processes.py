@@ -118,7 +118,33 @@ def catch_signals() -> None:
 def _interrupt(number: int, _: object) -> None:
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)  # one is enough: nothing disturbs the way out
+    if _Whole.depth:
+        _Whole.waiting = number
+        return
     raise Interrupted(number)
+
+
+class _Whole:
+    """How many `uninterrupted` are open, and the signal that came meanwhile."""
+
+    depth = 0
+    waiting = 0
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """A signal that comes meanwhile is raised at the end: what is written inside is written whole.
+
+    For the main thread, which signals interrupt.
+    """
+    _Whole.depth += 1
+    try:
+        yield
+    finally:
+        _Whole.depth -= 1
+        if not _Whole.depth and _Whole.waiting:
+            number, _Whole.waiting = _Whole.waiting, 0
+            raise Interrupted(number)
 
 
 def say_interrupted(name: str, number: int) -> int:

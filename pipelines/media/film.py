@@ -44,6 +44,7 @@ class Film:
         self._ticks = self._rate.numerator * -(-CLOCK // self._rate.numerator)
         self._size = film_size(size)
         self._last = -1
+        self._written = 0  # packets of pictures
         path.parent.mkdir(parents=True, exist_ok=True)
         self._output = av.open(str(self._part), "w", format="mp4", options=PIECES)
         self._video = self._pictures()
@@ -64,13 +65,13 @@ class Film:
         picture = av.VideoFrame.from_ndarray(fitted(image, self._size), format="rgb24")
         self._last = max(round(seconds * self._ticks), self._last + 1)
         picture.pts, picture.time_base = self._last, Fraction(1, self._ticks)
-        self._output.mux(self._video.encode(picture))
+        self._write(self._video.encode(picture))
         self._add_sound(seconds)
 
     def close(self) -> None:
-        """What came becomes a whole file."""
+        """What came becomes a whole file; where no picture came, there is none."""
         try:
-            self._output.mux(self._video.encode())
+            self._write(self._video.encode())
             self._add_sound(self._last / self._ticks + float(1 / self._rate))
         except (FFmpegError, OSError):
             with suppress(FFmpegError, OSError):  # a full disk is told by what failed first
@@ -80,7 +81,14 @@ class Film:
             if self._sound is not None:
                 self._sound.close()
         self._output.close()
-        self._part.replace(self._path)
+        if self._written:
+            self._part.replace(self._path)
+        else:
+            self._part.unlink(missing_ok=True)  # it is begun with the first picture
+
+    def _write(self, packets: list[Any]) -> None:
+        self._output.mux(packets)
+        self._written += len(packets)
 
     def _pictures(self) -> Any:
         video: Any = self._output.add_stream("libx264", rate=self._rate, options=QUALITY)

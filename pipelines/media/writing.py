@@ -25,6 +25,7 @@ from av.error import FFmpegError
 from data.ground.refusal import refusal
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton
+from pipelines.host.processes import uninterrupted
 from pipelines.media.film import Film, film_size
 from pipelines.media.frame import Frame, Source
 from pipelines.media.journal import OVERLAYS, Journal
@@ -76,6 +77,7 @@ class PoseWriter:
         """Of a source whose frames are to come."""
         self._sources[source.name] = source
 
+    @uninterrupted()
     def add(self, frame: Frame, poses: Sequence[Pose]) -> np.ndarray | None:
         """Of a source that was begun: its poses, and the picture with them, which is returned (None
         without one). `Pose.id`: who it is, where the source moves."""
@@ -94,6 +96,7 @@ class PoseWriter:
                 write_overlay(self._place(frame.name), drawn)
         return drawn
 
+    @uninterrupted()
     def end(self, source: Source) -> None:
         """Of a source that is through, or broke off: its video is whole from here on."""
         self._sources.pop(source.name, None)
@@ -103,6 +106,7 @@ class PoseWriter:
             with self._drawing(source):
                 film.close()
 
+    @uninterrupted()
     def close(self) -> None:
         """Ends what was begun, and makes the whole files."""
         if self._closed:

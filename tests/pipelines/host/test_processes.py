@@ -17,6 +17,7 @@ from pipelines.host.processes import (
     run_child,
     run_lock,
     say_interrupted,
+    uninterrupted,
 )
 from tests.worlds.here import ROOT
 
@@ -101,6 +102,20 @@ def test_a_signal_interrupts_once(number: int, capsys: pytest.CaptureFixture[str
         os.kill(os.getpid(), each)
     assert say_interrupted("small", number) == 128 + number
     assert f"small: ended by {signal.Signals(number).name}" in capsys.readouterr().err
+
+
+def test_a_signal_waits_until_what_is_written_is_whole() -> None:
+    catch_signals()
+    written = []
+    with pytest.raises(Interrupted) as interrupted, uninterrupted():
+        with uninterrupted():
+            os.kill(os.getpid(), signal.SIGTERM)
+            written.append("first")
+        written.append("second")
+    assert written == ["first", "second"]
+    assert interrupted.value.args == (signal.SIGTERM,)
+    with uninterrupted():  # it is raised once
+        pass
 
 
 def test_a_lock_excludes_and_is_let_go_of(

@@ -434,3 +434,9 @@ def test_a_film_larger_than_h264_takes_is_smaller_and_says_so(
     said = "wide.avi: its overlay is of 16384 x 60 pixels, H.264 takes no 17000 x 64"
     assert capsys.readouterr().err.count(said) == 1
     assert images(tmp_path / "out")[0]["width"] == 17_000
+
+
+def test_a_film_without_a_picture_is_no_file(tmp_path: Path) -> None:
+    """As where a signal comes between its beginning and its first picture."""
+    Film(tmp_path / "none.mp4", SIZE, 25, None).close()
+    assert not list(tmp_path.iterdir())
