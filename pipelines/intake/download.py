@@ -20,7 +20,7 @@ import requests
 from data.ground.refusal import refusal
 from pipelines.host.folders import file_digest, writable
 from pipelines.host.progress import Tally
-from pipelines.host.s3 import s3_client, s3_errors, split_s3
+from pipelines.store.s3 import s3_client, s3_errors, split_s3
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo

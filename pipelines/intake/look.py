@@ -27,10 +27,10 @@ from data.ground.data_set import DataSet, Layout
 from data.ground.refusal import refusal
 from pipelines.host import places
 from pipelines.host.folders import file_digest, writable
-from pipelines.host.s3 import s3_versions
 from pipelines.intake.download import REMOTE, https_address
 from pipelines.intake.sources import belongs, from_home, label_files
 from pipelines.recipe.datasets import data_set
+from pipelines.store.s3 import s3_versions
 
 Look = dict[str, Any]
 AWAY = "not there"

@@ -12,11 +12,11 @@ from data.ground.data_set import Archive, DataSet, Layout, Making
 from data.ground.refusal import refusal
 from pipelines.host import places
 from pipelines.host.progress import Tally
-from pipelines.host.s3 import list_s3
 from pipelines.intake import manifest
 from pipelines.intake.download import bring, extract
 from pipelines.intake.given_names import given_names
 from pipelines.recipe.datasets import data_set
+from pipelines.store.s3 import list_s3
 
 DETECTIONS = "person_detection_results"
 

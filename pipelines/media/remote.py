@@ -13,7 +13,6 @@ import requests
 import urllib3
 
 from data.ground.refusal import refusal
-from pipelines.host.s3 import list_s3, s3_client, s3_errors, split_s3
 from pipelines.media.frame import Frame
 from pipelines.media.named import Named, failed, unreadable
 from pipelines.media.names import told_address
@@ -21,6 +20,7 @@ from pipelines.media.photos import MOST_BYTES, Photo
 from pipelines.media.photos import SUFFIXES as PHOTOS
 from pipelines.media.videos import SUFFIXES as VIDEOS
 from pipelines.media.videos import Video
+from pipelines.store.s3 import list_s3, s3_client, s3_errors, split_s3
 
 HTTP, RTSP, S3 = ("http://", "https://"), ("rtsp://", "rtsps://"), "s3://"
 REMOTE = (*HTTP, *RTSP, S3)

@@ -9,6 +9,7 @@ from typing import Any
 from data.ground.refusal import refusal
 from pipelines.recipe.strict import nearest
 
+VALIDATIONS = ("inline", "beside")
 AUTO = ("cpu", "single_gpu", "dual_3090")  # by the number of GPUs, the last from two on
 
 
@@ -17,6 +18,9 @@ class Profile:
     """Workers of a training and what each may take.
 
     memory_gib: of one card; where it is told, a batch that would not fit is cut into smaller ones.
+    least_workers: what it begins and goes on with where the cluster has no room for all `workers`
+    (`workers: [1, 4]`); as many where it is not elastic. validation: `inline`, or `beside` the
+    training, on a worker that is to spare.
     """
 
     workers: int
@@ -27,16 +31,27 @@ class Profile:
     cpus_per_worker: int
     threads: int
     memory_gib: float | None = None
+    validation: str = "inline"
+    least_workers: int = 0  # 0: as many as `workers`
+
+    @property
+    def is_elastic(self) -> bool:
+        return 0 < self.least_workers < self.workers
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """`cluster:` of params.yaml, its profile chosen."""
+    """`cluster:` of params.yaml, its profile chosen.
+
+    parallel: trainings at a time; cache_gib: what a node keeps of a store's data.
+    """
 
     profile: str
     machine: Profile
     address: str | None
     max_failures: int
+    parallel: int = 1
+    cache_gib: float = 200.0
 
 
 def read_cluster(params: dict[str, Any], gpus: int, workers: int | None = None) -> Cluster:
@@ -48,7 +63,7 @@ def read_cluster(params: dict[str, Any], gpus: int, workers: int | None = None) 
     given = params.get("cluster")
     if not isinstance(given, dict):
         raise refusal(where, given=given, accepted="profile, address, profiles")
-    _only(where, given, ["profile", "address", "profiles", "max_failures"])
+    _only(where, given, ["profile", "address", "profiles", "max_failures", "parallel", "cache_gib"])
     name = given.get("profile", "auto")
     name = AUTO[min(gpus, len(AUTO) - 1)] if name == "auto" else name
     profiles = given.get("profiles") or {}
@@ -57,16 +72,22 @@ def read_cluster(params: dict[str, Any], gpus: int, workers: int | None = None) 
         raise refusal(f"{where}.profile", given=name, accepted=accepted)
     machine = _profile(f"{where}.profiles.{name}", profiles[name])
     if workers is not None:
-        machine = replace(machine, workers=workers)
-    return Cluster(name, machine, given.get("address"), int(given.get("max_failures", 0)))
+        machine = replace(machine, workers=workers, least_workers=0)
+    parallel, cache = given.get("parallel", 1), given.get("cache_gib", 200)
+    _whole(f"{where}.parallel", parallel, 1)
+    if isinstance(cache, bool) or not isinstance(cache, int | float) or cache <= 0:
+        raise refusal(f"{where}.cache_gib", given=cache, accepted="GiB, more than 0")
+    failures = int(given.get("max_failures", 0))
+    return Cluster(name, machine, given.get("address"), failures, parallel, float(cache))
 
 
 def _profile(where: str, given: object) -> Profile:
-    names = [f.name for f in fields(Profile)]
-    needed = [name for name in names if name != "memory_gib"]
+    names = [f.name for f in fields(Profile) if f.name != "least_workers"]
+    needed = [name for name in names if name not in ("memory_gib", "validation")]
     if not isinstance(given, dict) or set(needed) - set(given):
         raise refusal(where, given=given, accepted=f"a mapping with {', '.join(needed)}")
     _only(where, given, names)
+    least, given = _elastic(f"{where}.workers", given)
     for name in ("workers", "max_batch_per_worker", "cpus_per_worker", "threads"):
         _whole(f"{where}.{name}", given[name], 1)
     _whole(f"{where}.loader_workers", given["loader_workers"], 0)
@@ -79,7 +100,22 @@ def _profile(where: str, given: object) -> Profile:
     if given["backend"] not in backends:
         accepted = f"{', '.join(backends)} with gpu {given['gpu']}"
         raise refusal(f"{where}.backend", given=given["backend"], accepted=accepted)
-    return Profile(**given)
+    if given.get("validation", "inline") not in VALIDATIONS:
+        accepted = ", ".join(VALIDATIONS)
+        raise refusal(f"{where}.validation", given=given["validation"], accepted=accepted)
+    return Profile(**given, least_workers=least)
+
+
+def _elastic(where: str, given: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """(least workers, the profile with their largest number alone)."""
+    workers = given["workers"]
+    if not isinstance(workers, list):
+        return 0, given
+    whole = [n for n in workers if isinstance(n, int) and not isinstance(n, bool) and n > 0]
+    if len(workers) != 2 or len(whole) != 2 or workers[0] > workers[1]:
+        accepted = "a whole number, or [least, most] of an elastic training"
+        raise refusal(where, given=workers, accepted=accepted)
+    return workers[0], given | {"workers": workers[1]}
 
 
 def _only(where: str, given: dict[str, Any], accepted: list[str]) -> None:

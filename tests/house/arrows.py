@@ -19,8 +19,9 @@ from tests.house.tree import (
 )
 
 FLOORS = (  # the rooms of pipelines/ from the bottom up: a room imports rooms below it alone
-    "host", "recipe", "pictures", "intake", "survey", "tracking", "motion", "media", "detection",
-    "prediction", "digests", "evaluation", "serving", "registry", "training", "cluster", "report",
+    "host", "recipe", "store", "pictures", "intake", "survey", "tracking", "motion", "media",
+    "detection", "prediction", "digests", "evaluation", "serving", "registry", "training", "depot",
+    "cluster", "report",
 )  # fmt: skip
 NARROW = {  # rooms that see less than all below them: modules, or rooms whole
     "digests": ("pipelines.host", "pipelines.recipe", "pipelines.prediction.feeds"),
@@ -41,6 +42,8 @@ TOOLS = {  # package -> where alone in pipelines/ it is imported
     "yaml": ("data/ground/yaml_text.py", "pipelines/recipe/"),
     "ruamel": ("pipelines/recipe/",),
     "av": ("pipelines/media/",),
+    "boto3": ("pipelines/store/",),
+    "botocore": ("pipelines/store/",),
 }
 FINDERS = (  # own data sets and formats of labels are on no menu of data/menus.py
     "pipelines/recipe/datasets.py", "pipelines/survey/", "pipelines/datasets.py",

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.host.s3 import list_s3
 from pipelines.intake import download
 from pipelines.intake.download import bring, extract
+from pipelines.store.s3 import list_s3
 
 pytestmark = pytest.mark.contract
 
