@@ -88,12 +88,15 @@ def run_epoch(
     batches = _batches(job, rank, feed, at)
     pace, rate, names = Pace(), 0.0, list(parts.losses)
     while at.step < feed.steps:
+        place = f"of epoch {at.epoch + 1}, step {at.step + 1}"
+        rank.beat(f"waits for samples {place}")
         with pace.waiting():
             micro = [next(batches) for _ in range(feed.accumulation)]
         if rank.is_main and at.epoch == at.step == 0:
             _picture_batch(job, micro[0], listener)
         rate = _learning_rate(job.recipe, feed, at)
         set_learning_rate(parts.optimizer, rate)
+        rank.beat(f"trains on samples {place}")
         sums, bad = take_step(job, rank, parts, micro)
         at.step, pace.steps = at.step + 1, pace.steps + 1
         if bad:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -12,13 +13,21 @@ from torch import Tensor, nn
 T = TypeVar("T")
 
 
+def no_beat(_: str) -> None:
+    """Of a rank that nobody watches."""
+
+
 @dataclass(frozen=True)
 class Rank:
-    """Process `rank` of `world_size`, on `device`; more than one: torch.distributed is set up."""
+    """Process `rank` of `world_size`, on `device`; more than one: torch.distributed is set up.
+
+    beat: told what this rank is about to do, so that one that stops moving is found.
+    """
 
     rank: int = 0
     world_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    beat: Callable[[str], None] = field(default=no_beat, compare=False)
 
     @property
     def is_main(self) -> bool:

@@ -89,6 +89,7 @@ def save_checkpoint(
     job: Job, rank: Rank, parts: Parts, feed: TrainingFeed, at: Position, listener: Listener
 ) -> None:
     """A checkpoint of all ranks' state; weights that are not finite are never kept."""
+    rank.beat(f"keeps epoch {at.epoch}, step {at.step}")
     share_buffers(rank, parts)
     _refuse_not_finite(job, parts, at)
     sums = rank.total(at.sums.clone())

@@ -6,8 +6,9 @@ network in the same company, and the metric is that of one process to the last d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import numpy as np
 from torch import nn
@@ -31,6 +32,7 @@ from pipelines.training.rank import Rank
 
 SAMPLES = 2
 Truth = dict[int, list[Pose]]  # image id -> its people
+B = TypeVar("B", Batch, WholeBatch)
 
 
 @dataclass(frozen=True)
@@ -79,14 +81,22 @@ def validate(
         network,
         on.codec,
         on.skeleton,
-        on.batches,
+        _beating(on.batches, rank),
         rank.device,
         pixels=job.recipe.pixels,
         flip_test=job.recipe.evaluation.flip_test,
     )
     predictions = _in_order(join(rank.gather(mine), len(on.skeleton.keypoints)))
+    rank.beat("scores, or waits for rank 0's scores")
     metrics = score(predictions, on, job) if rank.is_main else {}
     return rank.from_main(metrics), predictions
+
+
+def _beating(batches: Iterable[B], rank: Rank) -> Iterator[B]:
+    for number, batch in enumerate(batches, start=1):
+        rank.beat(f"validates on batch {number}")
+        yield batch
+    rank.beat("validated its share")
 
 
 def _in_order(predictions: Predictions) -> Predictions:
