@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -32,7 +32,6 @@ from pipelines.training.rank import Rank
 
 SAMPLES = 2
 Truth = dict[int, list[Pose]]  # image id -> its people
-B = TypeVar("B", Batch, WholeBatch)
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def validate(
     return rank.from_main(metrics), predictions
 
 
-def _beating(batches: Iterable[B], rank: Rank) -> Iterator[B]:
+def _beating(batches: Iterable[Any], rank: Rank) -> Iterator[Any]:
     for number, batch in enumerate(batches, start=1):
         rank.beat(f"validates on batch {number}")
         yield batch
