@@ -146,6 +146,11 @@ def detected_order(dataset: str) -> Path:
     return detected(dataset).with_name(f"{dataset}.order")
 
 
+def publishing() -> Path:
+    """Where shards of images lie until they are sent to a store; may be removed at any time."""
+    return home() / "data" / "store" / ".publishing"
+
+
 def weights(recipe: str) -> Path:
     """Folder of the recipe's pretrained weights, brought by fetch (empty: trained from scratch)."""
     return home() / "data" / "store" / "weights" / recipe
