@@ -20,6 +20,7 @@ from data.ground.refusal import refusal
 Record = dict[str, Any]
 Deliver = Callable[[Record], None]
 BACK_OFF_SECONDS = 60.0
+POSITION_SUFFIX = ".sent"  # of the file beside an outbox that says how far it was sent
 
 
 class RefusedError(Exception):
@@ -31,7 +32,7 @@ class Outbox:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._position_path = path.with_suffix(".sent")
+        self._position_path = path.with_suffix(POSITION_SUFFIX)
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._held = self._hold()
