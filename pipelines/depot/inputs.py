@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ from pipelines.recipe.datasets import data_set, own_entries
 from pipelines.recipe.schema import Recipe
 from pipelines.store.node_cache import NodeCache
 from pipelines.store.parcels import bring as bring_parcel
-from pipelines.store.parcels import is_whole, read_manifest, send, total_bytes
-from pipelines.store.shards import SHARD_BYTES, Member, bring_shards, needed_bytes, send_shards
+from pipelines.store.parcels import is_whole, parcel_bytes, send
+from pipelines.store.shards import SHARD_BYTES, Member, bring_shards, send_shards, unpacking_bytes
 from pipelines.store.store import Store
 from pipelines.training.job import Job
 
@@ -71,19 +72,16 @@ def bring(store: Store, job: Job, cache: NodeCache) -> Job:
     """
     inputs = _read_note(store, job)
 
-    def folder(name: str) -> Path:
-        needs = total_bytes(read_manifest(store, f"inputs/{name}"))
-        return cache.folder(name, lambda to: bring_parcel(store, f"inputs/{name}", to), needs)
+    def files(name: str) -> Path:
+        parcel = store, f"inputs/{name}"
+        return cache.folder(name, partial(bring_parcel, *parcel), partial(parcel_bytes, *parcel))
 
-    images = f"inputs/{inputs.images}"
-    return replace(
-        job,
-        prepared=folder(inputs.tables),
-        raw=cache.folder(
-            inputs.images, lambda to: bring_shards(store, images, to), needed_bytes(store, images)
-        ),
-        weights=folder(inputs.weights) / inputs.file if inputs.weights else None,
-    )
+    def shards(name: str) -> Path:
+        parcel = store, f"inputs/{name}"
+        return cache.folder(name, partial(bring_shards, *parcel), partial(unpacking_bytes, *parcel))
+
+    weights = files(inputs.weights) / inputs.file if inputs.weights else None
+    return replace(job, prepared=files(inputs.tables), raw=shards(inputs.images), weights=weights)
 
 
 def inputs_of(job: Job) -> Inputs:

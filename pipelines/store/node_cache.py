@@ -47,12 +47,14 @@ class NodeCache:
     def __init__(self, folder: Path, limit_bytes: float) -> None:
         self._folder, self._limit = folder, limit_bytes
 
-    def folder(self, name: str, fill: Callable[[Path], None], needs: int = 0) -> Path:
+    def folder(
+        self, name: str, fill: Callable[[Path], None], needs: Callable[[], int] | None = None
+    ) -> Path:
         """The folder of that name, which other processes of the node read too.
 
         fill: brings the files into a folder, which may hold what an interrupted one brought; needs:
-        the bytes that it will take, 0 where that is not known. Raises ValueError where they are
-        more than the cache may hold, or there is no room on the disk.
+        the bytes that it will take, asked where it has to be filled. Raises ValueError where they
+        are more than the cache may hold, or there is no room on the disk.
         """
         entry = self._folder / place(name)
         with self._told_errors(entry):
@@ -61,7 +63,7 @@ class NodeCache:
         if not _is_whole(entry):
             with held(entry / "filling", f"brings {name}"):
                 if not _is_whole(entry):
-                    self._fill(entry, name, fill, needs)
+                    self._fill(entry, name, fill, needs() if needs else 0)
         os.utime(entry / WHOLE)
         return entry / FILES
 

@@ -61,7 +61,7 @@ def bring(store: Store, name: str, target: Path) -> None:
     Raises ValueError where the parcel is not in the store, or damaged.
     """
     pieces = read_manifest(store, name)
-    tally = Tally(f"bring {name}", total_bytes(pieces), "MiB", MIB)
+    tally = Tally(f"bring {name}", sum(piece.size for piece in pieces.values()), "MiB", MIB)
 
     def get(item: tuple[str, Piece]) -> None:
         inner, piece = item
@@ -76,9 +76,9 @@ def bring(store: Store, name: str, target: Path) -> None:
 
 
 class Sending:
-    """A parcel on its way: what is there of it already, by what it is."""
+    """A parcel on its way: what is there of it already, noted after so many bytes each."""
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Store, name: str, note_bytes: int = NOTED_BYTES) -> None:
         self._store, self._name, self._lock = store, name, threading.Lock()
         sizes = store.names(f"{name}/")
         known = _known(store, f"{name}/{MANIFEST}") | _known(store, f"{name}/{SO_FAR}")
@@ -87,7 +87,7 @@ class Sending:
             for inner, piece in known.items()
             if sizes.get(f"{name}/{inner}") == piece.size
         }
-        self._unnoted = [0, 0]  # bytes, files
+        self._note_bytes, self._unnoted = note_bytes, [0, 0]  # bytes, files
 
     def there(self, inner: str) -> Piece | None:
         with self._lock:
@@ -102,7 +102,7 @@ class Sending:
         with self._lock:
             self._pieces[inner] = piece
             self._unnoted = [self._unnoted[0] + piece.size, self._unnoted[1] + 1]
-            due = self._unnoted[0] >= NOTED_BYTES or self._unnoted[1] >= NOTED_FILES
+            due = self._unnoted[0] >= self._note_bytes or self._unnoted[1] >= NOTED_FILES
             if due:
                 self._write(SO_FAR, self._pieces)
                 self._unnoted = [0, 0]
@@ -136,8 +136,8 @@ def read_manifest(store: Store, name: str) -> dict[str, Piece]:
     return _pieces(content, where)
 
 
-def total_bytes(pieces: Mapping[str, Piece]) -> int:
-    return sum(piece.size for piece in pieces.values())
+def parcel_bytes(store: Store, name: str) -> int:
+    return sum(piece.size for piece in read_manifest(store, name).values())
 
 
 def side_by_side(work: Callable[[_Item], None], items: Iterable[_Item], most: int) -> None:

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from data.ground.refusal import refusal
 from pipelines.host.folders import file_digest, writable
@@ -51,19 +50,18 @@ def send_shards(
     """
     if is_whole(store, name):
         return
-    sending = Sending(store, name)
+    sending = Sending(store, name, note_bytes=0)
     sizes = {inner: _size(member.path) for inner, member in members.items()}
-    plan = dict(_plan(sizes, shard_bytes))
+    plan = {_shard_name(n, names): names for n, names in enumerate(_plan(sizes, shard_bytes))}
     tally = Tally(f"send {name}", len(members), "files")
     shutil.rmtree(folder, ignore_errors=True)
 
     def send(item: tuple[str, Sequence[str]]) -> None:
         shard, names = item
-        told = _what_it_holds({inner: sizes[inner] for inner in names})
-        known = sending.there(shard)
-        fresh = known is None or known.told != told
+        fresh = sending.there(shard) is None
         if fresh:
             path = folder / shard
+            told = {"files": len(names), "bytes": sum(sizes[inner] for inner in names)}
             pack(path, {inner: members[inner] for inner in names})
             sending.put(shard, path, Piece(path.stat().st_size, file_digest(path), told))
             path.unlink()
@@ -90,7 +88,7 @@ def bring_shards(store: Store, name: str, target: Path) -> None:
 
     def get(item: tuple[str, Piece]) -> None:
         shard, piece = item
-        mark = done / shard
+        mark = done / piece.sha256
         fresh = not mark.is_file()
         if fresh:
             path = shards / shard
@@ -108,7 +106,7 @@ def bring_shards(store: Store, name: str, target: Path) -> None:
     _check_all(store, name, pieces, target)
 
 
-def needed_bytes(store: Store, name: str) -> int:
+def unpacking_bytes(store: Store, name: str) -> int:
     """What `bring_shards` takes on a disk at most, shards on their way among it."""
     pieces = read_manifest(store, name).values()
     largest = sorted(piece.size for piece in pieces)[-AT_ONCE:]
@@ -143,23 +141,22 @@ def unpack(path: Path, target: Path) -> None:
                 shutil.copyfileobj(source, file, CHUNK)
 
 
-def _plan(sizes: Mapping[str, int], most: int) -> Iterator[tuple[str, list[str]]]:
-    """(name of a shard, its members by name), of `most` bytes, or of one file that is larger."""
-    number, names, total = 0, list[str](), 0
+def _plan(sizes: Mapping[str, int], most: int) -> Iterator[list[str]]:
+    """Members by name, shard by shard, of `most` bytes each, or of one file that is larger."""
+    names, total = list[str](), 0
     for inner in sorted(sizes):
         if names and total + sizes[inner] > most:
-            yield f"{number:05d}.tar", names
-            number, names, total = number + 1, [], 0
+            yield names
+            names, total = [], 0
         names.append(inner)
         total += sizes[inner]
     if names:
-        yield f"{number:05d}.tar", names
+        yield names
 
 
-def _what_it_holds(sizes: Mapping[str, int]) -> dict[str, Any]:
-    """As it stands in the manifest; contents are for the parcel's name to tell apart."""
-    names = hashlib.sha256(json.dumps(list(sizes.items())).encode()).hexdigest()
-    return {"names": names, "files": len(sizes), "bytes": sum(sizes.values())}
+def _shard_name(number: int, names: Sequence[str]) -> str:
+    """Of shards cut otherwise none has it; what is in the files, the parcel's own name says."""
+    return f"{number:05d}-{hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]}.tar"
 
 
 def _size(path: Path) -> int:
