@@ -1,7 +1,8 @@
 """What each rank of a training runs, top to bottom: build, resume, loop, validate, keep, tell.
 
 Knows neither Ray nor MLflow: rank, device and listener are handed in, so that the same loop runs
-in one process, under torchrun and in a Ray Train worker.
+in one process, under torchrun and in a Ray Train worker. After a notice (`rank.py: Notice`) all
+ranks write a checkpoint of the same step, and train on until they are ended.
 
 The promise: a training that was cut off and resumed ends with the bits (weights, averages,
 optimizer) of one that was not, on as many ranks. So whatever decides a step is a function of the
@@ -15,7 +16,6 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import Tensor
 
 from data.ground.refusal import refusal
 from data.ground.sample import Batch
@@ -29,11 +29,11 @@ from pipelines.training.parts import Parts, TrainingFeed, build_feed, build_part
 from pipelines.training.pictures import draw_batch, draw_predictions
 from pipelines.training.rank import Rank
 from pipelines.training.resume import Position, resume, save_checkpoint, set_random, share_buffers
-from pipelines.training.step import train_step
+from pipelines.training.step import Taken, train_step
 from pipelines.training.totals import epoch_means, mean_losses
 from pipelines.training.validation import Validation, build_validation, validate
 
-Step = Callable[[Job, Rank, Parts, Sequence[Batch]], tuple[Tensor, bool]]  # as `train_step`
+Step = Callable[[Job, Rank, Parts, Sequence[Batch]], Taken]  # as `train_step`
 
 
 def train_loop(
@@ -63,7 +63,7 @@ def train_loop(
         step = at.epoch * feed.steps
         at.history.append({"epoch": at.epoch, "step": step, **row, **metrics})
         with clock("checkpoint"):
-            save_checkpoint(job, rank, parts, feed, at, listener)
+            _keep(job, rank, parts, feed, at, listener)
         listener.epoch(at.epoch, step, {**row, **metrics})
         if rank.is_main:
             line.epoch_done(at.history[-1], job.recipe.evaluation.monitor)
@@ -97,16 +97,17 @@ def run_epoch(
         rate = _learning_rate(job.recipe, feed, at)
         set_learning_rate(parts.optimizer, rate)
         rank.beat(f"trains on samples {place}")
-        sums, bad = take_step(job, rank, parts, micro)
+        taken = take_step(job, rank, parts, micro)
         at.step, pace.steps = at.step + 1, pace.steps + 1
-        if bad:
-            _count_non_finite(job, rank, feed, at, micro, mean_losses(names, sums)["loss"])
+        at.noticed |= taken.noticed
+        if taken.bad:
+            _count_non_finite(job, rank, feed, at, micro, mean_losses(names, taken.sums)["loss"])
         else:
-            at.sums += sums
+            at.sums += taken.sums
         if rank.is_main:
             line.show(at.epoch, at.step, pace, lambda: mean_losses(names, at.sums)["loss"])
         if _is_due(training.checkpoint_every_steps, feed.steps, at):
-            save_checkpoint(job, rank, parts, feed, at, listener)
+            _keep(job, rank, parts, feed, at, listener)
     means = epoch_means(names, rank.total(at.sums))
     at.sums.zero_()
     return {**means, "learning_rate": rate, **_speed(pace, training.global_batch)}
@@ -136,7 +137,19 @@ def _learning_rate(recipe: Recipe, feed: TrainingFeed, at: Position) -> float:
 
 def _is_due(every: int | None, steps: int, at: Position) -> bool:
     """Whether a checkpoint inside the epoch is due; at its end one is written anyway."""
-    return bool(every) and at.step < steps and (at.epoch * steps + at.step) % (every or 1) == 0
+    regular = bool(every) and (at.epoch * steps + at.step) % (every or 1) == 0
+    return at.step < steps and (regular or at.noticed)
+
+
+def _keep(
+    job: Job, rank: Rank, parts: Parts, feed: TrainingFeed, at: Position, listener: Listener
+) -> None:
+    """A checkpoint; after a notice training goes on when it is where it must be."""
+    save_checkpoint(job, rank, parts, feed, at, listener)
+    if at.noticed and rank.is_main:
+        print(f"{job.name}: notice of an end: kept at epoch {at.epoch}, step {at.step}", flush=True)
+        rank.notice.kept()
+    at.noticed = False
 
 
 def _picture_batch(job: Job, batch: Batch, listener: Listener) -> None:

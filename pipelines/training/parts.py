@@ -68,13 +68,15 @@ def build_parts(job: Job, rank: Rank) -> Parts:
     if loaded and rank.is_main:
         print(loaded, flush=True)
     if training.sync_batch_norm:
-        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # its parts, in place
+        nn.SyncBatchNorm.convert_sync_batchnorm(network, rank.group)  # its parts, in place
     layout = torch.channels_last if training.channels_last else torch.contiguous_format
     network = network.to(rank.device, memory_format=layout)  # type: ignore[call-overload]
     average = Average(network, training.ema_decay) if training.ema_decay is not None else None
     if training.compile:
         network.compile()
-    wrapped = DistributedDataParallel(network) if rank.world_size > 1 else network
+    wrapped: nn.Module = network
+    if rank.world_size > 1:
+        wrapped = DistributedDataParallel(network, process_group=rank.group)
     scaler = torch.amp.GradScaler(rank.device.type, enabled=training.precision == "fp16")
     optimizer = build_optimizer(recipe.optimizer, network)
     losses = build_losses(recipe, network.outputs)

@@ -17,9 +17,10 @@ from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
 from pipelines.tracking.database import refuse_half_made
 from pipelines.tracking.server import tracking_uri
-from pipelines.training.batches import check_device, plan_batches
+from pipelines.training.batches import check_device
 from pipelines.training.job import Job, training_fingerprint
 from pipelines.training.memory import largest_batch
+from pipelines.training.worlds import check_worlds
 
 NOT_FETCHED = "not_fetched.json"  # stands for weights that an import has no use for
 
@@ -36,7 +37,7 @@ def make_job(name: str, cluster: Cluster, recipe: Recipe | None = None) -> Job:
     largest = machine.max_batch_per_worker
     if machine.memory_gib is not None:
         largest = min(largest, largest_batch(recipe, machine.memory_gib))
-    plan_batches(recipe.training.global_batch, machine.workers, largest)
+    check_worlds(recipe.training.global_batch, machine, largest)
     check_device(recipe, torch.device("cuda" if machine.gpu else "cpu"))
     digest = data_hash(recipe.dataset)
     weights = find_weights(name, recipe)

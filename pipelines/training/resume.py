@@ -5,6 +5,8 @@ to one that was never disturbed. A checkpoint therefore holds all that the next 
 (weights, running statistics, average, optimizer, scaler, sums of the epoch, every rank's random
 numbers), and the order of the samples is a function of seed, epoch and step. What is added to a
 step and not to `_state` breaks it; tests/pipelines/training/test_loop.py kills and compares.
+On more or fewer ranks each step trains on the same samples at the same rate; its gradients are the
+same but for rounding and for BatchNorm, whose groups are the micro-batches (`worlds.py`).
 A change in here changes the train digest of every recipe: `make repro` trains all of them anew.
 """
 
@@ -35,6 +37,7 @@ class Position:
     sums: Tensor = field(default_factory=lambda: empty_sums(0))  # of the next epoch, as in `totals`
     history: list[dict[str, float]] = field(default_factory=list)
     random: TensorState | None = None  # to go on with inside an epoch
+    noticed: bool = False  # that an end is near, and no checkpoint was written since
 
 
 def resume(job: Job, rank: Rank, parts: Parts, listener: Listener) -> Position:
@@ -53,7 +56,8 @@ def resume(job: Job, rank: Rank, parts: Parts, listener: Listener) -> Position:
     at.epoch, at.step, at.skipped = state["epoch"], state["step"], state["skipped"]
     at.history = state["history"]
     if rank.is_main:
-        take_over(at.sums, state["sums"])
+        weight = rank.world_size / state["world_size"]
+        take_over(at.sums, weighted(state["sums"], len(parts.losses) + 1, weight))
         print(
             f"{job.name}: goes on from {path.name} (epoch {at.epoch}, step {at.step})", flush=True
         )
@@ -63,6 +67,17 @@ def resume(job: Job, rank: Rank, parts: Parts, listener: Listener) -> Position:
         told = {name: value for name, value in row.items() if name not in ("epoch", "step")}
         listener.epoch(int(row["epoch"]), int(row["step"]), told)
     return at
+
+
+def weighted(sums: Tensor, counted_by_rank: int, weight: float) -> Tensor:
+    """Sums of other ranks, as if as many as now had made them: every step of an epoch weighs alike.
+
+    Each rank adds its losses and a 1 for the step, `counted_by_rank` numbers; of keypoints found
+    all ranks together count each once.
+    """
+    ours = sums.clone()
+    ours[:counted_by_rank] *= weight
+    return ours
 
 
 def set_random(job: Job, rank: Rank, at: Position) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,19 +18,31 @@ from pipelines.training.rank import Rank
 from pipelines.training.totals import add_hits, empty_sums
 
 
-def train_step(
-    job: Job, rank: Rank, parts: Parts, micro: Sequence[Batch | WholeBatch]
-) -> tuple[Tensor, bool]:
-    """One optimizer step: (this rank's sums; whether any rank's loss is not finite).
+class Taken(NamedTuple):
+    """A step that was taken: what this rank has to say of it, and what all ranks know.
 
-    Sums as in `totals`: of each loss, a 1 for the step, and the codec's hits.
-    Not finite: nothing is changed. All ranks hear of it through one number that is summed over
-    them while the last backward pass is on its way.
+    sums: as in `totals`, of each loss, a 1 for the step, and the codec's hits; bad: a rank's loss
+    is not finite, so nothing was changed; noticed: a rank heard that the training ends soon.
+    """
+
+    sums: Tensor
+    bad: bool
+    noticed: bool
+
+
+def train_step(job: Job, rank: Rank, parts: Parts, micro: Sequence[Batch | WholeBatch]) -> Taken:
+    """One optimizer step; where any rank's loss is not finite, none.
+
+    All ranks hear of that, and of a notice, through two numbers that are summed over them while
+    the last backward pass is on its way.
     """
     settings = job.recipe
     losses = len(parts.losses)
     sums = empty_sums(losses, rank.device)
-    bad = torch.zeros((), device=rank.device)
+    word = torch.zeros(2, device=rank.device)  # losses that are not finite, ranks with a notice
+    bad = word[0]
+    if rank.notice.heard():
+        word[1].fill_(1)
     kept = _copies(parts) if settings.training.skip_non_finite else []
     parts.network.train()
     answer = None
@@ -43,17 +56,18 @@ def train_step(
             add_hits(sums, parts.codec.hits(stages, targets))
             bad += (~torch.isfinite(loss.detach())).float()
             if last:
-                answer = Answer(rank.total(bad))
+                answer = Answer(rank.total(word))
             parts.scaler.scale(loss).backward()
     sums[losses] = 1
     assert answer is not None
-    if answer.read():
+    broken, noticed = answer.read()
+    if broken:
         parts.optimizer.zero_grad(set_to_none=True)
         for buffer, before in zip(parts.network.buffers(), kept, strict=False):
             buffer.copy_(before)
-        return sums, True
+        return Taken(sums, True, noticed)
     _update(parts, settings.optimizer.clip_norm)
-    return sums, False
+    return Taken(sums, False, noticed)
 
 
 def _update(parts: Parts, clip_norm: float | None) -> None:
@@ -106,15 +120,16 @@ def losses_of(parts: Parts, stages: list[Fields], targets: list[Targets]) -> Ten
 
 
 class Answer:
-    """A number on its way from the device: reading it waits for it alone, not for all work."""
+    """Numbers on their way from the device: reading them waits for them alone, not for all work."""
 
-    def __init__(self, number: Tensor) -> None:
-        self._number = number.detach().to("cpu", non_blocking=True)
-        self._there = torch.cuda.Event() if number.is_cuda else None
+    def __init__(self, numbers: Tensor) -> None:
+        self._numbers = numbers.detach().to("cpu", non_blocking=True)
+        self._there = torch.cuda.Event() if numbers.is_cuda else None
         if self._there:
             self._there.record()
 
-    def read(self) -> float:
+    def read(self) -> list[bool]:
+        """Whether each is more than 0."""
         if self._there:
             self._there.synchronize()
-        return float(self._number)
+        return [number > 0 for number in self._numbers.tolist()]

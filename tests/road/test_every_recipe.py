@@ -76,7 +76,7 @@ def test_one_step_and_poses(name: str, home: Path, one_thread: None) -> None:
     samples = feed_kind(parts.codec).samples(recipe, parts.codec, place, augmented=True)
     batch = samples.collate([samples.dataset[1, 0]])
     before = [p.detach().clone() for p in parts.network.parameters()]
-    sums, bad = train_step(job, Rank(), parts, [batch])
+    sums, bad, _ = train_step(job, Rank(), parts, [batch])
     assert not bad and torch.isfinite(sums).all() and float(sums[:-1].sum()) > 0
     moved = sum(
         not torch.equal(a, b) for a, b in zip(before, parts.network.parameters(), strict=True)

@@ -20,7 +20,7 @@ from pipelines.training.job import Job, SilentListener, TrainingStopped
 from pipelines.training.loop import train_loop
 from pipelines.training.parts import Parts, TrainingFeed, build_feed, build_parts
 from pipelines.training.rank import Rank
-from pipelines.training.step import train_step
+from pipelines.training.step import Taken, train_step
 from pipelines.training.validation import build_validation, validate
 from tests.worlds.here import ROOT
 
@@ -31,9 +31,7 @@ class BrokenSteps:
     def __init__(self, broken: Callable[[int], bool]) -> None:
         self._broken, self._steps = broken, 0
 
-    def __call__(
-        self, job: Job, rank: Rank, parts: Parts, micro: Sequence[Any]
-    ) -> tuple[torch.Tensor, bool]:
+    def __call__(self, job: Job, rank: Rank, parts: Parts, micro: Sequence[Any]) -> Taken:
         self._steps += 1
         if not self._broken(self._steps):
             return train_step(job, rank, parts, micro)
@@ -91,7 +89,7 @@ def main(path: str, number: str, world: str, meeting: str, what: str) -> None:
 def trained(job: Job, rank: Rank) -> None:
     """The training, with a word after every step."""
 
-    def step_aloud(*given: Any) -> tuple[torch.Tensor, bool]:
+    def step_aloud(*given: Any) -> Taken:
         answer = train_step(*given)
         print("step", flush=True)
         return answer

@@ -20,7 +20,7 @@ from pipelines.training.job import Job, SilentListener, TrainingStopped
 from pipelines.training.loop import train_loop
 from pipelines.training.parts import Parts
 from pipelines.training.rank import Rank
-from pipelines.training.step import train_step
+from pipelines.training.step import Taken, train_step
 from tests.worlds import drawn, two_ranks
 
 pytestmark = pytest.mark.contract
@@ -216,7 +216,7 @@ def test_counting_hits_leaves_the_weights_as_they_are(tmp_path: Path, data: Data
         for name in ("counted", "plain")
     )
 
-    def uncounted(job: Job, rank: Rank, parts: Parts, micro: Any) -> tuple[torch.Tensor, bool]:
+    def uncounted(job: Job, rank: Rank, parts: Parts, micro: Any) -> Taken:
         return train_step(job, rank, dataclasses.replace(parts, codec=Uncounted(sigma=1.0)), micro)
 
     (row,) = train_loop(counted, Rank(), SilentListener()).history
