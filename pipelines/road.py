@@ -3,24 +3,29 @@
     python -m pipelines.road [RECIPE ...]
 
 A recipe that `params.yaml` does not run yet is added there. One Ray head serves all trainings.
+With `cluster.parallel: N` of params.yaml, N train at a time: a table shows them, each writes into
+runs/logs/RECIPE.log, and one that fails leaves the others theirs. Exit code: 0 all done; 1 where
+any failed; 128 + n after a signal, which ends all of them: the same command goes on.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from data.menus import EVALUATORS
+from pipelines.cluster.ahead_of_dvc import train_ahead
 from pipelines.cluster.head import one_head
 from pipelines.evaluation.record import EvaluationRecord, has_evaluation
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.launcher import typed
-from pipelines.host.processes import run_dvc
+from pipelines.host.processes import Interrupted, run_dvc, run_dvc_or_end, say_interrupted
 from pipelines.host.progress import told_number
 from pipelines.intake.prepared import image_files
 from pipelines.recipe.params import add_to_run, load_params
+from pipelines.recipe.profile import read_cluster
 from pipelines.recipe.reader import load_recipe
 from pipelines.registry.ledger import Ledger
 
@@ -32,28 +37,62 @@ def main(argv: Sequence[str]) -> int:
 
 
 def road(recipes: Sequence[str]) -> int:
+    recipes = list(dict.fromkeys(recipes))
     for name in recipes:
         add_to_run(name, load_recipe(name))
     started = time.monotonic()
     before = lock_file()
-    with one_head():
-        code = reproduce(recipes)
-    if code:
+    try:
+        with one_head():
+            code, failed = reproduce(recipes)
+    except Interrupted as interrupted:
+        return say_interrupted("the trainings", int(interrupted.args[0]))
+    if code and not failed:
         return code
     recipes = recipes or list(load_params()["run"]["recipes"])
     same = before is not None and before == lock_file()
     done = "Nothing to do: all is up to date" if same else "Done"
+    done = f"Done, but for {', '.join(failed)}" if failed else done
     print(f"\n{done} ({time.monotonic() - started:.0f} s).")
     print("\n".join([*summary_lines(recipes), *next_lines(recipes, keep=not same)]))
-    return 0
+    print("\n".join(failed_lines(failed)), end="", file=sys.stderr, flush=True)
+    return code
 
 
-def reproduce(recipes: Sequence[str]) -> int:
+def reproduce(recipes: Sequence[str]) -> tuple[int, dict[str, str]]:
+    """(exit code, {recipe whose training failed: why}) of the stages of these recipes, of all
+    where none is named; trainings side by side come first where params.yaml says so."""
+    params = load_params()
+    parallel = read_cluster(params, gpus=0).parallel
+    if parallel == 1:
+        return repro(recipes), {}
+    names = recipes or list(params["run"]["recipes"])
+    failed = train_ahead(names, parallel, params["run"])
+    if not failed:
+        return repro(recipes), {}
+    good = [name for name in names if name not in failed]
+    if good:
+        run_dvc_or_end("repro", "--keep-going", *(f"evaluate@{name}" for name in good))
+        run_dvc_or_end("repro", "--single-item", "compare", "promote")
+    return 1, failed
+
+
+def repro(recipes: Sequence[str]) -> int:
     """Exit code of `dvc repro` for these recipes; their report and promotion come last."""
     if not recipes:
         return run_dvc("repro")
     targets = [f"evaluate@{name}" for name in recipes]
     return run_dvc("repro", *targets) or run_dvc("repro", "--single-item", "compare", "promote")
+
+
+def failed_lines(failed: Mapping[str, str]) -> list[str]:
+    """Which trainings failed, why, and where the whole of what they said stands."""
+    if not failed:
+        return []
+    width = max(map(len, failed))
+    rows = [f"  {name:<{width}}  {why}" for name, why in failed.items()]
+    logs = f"what they said: {places.training_log('RECIPE')}; the same command tries them again"
+    return ["", "error: trainings failed:", *rows, logs, ""]
 
 
 def lock_file() -> bytes | None:

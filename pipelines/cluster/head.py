@@ -26,7 +26,7 @@ from typing import IO
 
 from data.ground.refusal import refusal
 from pipelines.host.places import REPOSITORY
-from pipelines.host.processes import usable_cores
+from pipelines.host.processes import held, usable_cores
 
 FOLDER = "LIMBER_RAY_FOLDER"  # where the owner keeps its place for a head
 START_S, END_S = 120.0, 20.0
@@ -93,8 +93,9 @@ def _note(folder: Path) -> Path:
 
 
 def _find_head(folder: Path) -> dict[str, str]:
-    if not _note(folder).is_file():
-        _start(folder)
+    with held(folder / "start.lock", "starts the local Ray head"):  # trainings may run side by side
+        if not _note(folder).is_file():
+            _start(folder)
     note: dict[str, str] = json.loads(_note(folder).read_text())
     return note
 

@@ -14,6 +14,7 @@ import torch
 
 from data.ground.refusal import refusal
 from pipelines.cluster.head import ray_address
+from pipelines.cluster.room import why_waiting
 from pipelines.cluster.worker_lines import plain_worker_lines
 from pipelines.host.places import REPOSITORY
 from pipelines.host.processes import Interrupted, catch_signals, say_interrupted, usable_cores
@@ -73,6 +74,8 @@ def fit_with_ray(job: Job, cluster: Cluster, address: str) -> Outcome:
     try:
         resources = ray.cluster_resources()
         check_machine(cluster, resources.get("CPU", 0), resources.get("GPU", 0))
+        if waits := why_waiting(cluster, ray.available_resources()):
+            print(f"{job.name}: {waits}", flush=True)
         thread = threading.Thread(target=_fit, args=(job, cluster, box), daemon=True)
         thread.start()
         while thread.is_alive():

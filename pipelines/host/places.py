@@ -170,6 +170,11 @@ def run(recipe: str, fingerprint: str) -> Path:
     return runs() / f"{recipe}-{fingerprint[:12]}"
 
 
+def training_log(recipe: str) -> Path:
+    """What a training said that ran beside others (`cluster.parallel` of params.yaml)."""
+    return runs() / "logs" / f"{recipe}.log"
+
+
 def control(recipe: str, seed: int, fingerprint: str) -> Path:
     """Folder of one training of a control and of its evaluation (`python -m pipelines.control`)."""
     return runs() / "control" / f"{recipe}-{seed}-{fingerprint[:12]}"

@@ -76,11 +76,19 @@ def _wait_for(file: Any, path: Path, does: str, patience_s: float) -> None:
 
 def run_child(command: Sequence[str], cwd: Path | None = None) -> int:
     """The command's exit code, 128 + n if a signal ended it; signals to us are passed on."""
+    return _run_child(command, cwd)[0]
+
+
+def _run_child(command: Sequence[str], cwd: Path | None) -> tuple[int, int]:
+    """(exit code, the signal to us that was passed on, 0 for none)."""
     ours = str(Path(sys.executable).parent)  # stages say `python`, also where no shell knows ours
     path = os.pathsep.join([ours, os.environ.get("PATH", os.defpath)])
     child = subprocess.Popen(command, cwd=cwd, env={**os.environ, "PATH": path})
+    told = 0
 
     def pass_on(number: int, _: object) -> None:
+        nonlocal told
+        told = number
         with suppress(ProcessLookupError):
             child.send_signal(number)
 
@@ -89,9 +97,9 @@ def run_child(command: Sequence[str], cwd: Path | None = None) -> int:
         while True:
             try:
                 code = child.wait()
-                return code if code >= 0 else 128 - code
+                return code if code >= 0 else 128 - code, told
             except KeyboardInterrupt:
-                continue  # the child is in our process group and got it too
+                told = signal.SIGINT  # the child is in our process group and got it too
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -106,6 +114,25 @@ def run_dvc(*arguments: str) -> int:
     return run_child([*DVC, *arguments], places.REPOSITORY)
 
 
+def run_dvc_or_end(*arguments: str) -> int:
+    """As `run_dvc`, for one of several calls: a signal that DVC failed by raises Interrupted."""
+    code, told = _run_child([*DVC, *arguments], places.REPOSITORY)
+    if code and told:
+        raise Interrupted(told)
+    return code
+
+
+def ask_dvc(*arguments: str) -> str | None:
+    """What DVC prints, asked in the repository; None, and its words on stderr, where it fails."""
+    done = subprocess.run(
+        [*DVC, *arguments], cwd=places.REPOSITORY, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        print(done.stdout, done.stderr, sep="", file=sys.stderr, flush=True)
+        return None
+    return done.stdout
+
+
 class Interrupted(BaseException):
     """A signal that ends us; its number is the argument."""
 
@@ -113,6 +140,18 @@ class Interrupted(BaseException):
 def catch_signals() -> None:
     for number in SIGNALS:
         signal.signal(number, _interrupt)
+
+
+@contextmanager
+def catching_signals() -> Iterator[None]:
+    """As `catch_signals`, until the end: what caught them before does so again then."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    catch_signals()
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(number: int, _: object) -> None:

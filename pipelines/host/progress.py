@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 EVERY_S = 5.0  # between lines where the output is no terminal
@@ -70,6 +72,41 @@ class ProgressLine:
             f"  {row['samples_per_second']:.1f} samples/s  data wait {row['data_wait_share']:.0%}"
         )
         print(f"\r{text}\x1b[K" if self._tty else text, flush=True)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a line of `ProgressLine` says: epochs begun of all, time left, the monitored number.
+
+    left: as `duration` writes it, of the whole training; number: `AP@gt 0.312`, of an epoch that is
+    done. Either is "" where the line does not tell it.
+    """
+
+    name: str
+    epoch: int
+    epochs: int
+    left: str = ""
+    number: str = ""
+
+
+EPOCH = re.compile(r"(?P<name>\S+)  epoch (?P<epoch>\d+)/(?P<epochs>\d+)  ")
+LEFT = re.compile(r"  ETA (?P<left>[\d:]+)$")
+NUMBER = re.compile(r"  loss \S+  (?P<number>\S+ (?:[\d.]+|nan|no [a-z ]+?))  [\d.]+ samples/s")
+
+
+def read_progress(line: str) -> Progress | None:
+    """A line of `ProgressLine`, read back; None for any other."""
+    epoch = EPOCH.match(line)
+    if not epoch:
+        return None
+    left, number = LEFT.search(line), NUMBER.search(line)
+    return Progress(
+        epoch["name"],
+        int(epoch["epoch"]),
+        int(epoch["epochs"]),
+        left["left"] if left else "",
+        number["number"] if number else "",
+    )
 
 
 def told_number(name: str, value: float) -> str:

@@ -14,6 +14,7 @@ from pipelines.host.processes import (
     SIGNALS,
     Interrupted,
     catch_signals,
+    catching_signals,
     run_child,
     run_lock,
     say_interrupted,
@@ -164,3 +165,10 @@ def test_a_run_folder_is_held_by_one_and_freed_by_death(tmp_path: Path) -> None:
     finally:
         holder.kill()
         holder.wait()
+
+
+def test_signals_are_caught_for_a_while() -> None:
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with pytest.raises(Interrupted), catching_signals():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert [signal.getsignal(number) for number in SIGNALS] == before

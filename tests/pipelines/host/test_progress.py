@@ -6,7 +6,14 @@ import re
 
 import pytest
 
-from pipelines.host.progress import Tally, told_number
+from pipelines.host.progress import (
+    Pace,
+    Progress,
+    ProgressLine,
+    Tally,
+    read_progress,
+    told_number,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,3 +49,31 @@ def test_the_time_left_is_told_where_the_whole_is_known(
     tally.add(done)
     tally.show()
     assert re.fullmatch(shown, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(0.6884, "AP@gt 0.688"), (-1.0, "AP@gt no people"), (float("nan"), "AP@gt nan")],
+)
+def test_lines_of_a_training_are_read_back(
+    number: float, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ProgressLine("some_recipe", epochs=4, steps=10, samples_per_step=8)
+    pace = Pace()
+    pace.steps = 3
+    line._next = 0.0
+    line.show(1, 3, pace, lambda: 0.125)
+    row = {"epoch": 2.0, "loss": 1.5e-7, "samples_per_second": 88.0, "data_wait_share": 0.02}
+    line.epoch_done(row | {"AP@gt": number}, "AP@gt")
+    line.epoch_done(row, "AP@gt")
+    shown, validated, not_validated = map(read_progress, capsys.readouterr().out.splitlines())
+    assert shown is not None
+    assert re.fullmatch(r"[\d:]+", shown.left)
+    assert shown == Progress("some_recipe", 2, 4, shown.left)
+    assert validated == Progress("some_recipe", 2, 4, number=told)
+    assert not_validated == Progress("some_recipe", 2, 4)
+
+
+@pytest.mark.parametrize("line", ["", "error: epoch 3/4", "a: best epoch 3, AP 0.1 -> b", "a 3/4"])
+def test_other_lines_tell_no_progress(line: str) -> None:
+    assert read_progress(line) is None
