@@ -1,7 +1,8 @@
 """Where things lie: the repository that runs, and the home that keeps data, runs and results.
 
 Both are the checkout, except inside a submitted Ray job: there the code runs from a packaged copy,
-and `.limber_home`, which travels with it, names the checkout that it was submitted from. A trial of
+and `.limber_home`, which travels with it, names the checkout that it was submitted from; with a
+store (`storage` in params.yaml) each node has a home of its own. A trial of
 `dvc exp run --temp` or `--queue` runs in a copy below `.dvc/tmp/exps` that DVC fills with what it
 knows: raw links, runs and MLflow's database stay in the `origin`, the checkout around it.
 """
@@ -25,8 +26,8 @@ METRICS, EVALUATION = "metrics.json", "evaluation.json"  # of an evaluation
 def home() -> Path:
     """Absolute folder that holds data/store, runs, results and mlflow.db.
 
-    `$LIMBER_HOME` if set; else the checkout; else (packaged copy) what `.limber_home` names.
-    Raises ValueError where a packaged copy does not say.
+    `$LIMBER_HOME` if set; else the checkout; else (packaged copy) the node's own where data go by a
+    store (`$LIMBER_STORAGE`), or what `.limber_home` names. Raises ValueError where none says.
     """
     if given := os.environ.get("LIMBER_HOME"):
         return Path(given).resolve()
@@ -34,6 +35,8 @@ def home() -> Path:
     packaged = "_ray_pkg_" in REPOSITORY.name
     if not packaged:
         return REPOSITORY
+    if os.environ.get("LIMBER_STORAGE"):
+        return cache() / "home"
     if not note.is_file():
         raise refusal(
             REPOSITORY,
@@ -42,6 +45,11 @@ def home() -> Path:
             "sees, or submit with `python -m pipelines.submit RECIPE`, which does so",
         )
     return Path(note.read_text().strip())
+
+
+def cache() -> Path:
+    """Absolute folder of what this node keeps of a store: `$LIMBER_CACHE`, or ~/.cache/limber."""
+    return Path(os.environ.get("LIMBER_CACHE") or "~/.cache/limber").expanduser().resolve()
 
 
 def origin() -> Path:

@@ -22,6 +22,7 @@ from typing import Any
 
 from data.files.whole_file import write_text_whole
 from data.ground.refusal import refusal
+from pipelines.host import places
 from pipelines.host.processes import held
 
 FILES, PART, OLD, WHOLE = "files", "part", "old", "whole.json"
@@ -155,6 +156,11 @@ class NodeCache:
             fault = f"cannot be written ({error.strerror or error})"
             do = f"set LIMBER_CACHE on node {socket.gethostname()} to a folder that can be"
             raise refusal(error.filename, fault=fault, do=do) from error
+
+
+def open_node_cache(cache_gib: float) -> NodeCache:
+    """This node's, of params.yaml's `cluster.cache_gib`."""
+    return NodeCache(places.cache() / "inputs", cache_gib * GIB)
 
 
 def measure(folder: Path) -> tuple[int, int]:

@@ -54,3 +54,22 @@ def test_raw_data_of_another_fetch_are_refused(copy: tuple[Path, Path]) -> None:
 def test_a_checkout_is_its_own_origin(home: Path) -> None:
     assert places.origin() == places.home() == home
     assert places.raw("some") == places.raw_of_home("some") == home / STORE
+
+
+def test_a_packaged_copy_says_where_its_home_is_or_has_one_per_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "_ray_pkg_1234"
+    copy.mkdir()
+    monkeypatch.setattr(places, "REPOSITORY", copy)
+    for name in ("LIMBER_HOME", "LIMBER_STORAGE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ValueError, match="packaged copy without data"):
+        places.home()
+    (copy / ".limber_home").write_text("/checkout\n")
+    assert places.home() == Path("/checkout")
+    monkeypatch.setenv("LIMBER_STORAGE", "s3://bucket/prefix")
+    monkeypatch.setenv("LIMBER_CACHE", str(tmp_path / "disk"))
+    assert places.home() == tmp_path / "disk" / "home"
+    monkeypatch.setenv("LIMBER_HOME", str(tmp_path / "given"))
+    assert places.home() == tmp_path / "given"
