@@ -52,9 +52,13 @@ if stage != "look":
 
 def copy_checkout(folder: Path) -> None:
     """The code and what DVC and Ray read beside it; no data."""
-    skip = shutil.ignore_patterns("store", "__pycache__")
+    data = str(ROOT / "data")
+
+    def left_out(where: str, names: list[str]) -> set[str]:
+        return {"__pycache__"} | ({"store"} if where == data else set())  # pipelines/store is code
+
     for name in CODE:
-        shutil.copytree(ROOT / name, folder / name, ignore=skip)
+        shutil.copytree(ROOT / name, folder / name, ignore=left_out)
     for name in ("dvc.yaml", ".gitignore", ".rayignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder)
 
