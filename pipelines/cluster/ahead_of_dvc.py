@@ -69,6 +69,6 @@ def out_of_date(recipes: Sequence[str]) -> list[str]:
     said = ask_dvc("repro", "--dry", "--single-item", *stages)
     if said is None:
         fault = "does not say which trainings are out of date; its words stand above"
-        raise refusal("dvc", fault=fault, do="`dvc repro --dry` shows it too")
+        raise refusal("dvc", fault=fault, do="wait for other calls of DVC, then try again")
     runs = set(RUNS.findall(said)) - set(CACHED.findall(said))
     return [name for name in recipes if f"train@{name}" in runs]
