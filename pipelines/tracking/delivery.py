@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.ground.refusal import refusal
@@ -10,7 +9,7 @@ from pipelines.host.progress import told_number
 from pipelines.tracking.descriptions import describe_experiment
 from pipelines.tracking.outbox import Deliver, Outbox, Record, RefusedError
 from pipelines.tracking.run_log import metric_name
-from pipelines.tracking.server import experiment_id, mlflow_client
+from pipelines.tracking.server import experiment_id, mlflow_client, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,8 +45,9 @@ class TrackedRun:
             fault = "no outbox of a training (its first line is missing)"
             raise refusal(outbox.path, fault=fault)
         self._header: Record = header
-        self._began = outbox.began()
-        self._uri: str = header["uri"]
+        self._path_of, self._began = outbox.path_of, outbox.began()
+        self._kept_at: dict[int, float] = {}  # by epoch: when its checkpoint was
+        self._uri: str = header["uri"] or tracking_uri()  # none: of whoever sends it
         self._wanted: str | None = header["run_id"]
         self._senders: dict[str, Deliver] = {
             "open": self._send_open,
@@ -138,7 +138,8 @@ class TrackedRun:
         if record["epoch"] <= self._server_epoch:
             return
         numbers = {**record["metrics"], "epoch": record["epoch"], "step": record["step"]}
-        self._log(numbers, record["epoch"], record["time"])
+        kept = self._kept_at.get(record["epoch"]) or float(record["time"])
+        self._log(numbers, record["epoch"], kept)
         self._server_epoch = record["epoch"]
 
     def _send_system(self, record: Record) -> None:
@@ -152,16 +153,19 @@ class TrackedRun:
         self._client.log_batch(self._run_id, metrics=metrics)
 
     def _send_picture(self, record: Record) -> None:
-        if not Path(record["path"]).is_file():
-            raise RefusedError(f"{record['path']}: no such picture any more")
-        self._client.log_artifact(self._run_id, record["path"], record["folder"])
+        path = self._path_of(record["path"])
+        if not path.is_file():
+            raise RefusedError(f"{path}: no such picture any more")
+        self._client.log_artifact(self._run_id, str(path), record["folder"])
 
     def _send_checkpoint(self, record: Record) -> None:
         """A LoggedModel without weights: searchable by its numbers, pointing to the file."""
         from mlflow.entities import LoggedModelOutput
 
         where, epoch = self._run.info.experiment_id, record["epoch"]
-        facts = {k: str(record[k]) for k in ("epoch", "place", "sha256")}
+        place = str(record["place"])  # an address, or a file below the outbox's folder
+        place = place if "://" in place else self._path_of(place).as_uri()
+        facts = {"epoch": str(epoch), "place": place, "sha256": record["sha256"]}
         facts |= {metric_name(name): str(value) for name, value in record["metrics"].items()}
         mine = f"source_run_id = '{self._run_id}' AND tags.sha256 = '{record['sha256']}'"
         if self._client.search_logged_models([where], filter_string=mine):
@@ -169,17 +173,23 @@ class TrackedRun:
         model = self._client.create_logged_model(
             where, f"epoch-{epoch}", self._run_id, facts, facts, model_type="checkpoint"
         )
+        self._kept_at[epoch] = record["time"]
         for name, value in record["metrics"].items():
-            self._log_of_model(metric_name(name), float(value), epoch, model.model_id)
+            key, seconds = metric_name(name), record["time"]
+            self._log_of_model(key, float(value), epoch, model.model_id, seconds)
         self._client.finalize_logged_model(model.model_id, "READY")
         self._client.log_outputs(self._run_id, [LoggedModelOutput(model.model_id, epoch)])
 
-    def _log_of_model(self, key: str, value: float, epoch: int, model_id: str) -> None:
+    def _log_of_model(
+        self, key: str, value: float, epoch: int, model_id: str, seconds: float
+    ) -> None:
         """A number of a checkpoint. MLflow keeps it as one of the run's as well, so it is told as
-        the very point of the curve that it is: the same value, step and time are kept once."""
+        the very point of the curve that it is: the same value, step and time are kept once. A
+        training keeps a checkpoint before it tells the epoch, which then has the checkpoint's time.
+        """
         points = self._client.get_metric_history(self._run_id, key)
         point = next((each for each in points if each.step == epoch), None)
-        when = point.timestamp if point else None
+        when = point.timestamp if point else int(seconds * 1000)
         value = point.value if point else value
         self._client.log_metric(self._run_id, key, value, when, epoch, model_id=model_id)
 
@@ -197,9 +207,10 @@ class TrackedRun:
             self._client.set_tag(self._run_id, BEST, told)
 
     def _send_folder(self, record: Record) -> None:
-        if not Path(record["path"]).is_dir():
-            raise RefusedError(f"{record['path']}: no such folder any more")
-        self._client.log_artifacts(self._run_id, record["path"], record["folder"])
+        path = self._path_of(record["path"])
+        if not path.is_dir():
+            raise RefusedError(f"{path}: no such folder any more")
+        self._client.log_artifacts(self._run_id, str(path), record["folder"])
 
     def _send_numbers(self, record: Record) -> None:
         self._log(record["metrics"], 0, record["time"])

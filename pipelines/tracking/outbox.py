@@ -28,7 +28,11 @@ class RefusedError(Exception):
 
 
 class Outbox:
-    """`outbox.jsonl`: one record a line, the first one (`open`) says which run they belong to."""
+    """`outbox.jsonl`: one record a line, the first one (`open`) says which run they belong to.
+
+    Paths in it go from its folder, where they lie below it: the folder may be moved, and sent from
+    another machine.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -57,6 +61,16 @@ class Outbox:
         with self._lock, self.path.open("a") as file:
             file.write(line)
             file.flush()
+
+    def path_told(self, path: Path) -> str:
+        """A file or folder as records name it."""
+        whole, folder = path.resolve(), self.path.parent.resolve()
+        inside = whole.is_relative_to(folder)
+        return (whole.relative_to(folder) if inside else whole).as_posix()
+
+    def path_of(self, told: str) -> Path:
+        """The path that a record names."""
+        return self.path.parent.resolve() / told  # an absolute one stays what it is
 
     def records(self, position: int = 0) -> Iterator[tuple[Record, int]]:
         """Records from a byte position on, each with the position behind it."""
@@ -90,10 +104,15 @@ class Outbox:
 
     def position(self, address: str) -> int:
         """How far the file was sent to that address (server and run)."""
+        kept, position = self.sent()
+        return position if kept == address else 0
+
+    def sent(self) -> tuple[str, int]:
+        """To which address the file was sent last, and how far; "" and 0 where it never was."""
         if not self._position_path.is_file():
-            return 0
+            return "", 0
         kept = json.loads(self._position_path.read_text())
-        return int(kept["position"]) if kept["address"] == address else 0
+        return str(kept["address"]), int(kept["position"])
 
     def keep_position(self, address: str, position: int) -> None:
         new = self._position_path.with_suffix(".sent.new")
@@ -103,6 +122,21 @@ class Outbox:
     def refuse(self, record: Record, reason: str) -> None:
         with self.path.with_suffix(".refused.jsonl").open("a") as file:
             file.write(json.dumps({"reason": reason, **record}) + "\n")
+
+
+class NoPostman:
+    """Of an outbox that is sent by somebody else, from where it is brought to."""
+
+    run_id: str | None = None
+
+    def start(self) -> None: ...
+    def notify(self) -> None: ...
+
+    def connected(self, seconds: float) -> str | None:
+        return None
+
+    def finish(self, patience: float) -> bool:
+        return True
 
 
 class Postman:

@@ -5,20 +5,27 @@ from __future__ import annotations
 import math
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.tracking.machine_load import MachineLoad
-from pipelines.tracking.outbox import Outbox, Postman
+from pipelines.tracking.outbox import NoPostman, Outbox, Postman
 
 FINAL_PATIENCE_SECONDS = 60.0
 LONGEST_PARAM = 6000
+Address = Callable[[Path, str], str]  # of a checkpoint (its file, its sha256): where it is kept
 
 
 class RunLog:
-    """The training's `Listener`. Its methods return at once; sending is the postman's."""
+    """The training's `Listener`. Its methods return at once; sending is the postman's.
 
-    def __init__(self, outbox: Outbox, postman: Postman) -> None:
-        self._outbox, self._postman = outbox, postman
+    address: where checkpoints are kept, if that is not the run folder.
+    """
+
+    def __init__(
+        self, outbox: Outbox, postman: Postman | NoPostman, address: Address | None = None
+    ) -> None:
+        self._outbox, self._postman, self._address = outbox, postman, address
         self._last_epoch = outbox.last_epoch()
         self._checkpoints = outbox.checkpoints()
         self._load = MachineLoad(outbox)
@@ -47,7 +54,7 @@ class RunLog:
         self._postman.notify()
 
     def picture(self, path: Path, folder: str) -> None:
-        self._outbox.append("picture", path=str(path.resolve()), folder=folder)
+        self._outbox.append("picture", path=self._outbox.path_told(path), folder=folder)
         self._postman.notify()
 
     def checkpoint(self, path: Path, epoch: int, metrics: dict[str, float], sha256: str) -> None:
@@ -55,9 +62,10 @@ class RunLog:
         if (epoch, sha256) in self._checkpoints:
             return
         self._checkpoints.add((epoch, sha256))
+        place = self._address(path, sha256) if self._address else self._outbox.path_told(path)
         self._outbox.append(
             "checkpoint",
-            place=path.resolve().as_uri(),
+            place=place,
             epoch=epoch,
             metrics=finite_only(metrics),
             sha256=sha256,

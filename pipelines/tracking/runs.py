@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from pipelines.host import lineage, places
 from pipelines.tracking.delivery import ARCHITECTURE, DATASET, RUN_KEY, TrackedRun, living_run
-from pipelines.tracking.outbox import BACK_OFF_SECONDS, Outbox, Postman, first_line
-from pipelines.tracking.run_log import RunLog, finite_only, flatten, metric_name
+from pipelines.tracking.outbox import BACK_OFF_SECONDS, NoPostman, Outbox, Postman, first_line
+from pipelines.tracking.run_log import Address, RunLog, finite_only, flatten, metric_name
 from pipelines.tracking.server import (
     be_impatient,
     experiment_id,
@@ -40,14 +40,17 @@ def open_run(
     uri: str | None = None,
     experiment: str | None = None,
     back_off: float = BACK_OFF_SECONDS,
+    later: bool = False,
+    address: Address | None = None,
 ) -> RunLog:
     """The run of this recipe and data (its `fingerprint`), new or gone on with.
 
     folder: where the outbox lies; a second open there continues it. params: the recipe, nested;
     tags: plain names (`data_hash`, `dataset`, `recipe_digest`, `world_size`...), kept as
     `limber.<name>`; commit, versions and host are added here. run_id: of the checkpoint that is
-    resumed, wins over the search by fingerprint. uri: see `tracking_uri`. Does not wait for the
-    server. Raises ValueError for a uri that MLflow cannot use.
+    resumed, wins over the search by fingerprint. uri: see `tracking_uri`. later: nothing is sent
+    from here, `deliver_outbox` does it where the outbox is brought to. address: see `RunLog`. Does
+    not wait for the server. Raises ValueError for a uri that MLflow cannot use.
     """
     outbox = Outbox(folder / OUTBOX_NAME)
     before = outbox.header
@@ -62,12 +65,39 @@ def open_run(
             **_own_tags(),
         },
         run_id=run_id,
-        uri=tracking_uri(uri),
+        uri=None if later else tracking_uri(uri),
         experiment=experiment or tracking_settings().get("experiment") or "limber",
         id=before["id"] if before else uuid.uuid4().hex,
     )
+    if later:
+        return RunLog(outbox, NoPostman(), address).start()
     be_impatient()
-    return RunLog(outbox, Postman(outbox, TrackedRun(outbox).connect, back_off)).start()
+    postman = Postman(outbox, TrackedRun(outbox).connect, back_off)
+    return RunLog(outbox, postman, address).start()
+
+
+def deliver_outbox(path: Path) -> str | None:
+    """Sends what an outbox that was brought here has still to tell: its run's id.
+
+    None, and a line, where the tracker takes nothing now. Raises ValueError for no outbox.
+    """
+    outbox = Outbox(path)
+    try:
+        address, position = outbox.sent()
+        if position == path.stat().st_size:
+            return address.rpartition(" ")[2]
+        be_impatient()
+        postman = Postman(outbox, TrackedRun(outbox).connect)
+        postman.deliver_all()
+        return postman.run_id
+    except ValueError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a tracker raises, the work is done
+        later = f"later: python -m pipelines.tracking {path}"
+        print(f"tracking: not told ({first_line(error)}); {later}", file=sys.stderr)
+        return None
+    finally:
+        outbox.release()
 
 
 def find_run(client: MlflowClient, run_id: str | None, fingerprint: str, name: str) -> str:
@@ -125,7 +155,7 @@ def _attach_by_outbox(
 ) -> None:
     outbox = Outbox(path)
     try:
-        outbox.append("folder", path=str(folder.resolve()), folder=folder.name)
+        outbox.append("folder", path=outbox.path_told(folder), folder=folder.name)
         if numbers:
             outbox.append("numbers", metrics=finite_only(numbers))
         if tags:

@@ -16,6 +16,7 @@ import torch.distributed as dist
 from data.files.whole_file import write_text_whole
 from pipelines.host.processes import run_lock
 from pipelines.recipe.profile import Cluster
+from pipelines.tracking.run_log import Address
 from pipelines.tracking.runs import open_run
 from pipelines.training.job import Job, Listener, SilentListener, TrainingStopped, TrainingSummary
 from pipelines.training.loop import train_loop
@@ -44,8 +45,10 @@ class Outcome:
     stopped: bool = False
 
 
-def open_run_log(job: Job, rank: Rank) -> TrackedListener:
-    """The training's run in MLflow."""
+def open_run_log(
+    job: Job, rank: Rank, *, later: bool = False, address: Address | None = None
+) -> TrackedListener:
+    """The training's run in MLflow; later, address: see `open_run`."""
     tags = {
         "recipe": job.name,
         "recipe_digest": job.recipe.digest(),
@@ -56,7 +59,15 @@ def open_run_log(job: Job, rank: Rank) -> TrackedListener:
     }
     params = job.recipe.as_dict()
     name = f"{job.name} {job.trial}" if job.trial else job.name
-    return open_run(name, job.fingerprint, job.run_folder, params=params, tags=tags)
+    return open_run(
+        name,
+        job.fingerprint,
+        job.run_folder,
+        params=params,
+        tags=tags,
+        later=later,
+        address=address,
+    )
 
 
 def run_rank(

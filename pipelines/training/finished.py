@@ -30,10 +30,18 @@ class Finished:
 def read_finished(run_folder: Path) -> Finished | None:
     """None where the training is not finished, or a note of an older kind says too little."""
     try:
-        note = json.loads((run_folder / FINISHED).read_text())
+        return finished_of((run_folder / FINISHED).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def finished_of(text: str) -> Finished | None:
+    """Of a note's text; None where it says too little."""
+    try:
+        note = json.loads(text)
         summary = TrainingSummary(**note.pop("summary"))  # whole numbers stay whole in history.csv
         return Finished(**note, summary=summary)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

@@ -74,13 +74,14 @@ def test_places_do_not_depend_on_the_folder_that_one_stands_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    outbox = Outbox(tmp_path / "outbox.jsonl")
+    outbox = Outbox(tmp_path / "run" / "outbox.jsonl")
     log = log_of(outbox)
-    log.picture(Path("crops.jpg"), "augmented")
-    log.checkpoint(Path("step 1.pt"), 1, {}, "a" * 64)
+    log.picture(Path("run/crops.jpg"), "augmented")
+    log.checkpoint(Path("elsewhere 1.pt"), 1, {}, "a" * 64)
     (picture,), (checkpoint,) = told(outbox, "picture"), told(outbox, "checkpoint")
-    assert (picture["path"], picture["folder"]) == (str(tmp_path / "crops.jpg"), "augmented")
-    assert checkpoint["place"] == (tmp_path / "step 1.pt").as_uri()
+    assert (picture["path"], picture["folder"]) == ("crops.jpg", "augmented")
+    assert outbox.path_of(picture["path"]) == tmp_path / "run" / "crops.jpg"
+    assert outbox.path_of(checkpoint["place"]) == tmp_path / "elsewhere 1.pt"
 
 
 def test_an_end_that_is_none_is_our_mistake(tmp_path: Path) -> None:

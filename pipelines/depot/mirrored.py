@@ -1,0 +1,114 @@
+"""A rank's attempt at a training whose run folder is kept in a store: `run_rank`, mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from data.files.whole_file import write_text_whole
+from pipelines.depot.checkpoints import checkpoint_address
+from pipelines.depot.key import run_key, run_prefix
+from pipelines.depot.mirror import PACE, Mirror, Pace
+from pipelines.store.store import Store
+from pipelines.tracking.database import database_file
+from pipelines.tracking.server import tracking_uri
+from pipelines.training.attempt import OpenLog, Outcome, TrackedListener, open_run_log, run_rank
+from pipelines.training.finished import set_aside
+from pipelines.training.job import Job
+from pipelines.training.rank import Rank
+
+
+class MirroredLog:
+    """A training's log whose run folder is mirrored; see `attempt.TrackedListener`.
+
+    Raises ValueError from `epoch` and `checkpoint` where another attempt has taken over, which ends
+    the training.
+    """
+
+    def __init__(self, log: TrackedListener, mirror: Mirror) -> None:
+        self._log, self._mirror = log, mirror
+
+    @property
+    def run_id(self) -> str | None:
+        return self._log.run_id
+
+    def epoch(self, epoch: int, step: int, metrics: dict[str, float]) -> None:
+        self._log.epoch(epoch, step, metrics)
+        self._mirror.check()
+
+    def picture(self, path: Path, folder: str) -> None:
+        self._log.picture(path, folder)
+
+    def checkpoint(self, path: Path, epoch: int, metrics: dict[str, float], sha256: str) -> None:
+        self._log.checkpoint(path, epoch, metrics, sha256)
+        self._mirror.check()
+
+    def flush(self, timeout: float) -> bool:
+        """Waits until all is up, so many seconds at most: after a checkpoint before a node goes."""
+        return self._mirror.flush(timeout)
+
+    def close(self, status: str, patience: float) -> Path | None:
+        """Raises ValueError where a whole training's last checkpoint cannot be put up."""
+        left = self._log.close(status, patience)
+        if status == "FINISHED":
+            self._mirror.close()
+        else:
+            self._mirror.leave(patience)
+        return left
+
+
+def mirrored_log(store: Store, open_log: OpenLog | None = None, pace: Pace = PACE) -> OpenLog:
+    """Opens a training's log once its run folder has what the store knows of it.
+
+    open_log: `open_run_log` where a server is told, its outbox alone where none is: then the
+    checkout tells its own database when the results come back. Raises ValueError where the store
+    stays away or this node's disk is full.
+    """
+
+    def opened(job: Job, rank: Rank) -> MirroredLog:
+        key = run_key(job)
+        mirror = Mirror(store, key, job.run_folder, pace)
+        mirror.begin()
+        log = (open_log or _own_log(store, key))(job, rank)
+        mirror.start()
+        return MirroredLog(log, mirror)
+
+    return opened
+
+
+def _own_log(store: Store, key: str) -> OpenLog:
+    def address(path: Path, sha256: str) -> str:
+        return checkpoint_address(store, key, path.name, sha256)
+
+    here = database_file(tracking_uri()) is not None
+    return partial(open_run_log, later=here, address=address)
+
+
+def run_mirrored(job: Job, rank: Rank, attempt: str, store: Store, pace: Pace = PACE) -> Outcome:
+    """As `run_rank`, on nodes that share nothing but the store.
+
+    What lies in rank 0's run folder of another code is set aside first.
+    """
+    if rank.is_main:
+        set_aside(job.run_folder, job.code)
+    with failures_shared(store, job, attempt):
+        return run_rank(job, rank, attempt, open_log=mirrored_log(store, pace=pace))
+
+
+@contextmanager
+def failures_shared(store: Store, job: Job, attempt: str) -> Iterator[None]:
+    """What `run_rank` writes down of an error that only some ranks meet, for all nodes' ranks."""
+    path = job.run_folder / f"failed-{attempt}"
+    name = f"{run_prefix(run_key(job))}{path.name}"
+    if attempt and not path.is_file() and (said := store.read(name)) is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text_whole(path, said.decode())
+    try:
+        yield
+    except ValueError:
+        if attempt and path.is_file():
+            with suppress(ValueError):  # the store is away: the first error is the one to tell
+                store.write(name, path.read_bytes())
+        raise
