@@ -59,20 +59,14 @@ def open_run(
         name=name,
         fingerprint=fingerprint,
         params=flatten(params),
-        tags={
-            **_first_tags(params, tags),
-            **{f"limber.{k}": str(v) for k, v in tags.items()},
-            **_own_tags(),
-        },
+        tags=_all_tags(params, tags),
         run_id=run_id,
         uri=None if later else tracking_uri(uri),
         experiment=experiment or tracking_settings().get("experiment") or "limber",
         id=before["id"] if before else uuid.uuid4().hex,
     )
-    if later:
-        return RunLog(outbox, NoPostman(), address).start()
     be_impatient()
-    postman = Postman(outbox, TrackedRun(outbox).connect, back_off)
+    postman = NoPostman() if later else Postman(outbox, TrackedRun(outbox).connect, back_off)
     return RunLog(outbox, postman, address).start()
 
 
@@ -180,6 +174,11 @@ def _attach_now(
         client.log_metric(run, metric_name(metric), number)
     for key, value in tags.items():
         client.set_tag(run, key, value)
+
+
+def _all_tags(params: dict[str, object], tags: dict[str, str]) -> dict[str, str]:
+    told = {f"limber.{key}": str(value) for key, value in tags.items()}
+    return {**_first_tags(params, tags), **told, **_own_tags()}
 
 
 def _first_tags(params: dict[str, object], tags: dict[str, str]) -> dict[str, str]:
