@@ -1,41 +1,49 @@
 """Runs a training as a job of a Ray cluster and follows it to its end.
 
-    python -m pipelines.submit RECIPE [--address http://HOST:8265] [--again]
+    python -m pipelines.submit RECIPE [--address http://HOST:8265] [--workers N] [--again]
 
-A job of that training which runs already is followed, else one is submitted; its log is shown.
-The cluster: --address, $RAY_API_SERVER_ADDRESS, $RAY_ADDRESS, `cluster.address` of params.yaml, or
-the one that runs on this machine. `make repro RECIPE=...` takes the finished training over.
-Exit code: 0 only when the job succeeded; 1 failed; 2 refused; 3 stopped; 128 + n after a signal,
-which stops the job.
+As `train`, which does so by itself where params.yaml or RAY_ADDRESS names a cluster; here --address
+may name one, and without any name it is the one that runs on this machine. A job of that training
+which runs already is followed, else one is submitted; its log is shown, its results come back.
+`make repro RECIPE=...` takes the finished training over.
+Exit code: 0 only when the job succeeded and its results are here; 1 failed; 2 refused; 3 stopped;
+128 + n after a signal, which stops the job.
 """
 
 from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from pipelines.cluster.jobs import connect, follow, run_key
+from pipelines.cluster.addresses import wanted_address
+from pipelines.cluster.stage import JobEnded, train_by_job
 from pipelines.host.command import Arguments, run_command
-from pipelines.host.processes import Interrupted, catch_signals
+from pipelines.host.processes import Interrupted, catch_signals, say_interrupted
+from pipelines.recipe.params import load_params
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str], stage: Callable[..., None] = train_by_job) -> int:
     arguments = Arguments("submit", __doc__)
     arguments.add_argument("recipe", help="name of a file in recipes/, without .yaml")
     arguments.add_argument("--address", help="of the cluster's dashboard")
+    arguments.add_argument("--workers", type=int, help="instead of the profile's number")
     arguments.add_argument("--again", action="store_true", help="also where it is finished")
-    return run_command(arguments, argv, submit)
+    return run_command(arguments, argv, lambda options: submit(options, stage))
 
 
-def submit(options: Namespace) -> int:
+def submit(options: Namespace, stage: Callable[..., None]) -> int:
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # also into a file
     catch_signals()
+    address = wanted_address(load_params()["cluster"].get("address"), options.address)
     try:
-        key = run_key(options.recipe)
-        jobs = connect(options.address)
-        return follow(jobs, options.recipe, key, again=options.again)
+        stage(options.recipe, address, workers=options.workers, again=options.again)
+    except JobEnded as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return error.code
     except Interrupted as interrupted:
-        return 128 + int(interrupted.args[0])
+        return say_interrupted(options.recipe, int(interrupted.args[0]))
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
 """Trains a recipe, or goes on with its training, as one Ray Train job.
 
-    python -m pipelines.train RECIPE [--workers N] [--again]
+    python -m pipelines.train RECIPE [--workers N] [--again]  a cluster that runs, else a local head
     python -m pipelines.train RECIPE --local                  one process, no Ray
     torchrun --nproc-per-node 2 -m pipelines.train RECIPE     several, no Ray
 
 In: recipes/RECIPE.yaml, its prepared data set and weights, the cluster profile of params.yaml.
 Out: runs/RECIPE-FINGERPRINT (checkpoints, outbox), results/RECIPE/trained (best.pt, summary.json,
-history.csv). Exit code: 0 done; 1 stopped (losses not finite, workers that died); 2 refused;
-128 + n after a signal: the same command goes on from the last checkpoint.
+history.csv). Exit code: 0 done; 1 stopped (losses not finite, workers that died); 2 refused; 3 its
+job was stopped by somebody; 128 + n after a signal: the same command goes on from the last
+checkpoint.
+Where `cluster.address` of params.yaml or RAY_ADDRESS names a cluster, the training is a job there:
+one that runs already is followed, its log is shown, a signal stops it, and it goes on alone where
+this command is killed.
 A training that is finished, a submitted one too, is taken over by whoever asks for it again on the
 same recipe, data, weights and code; --again trains anew beside it.
 """
@@ -20,15 +24,16 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 
-import torch
-
+from pipelines.cluster.addresses import inside_a_job, wanted_address
+from pipelines.cluster.driver import planned
 from pipelines.cluster.ray_train import train_through_ray
+from pipelines.cluster.stage import JobEnded, train_by_job
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.processes import Interrupted, catch_signals, say_interrupted
 from pipelines.host.progress import Clock
 from pipelines.recipe.params import load_params
-from pipelines.recipe.profile import Cluster, read_cluster
+from pipelines.recipe.profile import Cluster
 from pipelines.recipe.schema import Recipe
 from pipelines.training.attempt import Outcome, train_in_this_process
 from pipelines.training.finished import (
@@ -38,7 +43,6 @@ from pipelines.training.finished import (
     set_aside,
 )
 from pipelines.training.job import Job, TrainingStopped
-from pipelines.training.plan import make_job
 from pipelines.training.results import write_results
 
 
@@ -60,7 +64,7 @@ def exit_code(options: Namespace, stage: Callable[..., None]) -> int:
         stage(options.recipe, local=local, workers=options.workers, again=options.again)
     except TrainingStopped as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
-        return 1
+        return error.code if isinstance(error, JobEnded) else 1
     except Interrupted as interrupted:
         return say_interrupted(options.recipe, int(interrupted.args[0]))
     return 0
@@ -80,11 +84,14 @@ def train(
     recipe: what trains under that name, where it is not recipes/NAME.yaml; again: also where the
     same training is finished.
     """
+    address = wanted_address(load_params()["cluster"].get("address"))
+    if address and not (local or recipe or inside_a_job()):
+        train_by_job(name, address, workers=workers, again=again)
+        return
     clock = Clock()
     with clock("configuration"):
         torchrun = int(os.environ.get("WORLD_SIZE", "1")) if local else None
-        cluster = read_cluster(load_params(), torch.cuda.device_count(), torchrun or workers)
-        job = make_job(name, cluster, recipe)
+        job, cluster = planned(name, torchrun or workers, recipe)
         main_process = not local or os.environ.get("RANK", "0") == "0"
         done = None if again else finished_alike(job)
         if main_process:
@@ -97,8 +104,11 @@ def train(
             write_results(job, done.summary, clock)
         return
     outcome = train_local(job, cluster) if local else train_through_ray(job, cluster, clock)
-    if not main_process:
-        return
+    if main_process:
+        _keep(job, outcome, clock)
+
+
+def _keep(job: Job, outcome: Outcome, clock: Clock) -> None:
     if outcome.summary is None:
         raise TrainingStopped(outcome.error) if outcome.stopped else ValueError(outcome.error)
     with clock("results"):

@@ -1,28 +1,37 @@
-"""A training as a job of a Ray cluster: attach or submit, its log, its end."""
+"""A training as a job of a running cluster: attach or submit, its log, its end."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from data.ground.refusal import refusal
-from pipelines.host import places
-from pipelines.host.lineage import git_commit
-from pipelines.host.processes import Interrupted
-from pipelines.recipe.params import load_params
-from pipelines.recipe.profile import read_cluster
-from pipelines.training.plan import make_job
+from pipelines.cluster.addresses import dashboard
+from pipelines.cluster.job_client import job_client
+from pipelines.cluster.job_log import AGAIN_S, JobLog
+from pipelines.cluster.package import packed
+from pipelines.host.processes import Interrupted, uninterrupted
 
-EXIT = {"SUCCEEDED": 0, "FAILED": 1, "STOPPED": 3}
+ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
+LOST = "LOST"  # the cluster does not know the job any more, or its driver went with a node
+OWN_FAILURES = (  # of a job that failed by what it was asked for, and would again
+    "RUNTIME_ENV_SETUP_FAILURE", "JOB_SUPERVISOR_ACTOR_START_TIMEOUT",
+    "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE", "JOB_ENTRYPOINT_COMMAND_START_ERROR",
+    "JOB_ENTRYPOINT_COMMAND_ERROR",
+)  # fmt: skip
 HERE = "this machine"
 ACCEPTED = "`ray start --head` first, or --address http://HOST:8265, or RAY_ADDRESS set"
 DO = "`python -m pipelines.train RECIPE` needs none"
 POLL_S = 1.0
-SILENCE_S = 120.0  # how long a cluster may not answer
+SILENCE_S = 900.0  # how long a cluster may not answer: a head that is made anew takes minutes
+STOPPING_S = 60.0  # for a job that is stopped to have ended
+ANEW = 5  # times that a job which was lost is submitted again
 AUTH = (
     "the cluster asks for a token: export RAY_AUTH_MODE=token (and RAY_AUTH_TOKEN, or "
     "RAY_AUTH_TOKEN_PATH, or put it into ~/.ray/auth_token), then try again"
@@ -41,39 +50,61 @@ class Jobs(Protocol):
         runtime_env: dict[str, Any] | None = None,
         metadata: dict[str, str] | None = None,
     ) -> str: ...
-    def get_job_status(self, job_id: str) -> Any: ...
+    def get_job_info(self, job_id: str) -> Any: ...
     def get_job_logs(self, job_id: str) -> str: ...
+    def tail_job_logs(self, job_id: str) -> AsyncIterator[str]: ...
     def stop_job(self, job_id: str) -> bool: ...
 
 
-def run_key(recipe: str) -> str:
-    """Names the training: the same recipe and data are never submitted twice at a time."""
-    return make_job(recipe, read_cluster(load_params(), gpus=0)).run_folder.name
+Connect = Callable[[], Jobs]
 
 
-def connect(address: str | None, ask: Callable[[str | None], Jobs] | None = None) -> Jobs:
-    """A client of the cluster's jobs; without an address found as `ray job submit` finds it.
+@dataclass(frozen=True)
+class Asked:
+    """What is submitted where no job of `key` runs; prepare: called before, where that is so."""
+
+    key: str
+    recipe: str
+    entrypoint: str
+    variables: Mapping[str, str]
+    checkout: Path
+    prepare: Callable[[], None] = lambda: None
+
+
+class End(NamedTuple):
+    """A job's end: SUCCEEDED, FAILED, STOPPED, or LOST; what the cluster says of it."""
+
+    status: str
+    message: str = ""
+
+
+class Patience(NamedTuple):
+    """Seconds: between questions, of silence, for a stop, before a log is asked for again."""
+
+    poll_s: float = POLL_S
+    silence_s: float = SILENCE_S
+    stopping_s: float = STOPPING_S
+    log_s: float = AGAIN_S
+
+
+def connect(address: str | None, ask: Callable[[str], Jobs] | None = None) -> Jobs:
+    """A client of the jobs of the cluster at `address`; None: of the one on this machine.
 
     ask: makes the client. Raises ValueError where none answers or a token is missing.
     """
     accept_token()
     from ray.exceptions import AuthenticationError
-    from ray.job_submission import JobSubmissionClient
 
-    variables = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
-    known = [os.environ[name] for name in variables if os.environ.get(name)]
-    where = address or next(iter(known), None) or load_params()["cluster"]["address"]
+    where = address or HERE
     try:
-        client = (ask or JobSubmissionClient)(
-            where
-        )  # without an address: the one that runs on this machine
+        client = (ask or job_client)(dashboard(address))
         client.list_jobs()
     except AuthenticationError as error:
-        raise refusal(where or HERE, fault=AUTH) from error
+        raise refusal(where, fault=AUTH) from error
     except (ConnectionError, RuntimeError, OSError) as error:
         if "auth" in str(error).lower():
-            raise refusal(where or HERE, fault=AUTH) from error
-        if not where:
+            raise refusal(where, fault=AUTH) from error
+        if address in (None, "auto"):
             raise refusal(HERE, fault="no Ray cluster runs", accepted=ACCEPTED, do=DO) from error
         raise refusal(where, fault=f"no answer from a Ray cluster: {error}") from error
     return client
@@ -86,84 +117,139 @@ def accept_token() -> None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
-def follow(
-    jobs: Jobs,
-    recipe: str,
-    key: str,
-    poll_s: float = POLL_S,
-    silence_s: float = SILENCE_S,
-    *,
-    again: bool = False,
-) -> int:
-    """The exit code of the training's job, attached to if it runs already; a signal stops it.
+def follow(jobs: Jobs, again: Connect, asked: Asked, patience: Patience = Patience()) -> End:  # noqa: B008
+    """Follows the training's job to its end, one that runs already or a new one.
 
-    again: a new one trains anew where the training is finished.
+    again: connects anew. A job that is lost with its head or its driver's node is submitted again,
+    some times. A signal stops the job and is raised (Interrupted) when that has ended. Raises
+    ValueError where the cluster stays silent; the job may then go on.
     """
-    job_id = find_running(jobs, key) or submit(jobs, recipe, key, again)
-    try:
-        return EXIT[wait(jobs, job_id, poll_s, silence_s)]
-    except Interrupted as interrupted:
-        print(f"{job_id}: stopping it", file=sys.stderr, flush=True)
-        jobs.stop_job(job_id)
-        return 128 + int(interrupted.args[0])
+    for anew in range(ANEW + 1):
+        job_id = find_running(jobs, asked.key) or submit(jobs, asked)
+        follower = _Follower(jobs, again, job_id, patience)
+        end = follower.end()
+        jobs = follower.jobs
+        if end.status != LOST:
+            break
+        told = "submitting it again" if anew < ANEW else "that was too often"
+        print(f"{job_id}: lost ({end.message}); {told}", flush=True)
+    return end
 
 
 def find_running(jobs: Jobs, key: str) -> str | None:
     """Id of a job of that training which has not ended."""
-    for job in jobs.list_jobs():
-        job_id = str(job.submission_id)
-        if job_id.startswith(f"{key}-") and str(job.status) not in EXIT:
+    for job_id, status in attempts(jobs, key).values():
+        if status not in ENDED:
             print(f"{job_id}: runs already; following it", flush=True)
             return job_id
     return None
 
 
-def submit(jobs: Jobs, recipe: str, key: str, again: bool = False) -> str:
-    before = [job for job in jobs.list_jobs() if str(job.submission_id).startswith(f"{key}-")]
-    places.leave_note()
-    variables = {
-        "LIMBER_HOME": str(places.home()),
-        "LIMBER_GIT_COMMIT": git_commit(),
-        "RAY_JOB_STOP_SIGNAL": "SIGTERM",
-        "RAY_JOB_STOP_WAIT_TIME_S": "20",
-    }
-    job_id = jobs.submit_job(
-        entrypoint=f"python -m pipelines.train {recipe}{' --again' if again else ''}",
-        submission_id=f"{key}-{len(before) + 1}",
-        runtime_env={"working_dir": str(places.REPOSITORY), "env_vars": variables},
-        metadata={"recipe": recipe, "run_key": key},
-    )
+def attempts(jobs: Jobs, key: str) -> dict[int, tuple[str, str]]:
+    """{number: (id, status)} of that training's jobs that the cluster knows."""
+    found = {}
+    for job in jobs.list_jobs():
+        name, _, number = str(job.submission_id).rpartition("-")
+        if name == key and number.isdigit():
+            found[int(number)] = (str(job.submission_id), str(job.status))
+    return found
+
+
+def submit(jobs: Jobs, asked: Asked) -> str:
+    """The new job's id; or of another one's that was submitted at the same moment."""
+    asked.prepare()
+    number = max(attempts(jobs, asked.key), default=0) + 1
+    job_id = f"{asked.key}-{number}"
+    try:
+        with packed(asked.checkout) as folder, uninterrupted():
+            jobs.submit_job(
+                entrypoint=asked.entrypoint,
+                submission_id=job_id,
+                runtime_env={"working_dir": str(folder), "env_vars": dict(asked.variables)},
+                metadata={"recipe": asked.recipe, "run_key": asked.key},
+            )
+    except Interrupted:
+        with suppress(RuntimeError, OSError):
+            jobs.stop_job(job_id)
+        raise
+    except (RuntimeError, OSError) as error:
+        if "already exists" not in str(error):
+            raise refusal(job_id, fault=f"the cluster takes no job: {error}") from error
+        return find_running(jobs, asked.key) or submit(jobs, asked)
     print(f"{job_id}: submitted", flush=True)
     return job_id
 
 
-def wait(jobs: Jobs, job_id: str, poll_s: float = POLL_S, silence_s: float = SILENCE_S) -> str:
-    """The state that the job ended in; its log is shown meanwhile.
+class _Follower:
+    """One job, its log on stdout; `jobs` is the client that answered last."""
 
-    A cluster that does not answer counts as nothing, least of all as success: after `silence_s`
-    of it, ValueError.
-    """
-    shown, heard = 0, time.monotonic()
-    while True:
+    def __init__(self, jobs: Jobs, again: Connect, job_id: str, patience: Patience) -> None:
+        self.jobs, self._again, self._id, self._patience = jobs, again, job_id, patience
+        self._log = JobLog(lambda: self.jobs, job_id, _show, patience.log_s)
+
+    def end(self) -> End:
+        """Waits for it; on a signal stops the job first, and raises."""
+        self._log.start()
         try:
-            status = str(jobs.get_job_status(job_id))
-            shown = show_log(jobs, job_id, shown)
-            heard = time.monotonic()
-        except (ConnectionError, RuntimeError, OSError) as error:
-            if time.monotonic() - heard > silence_s:
-                fault = f"the cluster does not answer any more ({error})"
-                todo = "the same command attaches to the job again"
-                raise refusal(job_id, fault=fault, do=todo) from error
-            status = ""
-        if status in EXIT:
-            print(f"{job_id}: {status}", flush=True)
-            return status
-        time.sleep(poll_s)
+            end = self._wait(self._patience.silence_s)
+        except Interrupted:
+            self._stop()
+            raise
+        except ValueError:
+            self._log.leave()
+            raise
+        self._log.close()
+        print(f"{self._id}: {end.status}", flush=True)
+        return end
+
+    def _stop(self) -> None:
+        print(f"{self._id}: stopping it", file=sys.stderr, flush=True)
+        try:
+            self.jobs.stop_job(self._id)
+            end = self._wait(self._patience.stopping_s)  # else who comes next would follow it
+        except (ConnectionError, RuntimeError, OSError, ValueError) as error:
+            told = f"may go on, the cluster does not answer ({error})"
+            print(f"{self._id}: {told}", file=sys.stderr, flush=True)
+            self._log.leave()
+        else:
+            self._log.close()
+            print(f"{self._id}: {end.status}", flush=True)
+
+    def _wait(self, silence_s: float) -> End:
+        """Silence counts as nothing, least of all as success. Raises ValueError after too much."""
+        heard, silent = time.monotonic(), False
+        while True:
+            try:
+                end = _state(self.jobs.get_job_info(self._id))
+                silent, heard = False, time.monotonic()
+            except (ConnectionError, RuntimeError, OSError) as error:
+                if "status code 404" in str(error) or "does not exist" in str(error):
+                    return End(LOST, "the cluster does not know it any more")
+                if time.monotonic() - heard > silence_s:
+                    fault = f"the cluster does not answer any more ({error})"
+                    todo = "the same command attaches to the job again"
+                    raise refusal(self._id, fault=fault, do=todo) from error
+                if not silent:
+                    print(f"{self._id}: the cluster does not answer; waiting for it", flush=True)
+                silent, end = True, None
+                with suppress(ValueError):
+                    self.jobs = self._again()
+            if end:
+                return end
+            time.sleep(self._patience.poll_s)
 
 
-def show_log(jobs: Jobs, job_id: str, shown: int) -> int:
-    """Prints what is new in the job's log; how much of it has been shown."""
-    text = jobs.get_job_logs(job_id)
-    sys.stdout.write(text[shown:])
+def _state(info: Any) -> End | None:
+    """None of a job that has not ended."""
+    status, message = str(info.status), str(info.message or "")
+    if status not in ENDED:
+        return None
+    error = str(info.error_type or "")
+    if status == "FAILED" and info.driver_exit_code is None and error not in OWN_FAILURES:
+        return End(LOST, message or error)
+    return End(status, message)
+
+
+def _show(text: str) -> None:
+    sys.stdout.write(text)
     sys.stdout.flush()
-    return len(text)

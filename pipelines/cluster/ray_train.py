@@ -13,6 +13,8 @@ from typing import Any
 import torch
 
 from data.ground.refusal import refusal
+from pipelines.cluster.driver import unseen_home
+from pipelines.cluster.handing import rank_variables
 from pipelines.cluster.head import ray_address
 from pipelines.cluster.room import why_waiting
 from pipelines.cluster.worker_lines import plain_worker_lines
@@ -73,7 +75,7 @@ def fit_with_ray(job: Job, cluster: Cluster, address: str) -> Outcome:
     box: list[Outcome | BaseException] = []
     try:
         resources = ray.cluster_resources()
-        check_machine(cluster, resources.get("CPU", 0), resources.get("GPU", 0))
+        check_machine(cluster, resources.get("CPU", 0), resources.get("GPU", 0), "the cluster")
         if waits := why_waiting(cluster, ray.available_resources()):
             print(f"{job.name}: {waits}", flush=True)
         thread = threading.Thread(target=_fit, args=(job, cluster, box), daemon=True)
@@ -102,7 +104,11 @@ def _fit(job: Job, cluster: Cluster, box: list[Outcome | BaseException]) -> None
     try:
         result = TorchTrainer(
             ray_worker,
-            train_loop_config={"job": job, "attempt": uuid.uuid4().hex},
+            train_loop_config={
+                "job": job,
+                "attempt": uuid.uuid4().hex,
+                "variables": rank_variables(),
+            },
             torch_config=TorchConfig(backend=machine.backend),
             scaling_config=ScalingConfig(
                 num_workers=machine.workers, use_gpu=machine.gpu, resources_per_worker=resources
@@ -131,7 +137,8 @@ def _version_two() -> tuple[Any, Any]:
 
 
 def ray_worker(config: dict[str, Any]) -> Outcome:
-    """What Ray Train runs on each worker."""
+    """What Ray Train runs on each worker; what the driver decided comes first."""
+    os.environ.update(config["variables"])
     import ray.train
     import ray.train.torch
 
@@ -139,4 +146,6 @@ def ray_worker(config: dict[str, Any]) -> Outcome:
     device = ray.train.torch.get_device()
     assert isinstance(device, torch.device)
     rank = Rank(context.get_world_rank(), context.get_world_size(), device)
+    if problem := next(filter(None, rank.gather(unseen_home(config["job"]))), ""):
+        return Outcome(error=problem)
     return run_rank(config["job"], rank, config["attempt"])

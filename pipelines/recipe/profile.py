@@ -43,7 +43,8 @@ class Profile:
 class Cluster:
     """`cluster:` of params.yaml, its profile chosen.
 
-    parallel: trainings at a time; cache_gib: what a node keeps of a store's data.
+    parallel: trainings at a time; cache_gib: what a node keeps of a store's data; grows: nodes
+    come on demand, so that what is missing now may be there soon.
     """
 
     profile: str
@@ -52,6 +53,7 @@ class Cluster:
     max_failures: int
     parallel: int = 1
     cache_gib: float = 200.0
+    grows: bool = False
 
 
 def read_cluster(params: dict[str, Any], gpus: int, workers: int | None = None) -> Cluster:
@@ -129,15 +131,15 @@ def _whole(where: str, value: object, least: int) -> None:
         raise refusal(where, given=value, accepted=f"a whole number from {least} on")
 
 
-def check_machine(cluster: Cluster, cpus: float, gpus: float) -> None:
-    """Raises ValueError where the profile asks for more than there is."""
+def check_machine(cluster: Cluster, cpus: float, gpus: float, whose: str = "this machine") -> None:
+    """Raises ValueError where the profile asks for more than there is in all; whose: for words."""
     machine = cluster.machine
     each = {"CPUs": machine.cpus_per_worker, "GPUs": int(machine.gpu)}
     there = {"CPUs": cpus, "GPUs": gpus}
     for kind, needed in each.items():
-        wanted = machine.workers * needed
-        if wanted > there[kind]:
-            fault = f"asks for {wanted} {kind}, this machine has {there[kind]:g}"
+        wanted = (machine.least_workers or machine.workers) * needed
+        if wanted > there[kind] and not cluster.grows:
+            fault = f"asks for {wanted} {kind}, {whose} has {there[kind]:g}"
             where = f"params.yaml: cluster.profiles.{cluster.profile}"
             do = _way_out(kind, math.floor(there[kind] / needed))
             raise refusal(where, fault=fault, do=do)

@@ -1,4 +1,4 @@
-"""The jobs client against a cluster that is played: attach, exit codes, signals, silence."""
+"""A job against a cluster that is played: attach, submit, signals, silence, heads that die."""
 
 from __future__ import annotations
 
@@ -6,92 +6,146 @@ import os
 import signal
 import socket
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pipelines.cluster.jobs import accept_token, connect, follow
-from pipelines.host import places
+from pipelines.cluster.jobs import ANEW, End, accept_token, connect, follow
 from pipelines.host.processes import Interrupted
+from tests.worlds.played_cluster import LOG, QUICK, Played, asked
 
 KEY = "demo-0123456789ab"
+GONE = RuntimeError("Request failed with status code 404: Job does not exist.")
+DIED = ("FAILED", "JOB_SUPERVISOR_ACTOR_DIED")
 
 
-class Played:
-    """A cluster with some jobs; each question about a job gets the next of its states."""
-
-    def __init__(self, states: list[Any], before: dict[str, str] | None = None) -> None:
-        self.states, self.before = states, before or {}
-        self.submitted: list[dict[str, Any]] = []
-        self.stopped: list[str] = []
-
-    def list_jobs(self) -> list[Any]:
-        return [SimpleNamespace(submission_id=i, status=s) for i, s in self.before.items()]
-
-    def submit_job(self, **given: Any) -> str:
-        self.submitted.append(given)
-        return str(given["submission_id"])
-
-    def get_job_status(self, job_id: str) -> str:
-        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
-        if isinstance(state, BaseException):
-            raise state
-        return str(state)
-
-    def get_job_logs(self, job_id: str) -> str:
-        return "one\ntwo\n"
-
-    def stop_job(self, job_id: str) -> bool:
-        self.stopped.append(job_id)
-        return True
+def followed(jobs: Played, checkout: Path, **given: Any) -> End:
+    return follow(jobs, lambda: jobs, asked(KEY, checkout), QUICK._replace(**given))
 
 
-@pytest.fixture(autouse=True)
-def away(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Home is not the checkout, so submitting leaves no note there; git is not asked."""
-    monkeypatch.setenv("LIMBER_GIT_COMMIT", "0123456")
-
-
-@pytest.mark.parametrize(("state", "code"), [("SUCCEEDED", 0), ("FAILED", 1), ("STOPPED", 3)])
-def test_exit_is_zero_only_on_success(
-    state: str, code: int, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED", "STOPPED"])
+def test_a_job_is_submitted_and_followed_to_its_end(
+    state: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "params.yaml").touch()
     jobs = Played(["PENDING", "RUNNING", state])
-    assert follow(jobs, "demo", KEY, poll_s=0) == code
+    assert followed(jobs, tmp_path).status == state
     (given,) = jobs.submitted
     assert given["entrypoint"] == "python -m pipelines.train demo"
     assert given["submission_id"] == f"{KEY}-1"
-    assert given["runtime_env"]["working_dir"] == str(places.REPOSITORY)
-    variables = given["runtime_env"]["env_vars"]
-    assert variables["LIMBER_HOME"] == str(places.home())
-    assert variables["LIMBER_GIT_COMMIT"] == "0123456"
-    assert capsys.readouterr().out.count("one\ntwo\n") == 1
+    assert given["runtime_env"]["env_vars"] == {"LIMBER_HOME": "/home"}
+    assert given["metadata"] == {"recipe": "demo", "run_key": KEY}
+    assert jobs.packages == [{"params.yaml"}]
+    told = capsys.readouterr().out
+    assert told.count(LOG) == 1 and told.endswith(f"{KEY}-1: {state}\n")
 
 
-def test_a_running_job_is_attached_to() -> None:
+def test_a_running_job_is_attached_to(tmp_path: Path) -> None:
     jobs = Played(["RUNNING", "SUCCEEDED"], {f"{KEY}-1": "FAILED", f"{KEY}-2": "RUNNING"})
-    assert follow(jobs, "demo", KEY, poll_s=0) == 0
+    assert followed(jobs, tmp_path).status == "SUCCEEDED"
     assert jobs.submitted == []
 
 
-def test_an_ended_job_is_followed_by_a_new_one() -> None:
-    jobs = Played(["SUCCEEDED"], {f"{KEY}-1": "STOPPED", "other-1": "RUNNING"})
-    assert follow(jobs, "demo", KEY, poll_s=0) == 0
-    assert jobs.submitted[0]["submission_id"] == f"{KEY}-2"
+def test_an_ended_job_is_followed_by_one_of_the_next_number(tmp_path: Path) -> None:
+    """Numbers of jobs that somebody deleted are not used again: Ray refuses them."""
+    others = {f"{KEY}-7": "STOPPED", "other-9": "RUNNING", f"{KEY}-x": "RUNNING"}
+    jobs = Played(["SUCCEEDED"], others)
+    followed(jobs, tmp_path)
+    assert jobs.submitted[0]["submission_id"] == f"{KEY}-8"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_job(number: int, capsys: pytest.CaptureFixture[str]) -> None:
-    jobs = Played(["RUNNING", Interrupted(number)])
-    assert follow(jobs, "demo", KEY, poll_s=0) == 128 + number
-    assert jobs.stopped == [f"{KEY}-1"]
+@pytest.mark.parametrize(("theirs", "ours"), [("RUNNING", []), ("FAILED", [f"{KEY}-2"])])
+def test_of_two_that_submit_at_once_one_follows_the_other(
+    tmp_path: Path, theirs: str, ours: list[str]
+) -> None:
+    jobs = Played(["SUCCEEDED"], taken={f"{KEY}-1": theirs})
+    assert followed(jobs, tmp_path).status == "SUCCEEDED"
+    assert [given["submission_id"] for given in jobs.submitted] == ours
 
 
-def test_silence_is_never_success() -> None:
-    assert follow(Played([ConnectionError("gone"), "FAILED"]), "demo", KEY, poll_s=0) == 1
-    with pytest.raises(ValueError, match="does not answer any more"):
-        follow(Played([ConnectionError("gone")]), "demo", KEY, poll_s=0, silence_s=0.0)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_the_job_and_its_end_is_waited_for(
+    number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the same command, given again at once, would follow the job that is being stopped."""
+    jobs = Played(["RUNNING", Interrupted(number), "RUNNING", "STOPPED"])
+    with pytest.raises(Interrupted) as caught:
+        followed(jobs, tmp_path)
+    assert caught.value.args == (number,)
+    assert jobs.stopped == [f"{KEY}-1"] and jobs.states == ["STOPPED"]
+    assert f"{KEY}-1: STOPPED" in capsys.readouterr().out
+
+
+def test_a_job_that_cannot_be_stopped_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = Played(["RUNNING", Interrupted(15), ConnectionError("away")])
+    with pytest.raises(Interrupted):
+        followed(jobs, tmp_path, stopping_s=0.0)
+    assert "may go on, the cluster does not answer" in capsys.readouterr().err
+
+
+def test_silence_is_never_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    away = ConnectionError("gone")
+    assert followed(Played([away, away, "FAILED"]), tmp_path).status == "FAILED"
+    assert capsys.readouterr().out.count("does not answer; waiting for it") == 1
+    with pytest.raises(ValueError, match=r"does not answer any more.*attaches to the job again"):
+        followed(Played([away]), tmp_path, silence_s=0.0)
+
+
+@pytest.mark.parametrize("end", [GONE, DIED])
+def test_a_job_that_is_lost_with_its_head_is_submitted_again(
+    end: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = Played(["RUNNING", end])
+    new = Played(["RUNNING", ConnectionError("starting"), "SUCCEEDED"])
+
+    def lose() -> Any:
+        jobs.before.clear()  # the new head knows nothing
+        jobs.states = new.states
+        return end
+
+    jobs.states[1] = lose
+    assert followed(jobs, tmp_path).status == "SUCCEEDED"
+    assert len(jobs.submitted) == 2
+    assert "submitting it again" in capsys.readouterr().out
+
+
+def test_a_job_that_is_lost_too_often_is_given_up(tmp_path: Path) -> None:
+    jobs = Played([DIED])
+    assert followed(jobs, tmp_path) == End("LOST", "so it is")
+    assert [given["submission_id"][-2:] for given in jobs.submitted] == [
+        f"-{number}" for number in range(1, ANEW + 2)
+    ]
+
+
+def test_a_job_that_failed_by_itself_is_not_submitted_again(tmp_path: Path) -> None:
+    for state in ("FAILED", ("FAILED", "RUNTIME_ENV_SETUP_FAILURE")):
+        jobs = Played([state])
+        assert followed(jobs, tmp_path).status == "FAILED"
+        assert len(jobs.submitted) == 1
+
+
+def test_what_a_job_needs_is_brought_before_it_is_submitted_and_for_no_other(
+    tmp_path: Path,
+) -> None:
+    for before, brought in ((None, [0]), ({f"{KEY}-1": "RUNNING"}, [])):
+        jobs, seen = Played(["SUCCEEDED"], before), list[int]()
+
+        def prepare(jobs: Played = jobs, seen: list[int] = seen) -> None:
+            seen.append(len(jobs.submitted))
+
+        follow(jobs, lambda jobs=jobs: jobs, asked(KEY, tmp_path, prepare), QUICK)
+        assert seen == brought
+
+
+def test_a_cluster_that_refuses_a_job_says_why(tmp_path: Path) -> None:
+    class Full(Played):
+        def submit_job(self, **given: Any) -> str:
+            raise RuntimeError("status code 500: no room")
+
+    with pytest.raises(ValueError, match="the cluster takes no job: status code 500: no room"):
+        followed(Full(["RUNNING"]), tmp_path)
 
 
 def test_a_token_that_lies_there_is_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -106,57 +160,11 @@ def test_a_token_that_lies_there_is_sent(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert os.environ["RAY_AUTH_MODE"] == "token"
 
 
-def test_a_finished_training_is_trained_again_where_asked() -> None:
-    jobs = Played(["SUCCEEDED"])
-    assert follow(jobs, "demo", KEY, poll_s=0, again=True) == 0
-    assert jobs.submitted[0]["entrypoint"] == "python -m pipelines.train demo --again"
-
-
-@pytest.mark.parametrize(
-    ("given", "variables", "expected"),
-    [
-        ("http://a:1", {"RAY_ADDRESS": "b:2"}, "http://a:1"),
-        (None, {"RAY_ADDRESS": "b:2", "RAY_API_SERVER_ADDRESS": "http://c:3"}, "http://c:3"),
-        (None, {"RAY_ADDRESS": "b:2"}, "b:2"),
-        (None, {}, None),  # Ray looks for one on this machine, as `ray job submit` does
-    ],
-)
-def test_where_the_cluster_is(
-    monkeypatch: pytest.MonkeyPatch,
-    given: str | None,
-    variables: dict[str, str],
-    expected: str | None,
-) -> None:
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    asked: list[str | None] = []
-
-    def ask(where: str | None) -> Played:
-        asked.append(where)
-        return Played(["RUNNING"])
-
-    connect(given, ask)
-    assert asked == [expected]
-
-
-def test_no_cluster_on_this_machine_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def ask(where: str | None) -> Played:
-        raise ConnectionError("Could not find any running Ray instance.")
-
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(ValueError, match="no Ray cluster runs, accepted: `ray start --head` first"):
-        connect(None, ask)
-
-
-def test_nobody_at_the_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_at_the_address_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+        address = f"127.0.0.1:{free.getsockname()[1]}"
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    with pytest.raises(ValueError, match="no answer from a Ray cluster"):
-        connect(address)
+    for scheme in ("", "http://", "https://", "ray://"):
+        with pytest.raises(ValueError, match="nobody listens there"):
+            connect(f"{scheme}{address}")
