@@ -7,7 +7,9 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,7 +18,9 @@ import torch
 
 from pipelines.host import places
 from pipelines.host.processes import SIGNALS
+from tests.worlds.fault_proxy import FaultProxy, fault_proxy
 from tests.worlds.here import REAL_DATA, ROOT
+from tests.worlds.s3_servers import KINDS, emptied, served, use
 
 TIERS = ("unit", "contract", "road")
 
@@ -110,20 +114,37 @@ def real_coco(home: Path, real_data: Path) -> Path:
     return raw
 
 
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A client of an S3 server of the test's own, with an empty bucket `bucket`."""
-    import boto3
-    from moto.server import ThreadedMotoServer
+@pytest.fixture(scope="session")
+def s3_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """Address of the S3 server of a kind, started once for all tests that ask."""
+    with ExitStack() as stack:
 
-    server = ThreadedMotoServer(port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="bucket")
-    yield client
-    server.stop()
+        @cache
+        def address(kind: str) -> str:
+            return stack.enter_context(served(kind, tmp_path_factory.mktemp("s3") / "buckets"))
+
+        yield address
+
+
+@pytest.fixture
+def s3(s3_servers: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of moto's S3 server with nothing but an empty bucket `bucket`; $AWS_... name it."""
+    return emptied(s3_servers("moto"), monkeypatch)
+
+
+@pytest.fixture(params=KINDS)
+def s3_server(
+    request: pytest.FixtureRequest,
+    s3_servers: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
+    """As `s3`, of each kind of server in turn."""
+    return emptied(s3_servers(request.param), monkeypatch)
+
+
+@pytest.fixture
+def s3_faults(s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
+    """A proxy before `s3_server`, which ours go through; two attempts of a request."""
+    with fault_proxy(s3_server.meta.endpoint_url) as proxy:
+        use(proxy.address, monkeypatch, {"AWS_MAX_ATTEMPTS": "2"})
+        yield proxy

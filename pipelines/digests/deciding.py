@@ -28,7 +28,7 @@ MEASURING = ("pipelines/evaluation/measure.py",)
 PREPARING = ("pipelines/intake/preparing.py",)
 DETECTING = ("pipelines/detection/detecting.py", "pipelines/detection/opening.py")
 FETCHING = ("pipelines/intake/sources.py",)
-BRINGING = ("pipelines/intake/download.py", "pipelines/store/s3.py")  # a file of a known sha256
+BRINGING = ("pipelines/intake/download.py",)  # a file of a known sha256
 COMPARING = ("pipelines/compare.py",)
 OWN_DATA = "data/datasets/own.py"  # the class of data sets that are entries of params.yaml
 PROMOTING = ("pipelines/promote.py",)
@@ -46,6 +46,7 @@ TELLS = {  # files and folders -> why they decide nothing
     "pipelines/recipe/datasets.py": "finds a data set by its name: what it finds counts for itself",
     "pipelines/recipe/detectors.py": "finds a detector by its name: its entry counts for itself",
     "pipelines/recipe/params.py": "reads params.yaml: what stands there counts for itself",
+    "pipelines/store": "how files travel: what comes is what was sent, or refused",
     "pipelines/training/pictures.py": "pictures",
 }
 Plug = tuple[str, object]  # menu, name

@@ -20,7 +20,7 @@ import requests
 from data.ground.refusal import refusal
 from pipelines.host.folders import file_digest, writable
 from pipelines.host.progress import Tally
-from pipelines.store.s3 import s3_client, s3_errors, split_s3
+from pipelines.store.s3_download import download_s3
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo
@@ -45,7 +45,7 @@ def bring(source: str, target: Path, digest: str | None = None, size: int | None
         return
     part = target.with_name(f"{target.name}.part")
     if source.startswith("s3://"):
-        _from_s3(source, part)
+        download_s3(source, part, size)
     elif source.startswith(REMOTE):
         _from_https(https_address(source), part)
     else:
@@ -88,22 +88,6 @@ def extract(archive: Path, folder: Path) -> None:
     except (zipfile.BadZipFile, EOFError) as error:
         fault = f"no whole zip ({error})"
         raise refusal(archive, fault=fault, do="remove it, fetch again") from error
-
-
-def _from_s3(source: str, part: Path) -> None:
-    """Goes on after the bytes that `part` has, if they are of the same version (ETag)."""
-    bucket, key = split_s3(source)
-    with s3_errors(source):
-        client = s3_client()
-        head = client.head_object(Bucket=bucket, Key=key)
-        size, done = int(head["ContentLength"]), _done(part, str(head["ETag"]))
-        if done < size or not part.exists():
-            span = {"Range": f"bytes={done}-"} if done else {}
-            answer = client.get_object(Bucket=bucket, Key=key, IfMatch=head["ETag"], **span)
-            tally = Tally(source, size, "MiB", MIB)
-            tally.add(done, fresh=False)
-            _append(part, answer["Body"].iter_chunks(CHUNK), done, tally)
-    _check_length(part, source, size)
 
 
 def _from_https(source: str, part: Path) -> None:
@@ -175,30 +159,12 @@ def _forget(part: Path) -> None:
     _tag_file(part).unlink(missing_ok=True)
 
 
-def _done(part: Path, version: str) -> int:
-    """Bytes of this version that are there; another version's are thrown away."""
-    if not (
-        part.is_file() and _tag_file(part).is_file() and _tag_file(part).read_text() == version
-    ):
-        _forget(part)
-        _note_version(part, version)
-        return 0
-    return part.stat().st_size
-
-
 def _from_path(source: str, part: Path) -> None:
     path = Path(source).expanduser()
     if not path.is_file():
         raise refusal(source, fault="no such file", accepted=ACCEPTED)
     with writable(part):
         shutil.copyfile(path, part)
-
-
-def _check_length(part: Path, source: str, size: int) -> None:
-    if part.stat().st_size != size:
-        came = part.stat().st_size
-        _forget(part)
-        raise _wrong_size(source, came, size)
 
 
 def _wrong_size(source: str, came: int, size: int) -> ValueError:

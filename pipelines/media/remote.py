@@ -20,7 +20,8 @@ from pipelines.media.photos import MOST_BYTES, Photo
 from pipelines.media.photos import SUFFIXES as PHOTOS
 from pipelines.media.videos import SUFFIXES as VIDEOS
 from pipelines.media.videos import Video
-from pipelines.store.s3 import list_s3, s3_client, s3_errors, split_s3
+from pipelines.store.s3 import list_s3
+from pipelines.store.s3_download import download_s3
 
 HTTP, RTSP, S3 = ("http://", "https://"), ("rtsp://", "rtsps://"), "s3://"
 REMOTE = (*HTTP, *RTSP, S3)
@@ -191,9 +192,7 @@ def _unreachable(shown: str, error: Exception) -> ValueError:
 
 def _object(source: str, name: str) -> Named:
     def bring(path: Path) -> None:
-        bucket, key = split_s3(source)
-        with s3_errors(source):
-            s3_client().download_file(bucket, key, str(path))
+        download_s3(source, path)
 
     return source, name, lambda name: Brought(name, _suffix(source) in VIDEOS, bring)
 

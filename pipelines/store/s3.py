@@ -1,40 +1,73 @@
-"""S3 and what speaks like it: a client, listings, errors in words."""
+"""S3 and what speaks like it: a client, listings."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from data.ground.refusal import refusal
+from pipelines.recipe.params import PARAMS
+from pipelines.store.s3_errors import s3_errors
+from pipelines.store.settings import s3_settings
+
+ATTEMPTS = 5  # of one request, each later than the last; $AWS_MAX_ATTEMPTS wins
+CONNECTIONS = 32  # at once
+SILENCE_S = 60  # $LIMBER_S3_TIMEOUT wins
 
 
 def s3_client() -> Any:
-    """boto3's, against `$AWS_ENDPOINT_URL` where set; checksums as S3-compatible servers bear."""
+    """boto3's, as params.yaml and the environment say; the same one while they say the same.
+
+    Threads may share it. Raises ValueError for settings that are wrong.
+    """
+    named = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
+    changed = PARAMS.stat().st_mtime_ns if PARAMS.is_file() else 0
+    return _client(os.getpid(), changed, named)
+
+
+def forget_client() -> None:
+    """The next one reads credentials anew: those of a file may have been renewed."""
+    _client.cache_clear()
+
+
+@lru_cache(maxsize=4)
+def _client(*_: object) -> Any:
     import boto3
     from botocore.config import Config
 
+    told = s3_settings()
     settings = Config(
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        retries={"max_attempts": 4, "mode": "standard"},
+        request_checksum_calculation=told.checksums,
+        response_checksum_validation=told.checksums,
+        retries={
+            "total_max_attempts": int(os.environ.get("AWS_MAX_ATTEMPTS") or ATTEMPTS),
+            "mode": "standard",
+        },
+        s3={"payload_signing_enabled": True},  # the server refuses what came otherwise than sent
+        max_pool_connections=CONNECTIONS,
+        connect_timeout=10,
+        read_timeout=float(os.environ.get("LIMBER_S3_TIMEOUT") or SILENCE_S),
     )
-    endpoint = os.environ.get("AWS_ENDPOINT_URL") or None
-    return boto3.client("s3", endpoint_url=endpoint, config=settings)
+    with s3_errors("s3"):
+        session = boto3.session.Session()  # boto3.client's own is not for several threads
+        return session.client(
+            "s3", endpoint_url=told.endpoint, region_name=told.region, config=settings
+        )
 
 
 def list_s3(prefix: str) -> dict[str, int]:
     """{key below the prefix: bytes} of all objects under `s3://bucket/prefix`."""
-    return {name: int(row["Size"]) for name, row in _listed(prefix).items()}
+    return {name: int(row["Size"]) for name, row in listed_objects(prefix).items()}
 
 
 def s3_versions(prefix: str, begins: str = "") -> dict[str, str]:
     """{key below the prefix: its ETag}, of keys that begin so; another content is another tag."""
-    return {name: str(row["ETag"]) for name, row in _listed(prefix, begins).items()}
+    return {name: str(row["ETag"]) for name, row in listed_objects(prefix, begins).items()}
 
 
-def _listed(prefix: str, begins: str = "") -> dict[str, Any]:
+def listed_objects(prefix: str, begins: str = "") -> dict[str, Any]:
+    """{key below the prefix: its row of the listing (`Size`, `ETag`)}, of keys that begin so."""
     bucket, key = split_s3(prefix)
     folder = f"{key.rstrip('/')}/" if key else ""
     with s3_errors(prefix):
@@ -53,20 +86,3 @@ def split_s3(source: str) -> tuple[str, str]:
     if not bucket:
         raise refusal(source, fault="no bucket", accepted="s3://bucket/key")
     return bucket, key
-
-
-@contextmanager
-def s3_errors(source: str) -> Iterator[None]:
-    from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except (BotoCoreError, ClientError, Boto3Error) as error:
-        endpoint = os.environ.get("AWS_ENDPOINT_URL", "AWS")
-        raise refusal(
-            source,
-            fault=f"cannot be read from {endpoint} ({error})",
-            do="check bucket and key, the credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, a "
-            "profile), AWS_ENDPOINT_URL",
-        ) from error

@@ -1,0 +1,180 @@
+"""A proxy before an S3 server that does to chosen requests what networks and servers do: refuses,
+resets, cuts bodies short, damages them, trickles, tells another time."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+EVER = 1 << 30
+HOP = ("connection", "transfer-encoding", "content-length", "keep-alive")
+REASONS = {
+    "AccessDenied": 403,
+    "ExpiredToken": 400,
+    "RequestTimeTooSkewed": 403,
+    "InternalError": 500,
+    "SlowDown": 503,
+    "NoSuchBucket": 404,
+    "QuotaExceeded": 507,
+}
+
+
+@dataclass
+class Fault:
+    """What happens to the next `times` requests of `method` whose path and query hold `holds`.
+
+    does: a code of S3's errors (`SlowDown`), or `reset`: the connection, before an answer; `cut`:
+    half of the body; `damage`: a byte of the body; `trickle`: a body that comes bit by bit; `late`:
+    the Date is `seconds` later. after: so many such requests pass before.
+    """
+
+    does: str
+    method: str = ""
+    holds: str = ""
+    times: int = EVER
+    after: int = 0
+    seconds: float = 0.0
+
+    def takes(self, method: str, path: str) -> bool:
+        if self.method not in ("", method) or self.holds not in path or not self.times:
+            return False
+        if self.after:
+            self.after -= 1
+            return False
+        self.times -= 1
+        return True
+
+
+@dataclass
+class FaultProxy:
+    """address: where it listens; seen: (method, path with query) of all requests, in order."""
+
+    behind: str
+    address: str = ""
+    faults: list[Fault] = field(default_factory=list)
+    seen: list[tuple[str, str]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, does: str, **more: Any) -> Fault:
+        fault = Fault(does, **more)
+        with self.lock:
+            self.faults.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        with self.lock:
+            self.faults.clear()
+            self.seen.clear()
+
+    def count(self, method: str, holds: str = "") -> int:
+        """How many such requests came."""
+        return sum(each == method and holds in path for each, path in list(self.seen))
+
+    def met(self, method: str, path: str) -> Fault | None:
+        with self.lock:
+            self.seen.append((method, path))
+            return next((each for each in self.faults if each.takes(method, path)), None)
+
+
+@contextmanager
+def fault_proxy(behind: str) -> Iterator[FaultProxy]:
+    """A proxy before the server at `behind`; it does nothing until a fault is added."""
+    proxy = FaultProxy(behind)
+    handler = type("Handler", (Passing,), {"proxy": proxy})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    proxy.address = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class Passing(BaseHTTPRequestHandler):
+    """Hands a request on as it came: `Host` too, which is signed."""
+
+    protocol_version = "HTTP/1.1"
+    proxy: FaultProxy
+
+    def answer(self) -> None:
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        fault = self.proxy.met(self.command, self.path)
+        does = fault.does if fault else ""
+        if does == "reset":
+            return self._reset()
+        if does in REASONS:
+            return self._refuse(does)
+        status, headers, body = self._asked(content)
+        if fault is not None and does == "late":
+            headers["Date"] = formatdate(time.time() + fault.seconds, usegmt=True)
+        if does == "damage" and body:
+            body = body[:-1] + bytes([body[-1] ^ 1])
+        self._send(status, headers, body, does)
+        return None
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
+
+    def _asked(self, content: bytes) -> tuple[int, dict[str, str], bytes]:
+        where = urlsplit(self.proxy.behind)
+        connection = HTTPConnection(where.hostname or "", where.port, timeout=60)
+        connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            if name.lower() not in ("connection", "expect"):
+                connection.putheader(name, value)
+        connection.endheaders(content)
+        answer = connection.getresponse()
+        headers = {n: v for n, v in answer.getheaders() if n.lower() not in HOP}
+        body = answer.read()
+        if self.command == "HEAD":
+            headers["Content-Length"] = answer.getheader("Content-Length") or "0"
+        connection.close()
+        return answer.status, headers, body
+
+    def _refuse(self, code: str) -> None:
+        text = f"<Error><Code>{code}</Code><Message>as the test asks</Message></Error>"
+        body = b"" if self.command == "HEAD" else text.encode()
+        self._send(REASONS[code], {"Content-Type": "application/xml"}, body, "")
+
+    def _send(self, status: int, headers: dict[str, str], body: bytes, does: str) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if "Date" not in headers:
+            self.send_header("Date", self.date_time_string())
+        if self.command != "HEAD":
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if does == "cut":
+            self.wfile.write(body[: len(body) // 2])
+            return self._reset()
+        step = max(len(body) // 20, 1) if does == "trickle" else len(body)
+        for begin in range(0, len(body), step or 1):
+            self.wfile.write(body[begin : begin + step])
+            if does == "trickle":
+                self.wfile.flush()
+                time.sleep(0.01)
+        return None
+
+    def _reset(self) -> None:
+        self.wfile.flush()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+        self.connection.close()
+
+    def log_message(self, *_: object) -> None:
+        """The tests' own output is enough."""
