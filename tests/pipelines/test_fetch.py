@@ -186,9 +186,9 @@ def test_a_zip_that_the_site_lacks_is_named_and_nothing_is_left(
 
 @pytest.mark.contract
 @pytest.mark.parametrize("zipped", [False, True])
-def test_s3_brings_the_layout_or_the_zips(source: Path, zipped: bool, s3: Any) -> None:
+def test_s3_brings_the_layout_or_the_zips(source: Path, zipped: bool, s3_server: Any) -> None:
     for name, content in (official_zips(source) if zipped else bytes_below(source)).items():
-        s3.put_object(Bucket="bucket", Key=f"sets/coco/{name}", Body=content)
+        s3_server.put_object(Bucket="bucket", Key=f"sets/coco/{name}", Body=content)
     fetch.fetch("coco", {"source": "s3://bucket/sets/coco/"})
     assert images_and_jsons(places.raw("coco")) == images_and_jsons(source)
     with pytest.raises(ValueError, match="s3://bucket/none: neither"):

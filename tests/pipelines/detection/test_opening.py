@@ -186,11 +186,11 @@ def test_entries_that_are_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.contract
-def test_an_address_is_brought_once(file: Path, home: Path, s3: Any) -> None:
-    s3.upload_file(str(file), "bucket", "nets/finder.onnx")
+def test_an_address_is_brought_once(file: Path, home: Path, s3_server: Any) -> None:
+    s3_server.upload_file(str(file), "bucket", "nets/finder.onnx")
     address = f"s3://bucket/nets/finder.onnx#sha256={digest(file)}"
     with pytest.raises(ValueError, match=r"s3://bucket/nets/finder\.onnx: its sha256"):
         open_detector(address[:-64] + "0" * 64)
     assert open_detector(address).digest == digest(file)
-    s3.delete_object(Bucket="bucket", Key="nets/finder.onnx")
+    s3_server.delete_object(Bucket="bucket", Key="nets/finder.onnx")
     assert open_detector(address).name == "finder"

@@ -175,10 +175,10 @@ def test_a_zip_is_unpacked(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "train2017" / "1.jpg").read_text() == "content"
 
 
-def test_s3_lists_brings_and_goes_on(tmp_path: Path, s3: Any) -> None:
-    s3.upload_fileobj(io.BytesIO(CONTENT), "bucket", "coco/val2017/1.jpg")
+def test_s3_lists_brings_and_goes_on(tmp_path: Path, s3_server: Any) -> None:
+    s3_server.upload_fileobj(io.BytesIO(CONTENT), "bucket", "coco/val2017/1.jpg")
     assert list_s3("s3://bucket/coco") == {"val2017/1.jpg": len(CONTENT)}
-    tag = s3.head_object(Bucket="bucket", Key="coco/val2017/1.jpg")["ETag"]
+    tag = s3_server.head_object(Bucket="bucket", Key="coco/val2017/1.jpg")["ETag"]
     (tmp_path / "file.part").write_bytes(CONTENT[:1000])
     (tmp_path / "file.part.version").write_text(tag)
     bring("s3://bucket/coco/val2017/1.jpg", tmp_path / "file", SHA256)

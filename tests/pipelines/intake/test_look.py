@@ -144,13 +144,13 @@ def test_of_own_data_all_that_is_read_is_looked_at(home: Path, data: OwnData, ch
 
 @pytest.mark.contract
 def test_on_s3_the_tags_tell_and_silence_changes_nothing(
-    s3: Any, capsys: pytest.CaptureFixture[str]
+    s3_server: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = {"source": "s3://looked/coco", "detections": "s3://looked/boxes.json"}
-    s3.create_bucket(Bucket="looked")
+    s3_server.create_bucket(Bucket="looked")
 
     def put(key: str, content: bytes) -> dict[str, Any]:
-        s3.put_object(Bucket="looked", Key=key, Body=content)
+        s3_server.put_object(Bucket="looked", Key=key, Body=content)
         write_look("coco", settings)
         return dict(json.loads(places.source_look("coco").read_text()))
 
@@ -165,8 +165,8 @@ def test_on_s3_the_tags_tell_and_silence_changes_nothing(
     changed = [name for name in second if second[name] != third["seen"][name]]
     assert changed == ["s3://looked/boxes.json"] and second != first["seen"]
     for key in (f"coco/{VAL}", "coco/val2017/1.jpg", "coco/notes.txt", "boxes.json"):
-        s3.delete_object(Bucket="looked", Key=key)
-    s3.delete_bucket(Bucket="looked")
+        s3_server.delete_object(Bucket="looked", Key=key)
+    s3_server.delete_bucket(Bucket="looked")
     write_look("coco", settings)
     assert json.loads(places.source_look("coco").read_text()) == third
     assert "taken as it was at the last look" in capsys.readouterr().err

@@ -215,14 +215,16 @@ def test_a_stream_that_says_nothing_is_a_sentence() -> None:
     assert said.startswith("live: ") and "nothing for 0.5 s" in said and "secret" not in said
 
 
-def test_objects_in_s3_are_photos_and_videos_one_or_all_below(s3: Any, tmp_path: Path) -> None:
+def test_objects_in_s3_are_photos_and_videos_one_or_all_below(
+    s3_server: Any, tmp_path: Path
+) -> None:
     clip = make_clip(tmp_path / "clip.mp4", [grey(9)] * 3).read_bytes()
     photo = make_photo(tmp_path / "photo.png", corners()).read_bytes()
     for key, content in {
         "in/x.png": photo, "in/deep/ü y.png": photo, "in/clip.mp4": clip, "in/notes.txt": b"words",
         "other/x.png": photo,
     }.items():  # fmt: skip
-        s3.put_object(Bucket="bucket", Key=key, Body=content)
+        s3_server.put_object(Bucket="bucket", Key=key, Body=content)
     below = open_sources(["s3://bucket/in"])
     assert [source.name for source in below] == ["clip.mp4", "deep/ü y.png", "x.png"]
     assert [source.moving for source in below] == [True, False, False]
@@ -232,20 +234,20 @@ def test_objects_in_s3_are_photos_and_videos_one_or_all_below(s3: Any, tmp_path:
     )
     (frame,) = one.frames()
     assert (frame.name, colours(frame.image)) == ("x.png", "RGBW")
-    assert "cannot be read from http" in fault(gone)
+    assert "no such object at http" in fault(gone)
     assert "no photo or video below it" in fault(nothing)
     assert "NoSuchBucket" in fault(no_bucket)
 
 
 def test_what_is_brought_is_removed_a_video_once_its_sound_was_copied(
-    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     clip = make_clip(tmp_path / "clip.mp4", [grey(9)] * 30, sound="aac")
     for key in ("a.mp4", "b.mp4", "c.mp4", "d.mp4", "e.mp4"):
-        s3.upload_file(str(clip), "bucket", f"many/{key}")
-    s3.upload_file(str(make_photo(tmp_path / "photo.png")), "bucket", "many/photo.png")
+        s3_server.upload_file(str(clip), "bucket", f"many/{key}")
+    s3_server.upload_file(str(make_photo(tmp_path / "photo.png")), "bucket", "many/photo.png")
     sources = open_sources(["s3://bucket/many"])
     for source in sources:
         assert list(source.frames())
