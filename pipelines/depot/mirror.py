@@ -57,7 +57,7 @@ class Mirror:
     """`begin` before the training, then `start`; `close` after it. See the module."""
 
     def __init__(self, store: Store, key: str, run_folder: Path, pace: Pace = PACE) -> None:
-        self._store, self._key, self._folder, self._pace = store, key, run_folder, pace
+        self.store, self.key, self._folder, self._pace = store, key, run_folder, pace
         self._owner = Owner(store, key)
         self._files = RunFiles(store, key, run_folder)
         self._there: dict[int, Manifest] = {}  # by step: whole in the store
@@ -81,6 +81,11 @@ class Mirror:
 
     def start(self) -> None:
         self._thread.start()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another attempt has taken the training over."""
+        return self._lost is not None
 
     def check(self) -> None:
         """Raises ValueError where another attempt has taken the training over."""
@@ -128,9 +133,9 @@ class Mirror:
     def _not_up(self) -> ValueError:
         waiting = self._pending()
         what = f"{waiting[0].file} is" if waiting else "what the training told is"
-        recipe = self._key.rpartition("-")[0]
+        recipe = self.key.rpartition("-")[0]
         return refusal(
-            f"{self._store.address}/{run_prefix(self._key)}",
+            f"{self.store.address}/{run_prefix(self.key)}",
             fault=f"{what} not up, nothing has gone up since {self._since} ({self._fault}); it "
             f"lies on node {socket.gethostname()} in {self._folder}",
             do=f"when the store answers, run `make repro RECIPE={recipe}`: on that node it goes on "
@@ -151,11 +156,11 @@ class Mirror:
                 wait = min(2 * wait, self._pace.longest_s)
 
     def _bring(self) -> None:
-        whole = bring_missing(self._store, self._key, self._folder)
+        whole = bring_missing(self.store, self.key, self._folder)
         self._there = {manifest.step: manifest for manifest in whole}
-        remove_strays(self._store, self._key)
-        bring_outbox(self._store, self._key, self._folder)
-        bring_unsent_pictures(self._store, self._key, self._folder)
+        remove_strays(self.store, self.key)
+        bring_outbox(self.store, self.key, self._folder)
+        bring_unsent_pictures(self.store, self.key, self._folder)
         self._files.know_pictures()
 
     def _work(self) -> None:
@@ -211,7 +216,7 @@ class Mirror:
             with suppress(FileNotFoundError):  # the training removed it meanwhile
                 _link(path, link)
             if link.is_file() and manifest in manifests_here(self._folder):
-                put_checkpoint(self._store, self._key, manifest, link, self._hold)
+                put_checkpoint(self.store, self.key, manifest, link, self._hold)
                 self._there[manifest.step] = manifest
         finally:
             link.unlink(missing_ok=True)
@@ -224,7 +229,7 @@ class Mirror:
         self._hold()
         for step in gone:
             if manifest := self._there.get(step):
-                remove_checkpoint(self._store, self._key, manifest)
+                remove_checkpoint(self.store, self.key, manifest)
                 del self._there[step]
 
     def _tell_failing(self, error: Exception) -> None:
@@ -234,12 +239,12 @@ class Mirror:
             self._since = datetime.now().isoformat(" ", "seconds")
             _say(
                 f"nothing goes up since {self._since} ({self._fault}); training goes on, what is "
-                f"not up stays in {self._folder} and goes up when {self._store.address} answers"
+                f"not up stays in {self._folder} and goes up when {self.store.address} answers"
             )
 
     def _tell_up(self, asked: int) -> None:
         if self._failing is not None:
-            _say(f"{self._store.address} answers again, all is up")
+            _say(f"{self.store.address} answers again, all is up")
         self._failing = None
         with self._state:
             self._done = asked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from pipelines.tracking.server import tracking_uri
 from pipelines.training.attempt import OpenLog, Outcome, TrackedListener, open_run_log, run_rank
 from pipelines.training.finished import set_aside
 from pipelines.training.job import Job
-from pipelines.training.rank import Rank
+from pipelines.training.rank import Notice, Rank
+
+NOTICED_S = 60.0  # how long training waits for the checkpoint that it writes on a notice
 
 
 class MirroredLog:
@@ -59,7 +62,7 @@ class MirroredLog:
         return left
 
 
-def mirrored_log(store: Store, open_log: OpenLog | None = None, pace: Pace = PACE) -> OpenLog:
+def mirrored_log(mirror: Mirror, open_log: OpenLog | None = None) -> OpenLog:
     """Opens a training's log once its run folder has what the store knows of it.
 
     open_log: `open_run_log` where a server is told, its outbox alone where none is: then the
@@ -68,33 +71,50 @@ def mirrored_log(store: Store, open_log: OpenLog | None = None, pace: Pace = PAC
     """
 
     def opened(job: Job, rank: Rank) -> MirroredLog:
-        key = run_key(job)
-        mirror = Mirror(store, key, job.run_folder, pace)
         mirror.begin()
-        log = (open_log or _own_log(store, key))(job, rank)
+        log = (open_log or _own_log(mirror))(job, rank)
         mirror.start()
         return MirroredLog(log, mirror)
 
     return opened
 
 
-def _own_log(store: Store, key: str) -> OpenLog:
+def _own_log(mirror: Mirror) -> OpenLog:
     def address(path: Path, sha256: str) -> str:
-        return checkpoint_address(store, key, path.name, sha256)
+        return checkpoint_address(mirror.store, mirror.key, path.name, sha256)
 
     here = database_file(tracking_uri()) is not None
     return partial(open_run_log, later=here, address=address)
 
 
+def mirrored_notice(given: Notice, mirror: Mirror) -> Notice:
+    """A notice whose checkpoint is in the store before training goes on; also that another attempt
+    has taken over, which ends the training at the next step instead of the epoch's end."""
+
+    def heard() -> bool:
+        word = given.heard()
+        return word or mirror.is_lost
+
+    def kept() -> None:
+        mirror.check()
+        mirror.flush(NOTICED_S)
+        given.kept()
+
+    return Notice(heard, kept)
+
+
 def run_mirrored(job: Job, rank: Rank, attempt: str, store: Store, pace: Pace = PACE) -> Outcome:
     """As `run_rank`, on nodes that share nothing but the store.
 
-    What lies in rank 0's run folder of another code is set aside first.
+    What lies in rank 0's run folder of other code is set aside first.
     """
-    if rank.is_main:
-        set_aside(job.run_folder, job.code)
     with failures_shared(store, job, attempt):
-        return run_rank(job, rank, attempt, open_log=mirrored_log(store, pace=pace))
+        if not rank.is_main:
+            return run_rank(job, rank, attempt)
+        set_aside(job.run_folder, job.code)
+        mirror = Mirror(store, run_key(job), job.run_folder, pace)
+        rank = replace(rank, notice=mirrored_notice(rank.notice, mirror))
+        return run_rank(job, rank, attempt, open_log=mirrored_log(mirror))
 
 
 @contextmanager

@@ -74,11 +74,8 @@ def bring_results(store: Store, job: Job) -> Finished | None:
         return None
     if not finished_alike(job):
         set_aside(job.run_folder, job.code)
+    told = bring_told(store, job)
     with run_lock(job.run_folder):
-        bring_outbox(store, key, job.run_folder)
-        bring_others(store, key, job.run_folder)
-        outbox = job.run_folder / OUTBOX_NAME
-        told = deliver_outbox(outbox) if outbox.is_file() else None
         run_id = done.summary.run_id or told
         done = replace(done, summary=replace(done.summary, run_id=run_id))
         with whole_folder(places.trained(job.name)) as part:
@@ -88,6 +85,19 @@ def bring_results(store: Store, job: Job) -> Finished | None:
                 replace(record, run_id=run_id).write(part)
         done.write(job.run_folder)
     return done
+
+
+def bring_told(store: Store, job: Job) -> str | None:
+    """In the checkout: what the training told so far, and its pictures; its run in the tracker.
+
+    Of a training that failed as well. The tracker is told what the ranks could not tell. Raises
+    ValueError where the store fails, or one trains here.
+    """
+    with run_lock(job.run_folder):
+        bring_outbox(store, run_key(job), job.run_folder)
+        bring_others(store, run_key(job), job.run_folder)
+        outbox = job.run_folder / OUTBOX_NAME
+        return deliver_outbox(outbox) if outbox.is_file() else None
 
 
 def forget_run(store: Store, key: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from pipelines.depot.mirror import Mirror, Pace
 from pipelines.store.folder_store import FolderStore
 from pipelines.training import checkpoint
 from pipelines.training.checkpoint import Manifest
+from tests.worlds.here import ROOT
 
 KEY = "small-0123456789ab"
 QUICK = Pace(look_s=0.02, quiet_s=0.0, back_off_s=0.01, longest_s=0.05, patience_s=0.5)
@@ -277,3 +280,23 @@ def test_a_disk_that_takes_nothing_is_told_at_once(
     (second / "checkpoints").write_text("no folder: nothing can be written below it")
     with pytest.raises(ValueError, match="cannot be written"):
         Mirror(store, KEY, second, PATIENT).begin()
+
+
+@pytest.mark.contract
+def test_a_process_killed_while_it_sends_leaves_nothing_that_counts(
+    tmp_path: Path, store: GatedStore, mirrors: list[Mirror]
+) -> None:
+    command = [sys.executable, "-m", "tests.worlds.uploading"]
+    given = [store.address, str(tmp_path / "first"), KEY]
+    child = subprocess.Popen([*command, *given], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    try:
+        assert child.stdout.readline() == "half\n"
+    finally:
+        child.kill()
+        child.communicate()
+    assert steps(store) == [1]
+    assert len(store.names(f"runs/{KEY}/checkpoints/")) == 3  # and half of the second one
+    begun(store, tmp_path / "second", mirrors).close()
+    assert [each.step for each in checkpoint.read_manifests(tmp_path / "second")] == [1]
+    assert len(store.names(f"runs/{KEY}/checkpoints/")) == 2

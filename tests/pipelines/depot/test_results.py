@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from data.ground.sample import Batch
 from pipelines.depot.key import run_key
-from pipelines.depot.mirror import Pace
+from pipelines.depot.mirror import Mirror, Pace
 from pipelines.depot.mirrored import failures_shared, mirrored_log, run_mirrored
+from pipelines.depot.owner import Owner
 from pipelines.depot.results import bring_results, forget_run, leave_results
 from pipelines.host import places
 from pipelines.prediction.best_weights import BestWeights
@@ -23,11 +23,11 @@ from pipelines.tracking.server import IMPATIENT, QUIET, mlflow_client
 from pipelines.training.attempt import run_rank
 from pipelines.training.finished import finished_alike
 from pipelines.training.job import Job, Listener, SilentListener, TrainingSummary
-from pipelines.training.loop import train_loop
+from pipelines.training.loop import Step, train_loop
 from pipelines.training.parts import Parts
-from pipelines.training.rank import Rank
+from pipelines.training.rank import Notice, Rank
 from pipelines.training.record import TrainingRecord
-from pipelines.training.step import train_step
+from pipelines.training.step import Taken, train_step
 from tests.worlds import drawn
 
 pytestmark = pytest.mark.contract
@@ -46,10 +46,11 @@ class CutOff(BaseException):
     """As a signal."""
 
 
-def steps_until(last: int, taken: list[int]):  # type: ignore[no-untyped-def]
+def steps_until(last: int) -> Step:
     """`train_step` that is cut off instead of the step after `last`."""
+    taken = []
 
-    def step(job: Job, rank: Rank, parts: Parts, micro: Sequence[Batch]) -> tuple[Tensor, bool]:
+    def step(job: Job, rank: Rank, parts: Parts, micro: Sequence[Batch]) -> Taken:
         if len(taken) == last:
             raise CutOff
         taken.append(1)
@@ -70,10 +71,11 @@ def test_a_training_that_changed_nodes_comes_back_whole_and_is_told_once(
     store, key = FolderStore(tmp_path / "store"), run_key(job)
 
     def cut(job: Job, rank: Rank, listener: Listener) -> TrainingSummary:
-        return train_loop(job, rank, listener, steps_until(3, []))
+        return train_loop(job, rank, listener, steps_until(3))
 
     with pytest.raises(CutOff):  # in its second epoch, on the first node
-        run_rank(job, Rank(), train=cut, open_log=mirrored_log(store, pace=PACE))
+        mirror = Mirror(store, key, job.run_folder, PACE)
+        run_rank(job, Rank(), train=cut, open_log=mirrored_log(mirror))
     assert bring_results(store, job) is None
     elsewhere = replace(job, run_folder=tmp_path / "b" / "run")
     outcome = run_mirrored(elsewhere, Rank(), "attempt", store, PACE)
@@ -113,6 +115,25 @@ def test_a_training_that_changed_nodes_comes_back_whole_and_is_told_once(
 
     forget_run(store, key)
     assert not store.names(f"runs/{key}/")
+
+
+def test_a_training_that_another_attempt_took_over_ends_at_the_next_step(
+    tmp_path: Path, home: Path
+) -> None:
+    data = drawn.draw(tmp_path / "data", train=16, val=4)
+    job = drawn.small_job(tmp_path / "run", data, drawn.small_recipe(epochs=500))
+    store = FolderStore(tmp_path / "store")
+
+    others = [Owner(store, run_key(job))]
+
+    def heard() -> bool:
+        """Asked once a step; after the first one another attempt is there."""
+        while others:
+            others.pop().take()
+        return False
+
+    outcome = run_mirrored(job, Rank(notice=Notice(heard)), "attempt", store, PACE)
+    assert "another attempt at this training has taken over" in outcome.error
 
 
 def test_of_other_code_nothing_is_brought(tmp_path: Path, home: Path) -> None:
