@@ -20,7 +20,8 @@ class HalfStore(FolderStore):
 
     def put(self, path: Path, name: str) -> None:
         if "step_00000002" not in name:
-            return super().put(path, name)
+            super().put(path, name)
+            return
         content = path.read_bytes()
         target = Path(self.address) / name
         target.write_bytes(content[: len(content) // 2])
