@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import chdir
 from typing import Any
 
@@ -25,6 +26,7 @@ from pipelines.recipe.profile import Cluster, check_machine
 from pipelines.training.attempt import Outcome, run_rank
 from pipelines.training.job import Job, TrainingStopped
 from pipelines.training.rank import Rank
+from pipelines.training.worlds import take_place
 
 # Small helpers poll often, helpers that serve nobody here stay away, prints are not doubled.
 RAY_TRAIN = {
@@ -36,10 +38,17 @@ RAY_TRAIN = {
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+ELSEWHERE = {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "1"}  # no node of our own head is drained
+# A node that just went counts as room for some seconds: not to be waited for long.
+ELASTIC = {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "60"}
+
+Worker = Callable[[dict[str, Any]], Outcome]
 
 
 def train_through_ray(job: Job, cluster: Cluster, clock: Clock) -> Outcome:
-    os.environ.update({key: os.environ.get(key, value) for key, value in RAY_TRAIN.items()})
+    settings = RAY_TRAIN | (ELSEWHERE if _is_elsewhere(cluster) else {})
+    settings |= ELASTIC if cluster.machine.is_elastic else {}
+    os.environ.update({key: os.environ.get(key, value) for key, value in settings.items()})
     started = time.perf_counter()
     with ray_address(cluster.address) as address:
         if not _is_elsewhere(cluster):
@@ -57,7 +66,7 @@ def _is_elsewhere(cluster: Cluster) -> bool:
     return bool(cluster.address or os.environ.get("RAY_ADDRESS"))
 
 
-def fit_with_ray(job: Job, cluster: Cluster, address: str) -> Outcome:
+def fit_with_ray(job: Job, cluster: Cluster, address: str, worker: Worker | None = None) -> Outcome:
     """One TorchTrainer. It runs in a thread: Ray's own way out on Ctrl-C may exit with 0."""
     import ray
 
@@ -78,7 +87,9 @@ def fit_with_ray(job: Job, cluster: Cluster, address: str) -> Outcome:
         check_machine(cluster, resources.get("CPU", 0), resources.get("GPU", 0), "the cluster")
         if waits := why_waiting(cluster, ray.available_resources()):
             print(f"{job.name}: {waits}", flush=True)
-        thread = threading.Thread(target=_fit, args=(job, cluster, box), daemon=True)
+        thread = threading.Thread(
+            target=_fit, args=(job, cluster, worker or ray_worker, box), daemon=True
+        )
         thread.start()
         while thread.is_alive():
             thread.join(0.2)
@@ -93,17 +104,19 @@ def fit_with_ray(job: Job, cluster: Cluster, address: str) -> Outcome:
     return answer
 
 
-def _fit(job: Job, cluster: Cluster, box: list[Outcome | BaseException]) -> None:
+def _fit(job: Job, cluster: Cluster, worker: Worker, box: list[Outcome | BaseException]) -> None:
     """Puts the outcome of rank 0 into the box, or the error that ended it."""
     from ray.train import FailureConfig, LoggingConfig, ScalingConfig, TrainingFailedError
     from ray.train.torch import TorchConfig
+
+    from pipelines.cluster import elastic
 
     RunConfig, TorchTrainer = _version_two()
     machine = cluster.machine
     resources = {"CPU": float(machine.cpus_per_worker), **({"GPU": 1.0} if machine.gpu else {})}
     try:
         result = TorchTrainer(
-            ray_worker,
+            worker,
             train_loop_config={
                 "job": job,
                 "attempt": uuid.uuid4().hex,
@@ -111,13 +124,14 @@ def _fit(job: Job, cluster: Cluster, box: list[Outcome | BaseException]) -> None
             },
             torch_config=TorchConfig(backend=machine.backend),
             scaling_config=ScalingConfig(
-                num_workers=machine.workers, use_gpu=machine.gpu, resources_per_worker=resources
+                **elastic.scaling(machine), use_gpu=machine.gpu, resources_per_worker=resources
             ),
             run_config=RunConfig(
                 name=f"{job.run_folder.name}-{uuid.uuid4().hex[:8]}",
                 storage_path=str(job.run_folder / "ray"),
                 logging_config=LoggingConfig("WARNING"),
-                failure_config=FailureConfig(max_failures=cluster.max_failures),
+                failure_config=FailureConfig(**elastic.failures(cluster)),
+                callbacks=[elastic.KeptBeforeResize()] if machine.is_elastic else [],
             ),
         ).fit()
         box.append(result.return_value)
@@ -136,16 +150,26 @@ def _version_two() -> tuple[Any, Any]:
     return RunConfig, TorchTrainer
 
 
-def ray_worker(config: dict[str, Any]) -> Outcome:
+def ray_worker(config: dict[str, Any], run: Callable[..., Outcome] = run_rank) -> Outcome:
     """What Ray Train runs on each worker; what the driver decided comes first."""
     os.environ.update(config["variables"])
     import ray.train
     import ray.train.torch
 
+    from pipelines.cluster.elastic import WORD, worker_notice
+
     context = ray.train.get_context()
     device = ray.train.torch.get_device()
     assert isinstance(device, torch.device)
-    rank = Rank(context.get_world_rank(), context.get_world_size(), device)
-    if problem := next(filter(None, rank.gather(unseen_home(config["job"]))), ""):
+    job: Job = config["job"]
+    number, workers = context.get_world_rank(), context.get_world_size()
+    worker = Rank(number, workers, device, notice=worker_notice(number))
+    if problem := next(filter(None, worker.gather(unseen_home(job))), ""):
         return Outcome(error=problem)
-    return run_rank(config["job"], rank, config["attempt"])
+    rank = take_place(worker, job.recipe.training.global_batch)
+    if rank is None:
+        return Outcome()
+    try:
+        return run(job, rank, config["attempt"])
+    finally:
+        WORD.over()

@@ -20,6 +20,7 @@ from pipelines.tracking.run_log import Address
 from pipelines.tracking.runs import open_run
 from pipelines.training.job import Job, Listener, SilentListener, TrainingStopped, TrainingSummary
 from pipelines.training.loop import train_loop
+from pipelines.training.notices import notice_by_signal
 from pipelines.training.rank import Rank
 
 AGREE_S = 5.0  # how long a rank that fails waits for the others to fail as well
@@ -160,7 +161,9 @@ def train_in_this_process(
     if world > 1:
         dist.init_process_group(cluster.machine.backend)
     try:
-        return run(job, Rank(int(os.environ.get("RANK", "0")), world, device))
+        with notice_by_signal() as notice:
+            number = int(os.environ.get("RANK", "0"))
+            return run(job, Rank(number, world, device, notice=notice))
     finally:
         if world > 1:
             dist.destroy_process_group()
