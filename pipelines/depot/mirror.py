@@ -34,6 +34,7 @@ from pipelines.depot.run_files import RunFiles, bring_outbox, bring_unsent_pictu
 from pipelines.store.store import Store
 from pipelines.training.checkpoint import Manifest, checkpoint_folder
 
+FAULT_LETTERS = 600  # of what went wrong, in a line
 LINKS = ".mirror"  # in a run folder: checkpoints on their way up
 
 
@@ -87,6 +88,11 @@ class Mirror:
         """Whether another attempt has taken the training over."""
         return self._lost is not None
 
+    @property
+    def trouble(self) -> str:
+        """Since when nothing goes up, and why; "" while all does."""
+        return f"{self._since} ({self._fault})" if self._failing is not None else ""
+
     def check(self) -> None:
         """Raises ValueError where another attempt has taken the training over."""
         if self._lost is not None:
@@ -136,7 +142,7 @@ class Mirror:
         recipe = self.key.rpartition("-")[0]
         return refusal(
             f"{self.store.address}/{run_prefix(self.key)}",
-            fault=f"{what} not up, nothing has gone up since {self._since} ({self._fault}); it "
+            fault=f"{what} not up, nothing has gone up since {self.trouble}; it "
             f"lies on node {socket.gethostname()} in {self._folder}",
             do=f"when the store answers, run `make repro RECIPE={recipe}`: on that node it goes on "
             "from there, elsewhere from the last checkpoint that is up",
@@ -233,12 +239,12 @@ class Mirror:
                 del self._there[step]
 
     def _tell_failing(self, error: Exception) -> None:
-        self._fault = str(error).splitlines()[0][:300] if str(error) else repr(error)
+        self._fault = str(error).splitlines()[0][:FAULT_LETTERS] if str(error) else repr(error)
         if self._failing is None:
             self._failing = time.monotonic()
             self._since = datetime.now().isoformat(" ", "seconds")
             _say(
-                f"nothing goes up since {self._since} ({self._fault}); training goes on, what is "
+                f"nothing goes up since {self.trouble}; training goes on, what is "
                 f"not up stays in {self._folder} and goes up when {self.store.address} answers"
             )
 
