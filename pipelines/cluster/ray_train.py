@@ -121,6 +121,7 @@ def _fit(job: Job, cluster: Cluster, worker: Worker, box: list[Outcome | BaseExc
                 "job": job,
                 "attempt": uuid.uuid4().hex,
                 "variables": rank_variables(),
+                "stall_s": cluster.stall_s,
             },
             torch_config=TorchConfig(backend=machine.backend),
             scaling_config=ScalingConfig(
@@ -170,6 +171,6 @@ def ray_worker(config: dict[str, Any], run: Callable[..., Outcome] = run_rank) -
     if rank is None:
         return Outcome()
     try:
-        return run(job, rank, config["attempt"])
+        return run(job, rank, config["attempt"], stall_s=config["stall_s"])
     finally:
         WORD.over()

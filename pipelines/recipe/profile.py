@@ -10,6 +10,9 @@ from data.ground.refusal import refusal
 from pipelines.recipe.strict import nearest
 
 VALIDATIONS = ("inline", "beside")
+KEYS = [
+    "profile", "address", "profiles", "max_failures", "parallel", "cache_gib", "stall_minutes"
+]  # fmt: skip
 AUTO = ("cpu", "single_gpu", "dual_3090")  # by the number of GPUs, the last from two on
 
 
@@ -44,7 +47,8 @@ class Cluster:
     """`cluster:` of params.yaml, its profile chosen.
 
     parallel: trainings at a time; cache_gib: what a node keeps of a store's data; grows: nodes
-    come on demand, so that what is missing now may be there soon.
+    come on demand, so that what is missing now may be there soon. stall_minutes: without moving,
+    after which ranks are ended and go on from the last checkpoint.
     """
 
     profile: str
@@ -54,6 +58,11 @@ class Cluster:
     parallel: int = 1
     cache_gib: float = 200.0
     grows: bool = False
+    stall_minutes: float = 5.0
+
+    @property
+    def stall_s(self) -> float:
+        return 60 * self.stall_minutes
 
 
 def read_cluster(params: dict[str, Any], gpus: int, workers: int | None = None) -> Cluster:
@@ -65,7 +74,7 @@ def read_cluster(params: dict[str, Any], gpus: int, workers: int | None = None) 
     given = params.get("cluster")
     if not isinstance(given, dict):
         raise refusal(where, given=given, accepted="profile, address, profiles")
-    _only(where, given, ["profile", "address", "profiles", "max_failures", "parallel", "cache_gib"])
+    _only(where, given, KEYS)
     name = given.get("profile", "auto")
     name = AUTO[min(gpus, len(AUTO) - 1)] if name == "auto" else name
     profiles = given.get("profiles") or {}
@@ -75,12 +84,20 @@ def read_cluster(params: dict[str, Any], gpus: int, workers: int | None = None) 
     machine = _profile(f"{where}.profiles.{name}", profiles[name])
     if workers is not None:
         machine = replace(machine, workers=workers, least_workers=0)
-    parallel, cache = given.get("parallel", 1), given.get("cache_gib", 200)
+    parallel = given.get("parallel", 1)
     _whole(f"{where}.parallel", parallel, 1)
-    if isinstance(cache, bool) or not isinstance(cache, int | float) or cache <= 0:
-        raise refusal(f"{where}.cache_gib", given=cache, accepted="GiB, more than 0")
+    cache = _amount(f"{where}.cache_gib", given.get("cache_gib", 200), "GiB")
+    stall = _amount(f"{where}.stall_minutes", given.get("stall_minutes", 5), "minutes")
     failures = int(given.get("max_failures", 0))
-    return Cluster(name, machine, given.get("address"), failures, parallel, float(cache))
+    return Cluster(
+        name, machine, given.get("address"), failures, parallel, cache, stall_minutes=stall
+    )
+
+
+def _amount(where: str, value: object, unit: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise refusal(where, given=value, accepted=f"{unit}, more than 0")
+    return float(value)
 
 
 def _profile(where: str, given: object) -> Profile:

@@ -22,6 +22,7 @@ from pipelines.training.job import Job, Listener, SilentListener, TrainingStoppe
 from pipelines.training.loop import train_loop
 from pipelines.training.notices import notice_by_signal
 from pipelines.training.rank import Rank
+from pipelines.training.watch import failure_note, watched
 
 AGREE_S = 5.0  # how long a rank that fails waits for the others to fail as well
 PATIENCE_S, HASTE_S = 60.0, 3.0  # for what MLflow was not told yet; when a signal ends us
@@ -79,17 +80,26 @@ def run_rank(
     train: Train = train_loop,
     open_log: OpenLog = open_run_log,
     agree_s: float = AGREE_S,
+    stall_s: float | None = None,
 ) -> Outcome:
     """Trains; what no retry can mend comes back as a value. `attempt`: the driver's name for it.
 
     A ValueError that only some ranks meet (a broken image) leaves the others waiting, so it is
-    written down and raised; Ray then starts the workers again, and they all read it here.
+    written down and raised; Ray then starts the workers again, and they all hear of it here.
+    stall_s: after so long without moving all ranks are ended (`watch.py`); None: nobody watches.
     """
-    failure = job.run_folder / f"failed-{attempt}"
-    if attempt and failure.is_file():
-        return Outcome(error=failure.read_text())
+    failure = failure_note(job.run_folder, attempt)
+    if known := _known_failure(failure, rank) if attempt else "":
+        return Outcome(error=known)
+
+    def train_watched(job: Job, rank: Rank, listener: Listener) -> TrainingSummary:
+        if stall_s is None:
+            return train(job, rank, listener)
+        with watched(rank, job.run_folder, attempt, stall_s) as moving:
+            return train(job, moving, listener)
+
     try:
-        return Outcome(_train_tracked(job, rank, train, open_log))
+        return Outcome(_train_tracked(job, rank, train_watched, open_log))
     except TrainingStopped as error:
         return Outcome(error=str(error), stopped=True)
     except ValueError as error:
@@ -101,6 +111,15 @@ def run_rank(
         if _all_failed(job.run_folder, rank, attempt, agree_s):
             return Outcome(error=str(error))
         raise
+
+
+def _known_failure(note: Path, rank: Rank) -> str:
+    """What any rank noted of this attempt before the workers were started again; "": nothing.
+
+    Where ranks share no folder, the one that noted it may alone know.
+    """
+    mine = note.read_text() if note.is_file() else ""
+    return next((each for each in rank.gather(mine) if each), "")
 
 
 def _all_failed(folder: Path, rank: Rank, attempt: str, agree_s: float) -> bool:
@@ -150,7 +169,7 @@ def _hold_and_open(
 
 
 def train_in_this_process(
-    job: Job, cluster: Cluster, run: Callable[[Job, Rank], Outcome] = run_rank
+    job: Job, cluster: Cluster, run: Callable[..., Outcome] = run_rank
 ) -> Outcome:
     """One process, or one of torchrun's."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
@@ -163,7 +182,7 @@ def train_in_this_process(
     try:
         with notice_by_signal() as notice:
             number = int(os.environ.get("RANK", "0"))
-            return run(job, Rank(number, world, device, notice=notice))
+            return run(job, Rank(number, world, device, notice=notice), stall_s=cluster.stall_s)
     finally:
         if world > 1:
             dist.destroy_process_group()

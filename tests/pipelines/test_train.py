@@ -208,6 +208,9 @@ class RankAlone(Rank):
     def from_main(self, value: T) -> T:
         return value
 
+    def gather(self, value: T) -> list[T]:
+        return [value]
+
 
 def test_an_error_of_all_ranks_is_a_value_and_one_of_some_is_raised_once(
     tmp_path: Path,
