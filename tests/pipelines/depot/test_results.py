@@ -157,8 +157,11 @@ def test_an_error_of_one_node_is_read_by_the_others(tmp_path: Path) -> None:
         def from_main(self, value):  # type: ignore[no-untyped-def]
             return value
 
+        def gather(self, value):  # type: ignore[no-untyped-def]
+            return [value]
+
     rank = OneOfTwo(rank=1, world_size=2)
     with pytest.raises(ValueError, match="image 7"), failures_shared(store, first, "attempt"):
         run_rank(first, rank, "attempt", train=broken, agree_s=0.0)
     with failures_shared(store, second, "attempt"):
-        assert run_rank(second, Rank(0, 2), "attempt").error == "image 7 is broken"
+        assert run_rank(second, OneOfTwo(0, 2), "attempt").error == "image 7 is broken"
