@@ -23,8 +23,10 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from pipelines.cluster.addresses import inside_a_job, wanted_address
+from pipelines.cluster.by_store import train_for_all
 from pipelines.cluster.driver import planned
 from pipelines.cluster.ray_train import train_through_ray
 from pipelines.cluster.stage import JobEnded, train_by_job
@@ -86,26 +88,29 @@ def train(
     """
     address = wanted_address(load_params()["cluster"].get("address"))
     if address and not (local or recipe or inside_a_job()):
-        train_by_job(name, address, workers=workers, again=again)
-        return
+        return train_by_job(name, address, workers=workers, again=again)
     clock = Clock()
     with clock("configuration"):
         torchrun = int(os.environ.get("WORLD_SIZE", "1")) if local else None
         job, cluster = planned(name, torchrun or workers, recipe)
-        main_process = not local or os.environ.get("RANK", "0") == "0"
-        done = None if again else finished_alike(job)
-        if main_process:
-            places.leave_note()
-            if not done:
-                set_aside(job.run_folder, job.code)
-    if done:
-        if main_process:
-            say_taken_over(job, done)
-            write_results(job, done.summary, clock)
-        return
-    outcome = train_local(job, cluster) if local else train_through_ray(job, cluster, clock)
+    if cluster.storage:
+        through_ray = partial(train_through_ray, cluster=cluster, clock=clock)
+        return train_for_all(cluster.storage, job, through_ray, clock)
+    main_process = not local or os.environ.get("RANK", "0") == "0"
+    done = None if again else finished_alike(job)
     if main_process:
-        _keep(job, outcome, clock)
+        places.leave_note()
+    if done:
+        return _take_over(job, done, clock) if main_process else None
+    if main_process:
+        set_aside(job.run_folder, job.code)
+    outcome = train_local(job, cluster) if local else train_through_ray(job, cluster, clock)
+    return _keep(job, outcome, clock) if main_process else None
+
+
+def _take_over(job: Job, done: Finished, clock: Clock) -> None:
+    say_taken_over(job, done)
+    write_results(job, done.summary, clock)
 
 
 def _keep(job: Job, outcome: Outcome, clock: Clock) -> None:

@@ -38,9 +38,10 @@ def planned(
         cluster = read_cluster(_with(params, told), torch.cuda.device_count(), workers)
         return make_job(name, cluster, recipe), cluster
     cluster = read_cluster(_with(params, told | {"profile": handed.profile}), 0, handed.workers)
-    cluster = replace(cluster, grows=handed.grows)
+    storage = read_storage(params)
+    cluster = replace(cluster, grows=handed.grows, anew=handed.anew, storage=storage)
     job = make_handed_job(handed, cluster)
-    if problem := unseen_home(job):
+    if storage is None and (problem := unseen_home(job)):
         raise ValueError(problem)
     return job, cluster
 
@@ -50,12 +51,7 @@ def _with(params: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
 
 
 def unseen_home(job: Job) -> str:
-    """What is wrong where this node lacks the folders that the training reads; "" where nothing is.
-
-    With a store nothing need be seen.
-    """
-    if read_storage(load_params()) is not None:
-        return ""
+    """What is wrong where this node lacks the folders that the training reads; "" where nothing."""
     missing = [path for path in (job.prepared, job.raw, job.weights) if path and not path.exists()]
     return str(_unseen(missing[0])) if missing else ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from urllib.parse import urlsplit
 
@@ -10,7 +9,8 @@ from data.ground.refusal import refusal
 from pipelines.host import places
 from pipelines.host.lineage import git_commit
 from pipelines.recipe.params import load_params
-from pipelines.recipe.storage import STORAGE, read_s3, read_storage
+from pipelines.recipe.storage import STORAGE, read_storage
+from pipelines.store.settings import s3_variables
 from pipelines.tracking.server import tracking_uri
 from pipelines.training.handed import VARIABLE, HandedTraining
 
@@ -27,7 +27,7 @@ def driver_variables(handed: HandedTraining) -> dict[str, str]:
     who sees the cluster's page.
     """
     variables = {
-        **decided(),
+        **decided(read_storage(load_params())),
         VARIABLE: handed.as_json(),
         "RAY_JOB_STOP_SIGNAL": "SIGTERM",
         "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_S),
@@ -43,23 +43,22 @@ def driver_variables(handed: HandedTraining) -> dict[str, str]:
     return without_secrets(variables)
 
 
-def rank_variables() -> dict[str, str]:
-    """What a driver decided, for its ranks: they begin with it.
+def rank_variables(storage: str | None) -> dict[str, str]:
+    """What a driver decided, for its ranks: they begin with it. storage: address of its store.
 
     An address with a password is left out: ranks on this machine have it from their environment.
     """
-    kept = {name: value for name, value in decided().items() if not has_password(value)}
+    kept = {name: value for name, value in decided(storage).items() if not has_password(value)}
     return without_secrets(kept)
 
 
-def decided() -> dict[str, str]:
+def decided(storage: str | None) -> dict[str, str]:
     """Where data, runs and results are, where MLflow and S3 are, which code this is.
 
     With a store nobody's folders are named: each node has its own, and an embedded database is
     nobody's but the checkout's.
     """
-    params = load_params()
-    storage, tracking = read_storage(params), tracking_uri()
+    tracking = tracking_uri()
     variables = {**s3_variables(), "LIMBER_GIT_COMMIT": git_commit()}
     if storage is None:
         variables["LIMBER_HOME"] = str(places.home())
@@ -68,11 +67,6 @@ def decided() -> dict[str, str]:
     if storage is None or not tracking.startswith("sqlite"):
         variables[TRACKING] = tracking
     return {name: value for name, value in variables.items() if value}
-
-
-def s3_variables() -> dict[str, str]:
-    told = read_s3(load_params()).variables()
-    return {name: os.environ.get(name) or value for name, value in told.items()}
 
 
 def has_password(address: str) -> bool:

@@ -14,6 +14,13 @@ from typing import Any
 import torch
 
 from data.ground.refusal import refusal
+from pipelines.cluster.by_store import (
+    Handed,
+    brought,
+    forget_ray_notes,
+    ray_storage,
+    train_mirrored,
+)
 from pipelines.cluster.driver import unseen_home
 from pipelines.cluster.handing import rank_variables
 from pipelines.cluster.head import ray_address
@@ -112,35 +119,44 @@ def _fit(job: Job, cluster: Cluster, worker: Worker, box: list[Outcome | BaseExc
     from pipelines.cluster import elastic
 
     RunConfig, TorchTrainer = _version_two()
+    run_name = f"{job.run_folder.name}-{uuid.uuid4().hex[:8]}"
     machine = cluster.machine
     resources = {"CPU": float(machine.cpus_per_worker), **({"GPU": 1.0} if machine.gpu else {})}
     try:
         result = TorchTrainer(
             worker,
-            train_loop_config={
-                "job": job,
-                "attempt": uuid.uuid4().hex,
-                "variables": rank_variables(),
-                "stall_s": cluster.stall_s,
-            },
+            train_loop_config=_told(job, cluster),
             torch_config=TorchConfig(backend=machine.backend),
             scaling_config=ScalingConfig(
                 **elastic.scaling(machine), use_gpu=machine.gpu, resources_per_worker=resources
             ),
             run_config=RunConfig(
-                name=f"{job.run_folder.name}-{uuid.uuid4().hex[:8]}",
-                storage_path=str(job.run_folder / "ray"),
+                name=run_name,
+                storage_path=ray_storage(cluster.storage, job),
                 logging_config=LoggingConfig("WARNING"),
                 failure_config=FailureConfig(**elastic.failures(cluster)),
                 callbacks=[elastic.KeptBeforeResize()] if machine.is_elastic else [],
             ),
         ).fit()
+        forget_ray_notes(cluster.storage, run_name)
         box.append(result.return_value)
     except TrainingFailedError as error:
         often = f"{job.name}: workers failed more than {cluster.max_failures} times"
         box.append(TrainingStopped(f"{often}, last: {error}"))
     except BaseException as error:  # noqa: BLE001 - the thread that waits raises it
         box.append(error)
+
+
+def _told(job: Job, cluster: Cluster) -> dict[str, Any]:
+    """What each worker begins with."""
+    handed = Handed(
+        attempt=uuid.uuid4().hex,
+        stall_s=cluster.stall_s,
+        storage=cluster.storage,
+        cache_gib=cluster.cache_gib,
+        anew=cluster.anew,
+    )
+    return {"job": job, "handed": handed, "variables": rank_variables(cluster.storage)}
 
 
 def _version_two() -> tuple[Any, Any]:
@@ -162,15 +178,19 @@ def ray_worker(config: dict[str, Any], run: Callable[..., Outcome] = run_rank) -
     context = ray.train.get_context()
     device = ray.train.torch.get_device()
     assert isinstance(device, torch.device)
-    job: Job = config["job"]
+    job, handed = config["job"], config["handed"]
     number, workers = context.get_world_rank(), context.get_world_size()
     worker = Rank(number, workers, device, notice=worker_notice(number))
-    if problem := next(filter(None, worker.gather(unseen_home(job))), ""):
-        return Outcome(error=problem)
+    if handed.storage:
+        job, problem = brought(job, worker, handed)
+    else:
+        problem = next(filter(None, worker.gather(unseen_home(job))), "")
     rank = take_place(worker, job.recipe.training.global_batch)
-    if rank is None:
-        return Outcome()
+    if problem or rank is None:
+        return Outcome(error=problem)
     try:
-        return run(job, rank, config["attempt"], stall_s=config["stall_s"])
+        if handed.storage:
+            return train_mirrored(job, rank, handed)
+        return run(job, rank, handed.attempt, stall_s=handed.stall_s)
     finally:
         WORD.over()

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import NamedTuple
 
 import torch
 
 from data.ground.refusal import refusal
+from pipelines.cluster.by_store import reached
 from pipelines.cluster.capacity import Facts, ask_facts, check_capacity, check_versions
 from pipelines.cluster.handing import driver_variables
 from pipelines.cluster.jobs import HERE, Asked, End, Jobs, Patience, connect, follow
+from pipelines.depot.inputs import publish
 from pipelines.depot.key import run_key
+from pipelines.depot.results import bring_results, forget_run
 from pipelines.host import places
 from pipelines.host.progress import Clock
 from pipelines.recipe.params import load_params
 from pipelines.recipe.profile import Cluster, read_cluster
+from pipelines.recipe.storage import read_storage
+from pipelines.store.store import Store
+from pipelines.training.checkpoint import read_manifests
 from pipelines.training.finished import Finished, finished_alike, say_taken_over
 from pipelines.training.handed import hand
 from pipelines.training.job import Job, TrainingStopped
@@ -25,6 +33,15 @@ from pipelines.training.record import has_training
 from pipelines.training.results import write_results
 
 EXIT = {"FAILED": 1, "STOPPED": 3, "LOST": 1}
+
+
+class Wish(NamedTuple):
+    """How a training is wanted: workers instead of the profile's; again: also where it is finished;
+    store: by which all goes, None where nodes see this home."""
+
+    workers: int | None
+    again: bool
+    store: Store | None
 
 
 class JobEnded(TrainingStopped):
@@ -61,14 +78,27 @@ def train_by_job(
     with clock("configuration"):
         job, cluster = _at_home(name, workers)
         places.leave_note()
-        done = None if again else finished_alike(job)
-    if done is None:
+        storage = read_storage(load_params())
+        store = reached(storage) if storage else None
+        done = None if again else _done(job, store)
+    if done:
+        say_taken_over(job, done)
+    else:
         with clock("job"):
-            _run(job, cluster, address, workers, again, doors)
-        _taken_back(job, clock)
-        return
-    say_taken_over(job, done)
-    write_results(job, done.summary, clock)
+            _run(job, cluster, address, Wish(workers, again, store), doors)
+        done = _done(job, store)
+        if done is None:
+            raise _nothing_left(job, store)
+    if not has_training(places.trained(name)):
+        write_results(job, done.summary, clock)
+
+
+def _done(job: Job, store: Store | None) -> Finished | None:
+    """The training where it is finished: its results are here then, or its checkpoints are."""
+    if store is None:
+        return finished_alike(job)
+    done = bring_results(store, job)
+    return done or (finished_alike(job) if read_manifests(job.run_folder) else None)
 
 
 def _at_home(name: str, workers: int | None) -> tuple[Job, Cluster]:
@@ -80,28 +110,43 @@ def _at_home(name: str, workers: int | None) -> tuple[Job, Cluster]:
     return make_job(name, cluster), cluster
 
 
-def _run(
-    job: Job, cluster: Cluster, address: str | None, workers: int | None, again: bool, doors: Doors
-) -> None:
+def _run(job: Job, cluster: Cluster, address: str | None, wish: Wish, doors: Doors) -> None:
     jobs = doors.connect(address)
     facts = doors.facts(jobs)
     where = address or HERE
     check_versions(where, facts)
-    meant = read_cluster(load_params(), facts.gpus, workers)
+    meant = read_cluster(load_params(), facts.gpus, wish.workers)
     if meant.machine != cluster.machine:
         job = make_job(job.name, meant)
     check_capacity(where, meant, facts)
-    options = [f" --workers {workers}" if workers else "", " --again" if again else ""]
+    meant = replace(meant, grows=facts.grows, anew=uuid.uuid4().hex if wish.again else "")
+    options = [f" --workers {wish.workers}" if wish.workers else "", " --again" * wish.again]
     asked = Asked(
         key=run_key(job),
         recipe=job.name,
         entrypoint=f"python -m pipelines.train {job.name}{''.join(options)}",
-        variables=driver_variables(hand(job, meant, workers, grows=facts.grows)),
+        variables=driver_variables(hand(job, meant, wish.workers)),
         checkout=places.REPOSITORY,
+        prepare=Sent(job, wish),
     )
     end = follow(jobs, partial(doors.connect, address), asked, doors.patience)
     if end.status != "SUCCEEDED":
         raise JobEnded(_told(job, end), EXIT[end.status])
+
+
+class Sent:
+    """Called before a job is submitted: sends what it needs; once, where anew, forgets the old."""
+
+    def __init__(self, job: Job, wish: Wish) -> None:
+        self._job, self._store, self._again = job, wish.store, wish.again
+
+    def __call__(self) -> None:
+        if self._store is None:
+            return
+        if self._again:
+            forget_run(self._store, run_key(self._job))
+        self._again = False
+        publish(self._store, self._job)
 
 
 def _told(job: Job, end: End) -> str:
@@ -109,16 +154,14 @@ def _told(job: Job, end: End) -> str:
     return f"{job.name}: its job is {end.status}{f' ({message})' if message else ''}"
 
 
-def _taken_back(job: Job, clock: Clock) -> Finished:
-    """What the job left, once it is in this home whole."""
-    done = finished_alike(job)
-    if done is None:
-        fault = f"the job succeeded, but its results are not in {places.home()}"
-        do = (
-            "let all nodes see that folder, or set `storage` in params.yaml (s3://bucket/prefix), "
-            "then run the same command again"
+def _nothing_left(job: Job, store: Store | None) -> ValueError:
+    again = "run the same command again"
+    if store is None:
+        share = (
+            "let all nodes see that folder, or set `storage` in params.yaml (s3://bucket/prefix)"
         )
-        raise refusal(job.name, fault=fault, do=do)
-    if not has_training(places.trained(job.name)):
-        write_results(job, done.summary, clock)
-    return done
+        again = f"{share}, then {again}"
+    where = store.address if store else places.home()
+    return refusal(
+        job.name, fault=f"the job succeeded, but its results are not in {where}", do=again
+    )

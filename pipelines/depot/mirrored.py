@@ -103,18 +103,25 @@ def mirrored_notice(given: Notice, mirror: Mirror) -> Notice:
     return Notice(heard, kept)
 
 
-def run_mirrored(job: Job, rank: Rank, attempt: str, store: Store, pace: Pace = PACE) -> Outcome:
+def run_mirrored(
+    job: Job,
+    rank: Rank,
+    attempt: str,
+    store: Store,
+    pace: Pace = PACE,
+    stall_s: float | None = None,
+) -> Outcome:
     """As `run_rank`, on nodes that share nothing but the store.
 
     What lies in rank 0's run folder of other code is set aside first.
     """
     with failures_shared(store, job, attempt):
         if not rank.is_main:
-            return run_rank(job, rank, attempt)
+            return run_rank(job, rank, attempt, stall_s=stall_s)
         set_aside(job.run_folder, job.code)
         mirror = Mirror(store, run_key(job), job.run_folder, pace)
         rank = replace(rank, notice=mirrored_notice(rank.notice, mirror))
-        return run_rank(job, rank, attempt, open_log=mirrored_log(mirror))
+        return run_rank(job, rank, attempt, open_log=mirrored_log(mirror), stall_s=stall_s)
 
 
 @contextmanager

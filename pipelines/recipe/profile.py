@@ -48,7 +48,9 @@ class Cluster:
 
     parallel: trainings at a time; cache_gib: what a node keeps of a store's data; grows: nodes
     come on demand, so that what is missing now may be there soon. stall_minutes: without moving,
-    after which ranks are ended and go on from the last checkpoint.
+    after which ranks are ended and go on from the last checkpoint. anew: names a wish to train what
+    is finished once more, "" where nobody has it. storage: address of the store by which this
+    training goes, None where all nodes see its home.
     """
 
     profile: str
@@ -59,6 +61,8 @@ class Cluster:
     cache_gib: float = 200.0
     grows: bool = False
     stall_minutes: float = 5.0
+    anew: str = ""
+    storage: str | None = None
 
     @property
     def stall_s(self) -> float:

@@ -21,7 +21,7 @@ class HandedTraining:
     """Facts of a job that whoever has its data found out.
 
     profile: the cluster's, never `auto`; workers: instead of the profile's number; grows: nodes
-    come on demand; python: its version where the training was asked for.
+    come on demand; anew: as of `Cluster`; python: its version where the training was asked for.
     """
 
     name: str
@@ -35,15 +35,14 @@ class HandedTraining:
     profile: str
     workers: int | None
     grows: bool
+    anew: str
     python: str
 
     def as_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
 
-def hand(
-    job: Job, cluster: Cluster, workers: int | None = None, *, grows: bool = False
-) -> HandedTraining:
+def hand(job: Job, cluster: Cluster, workers: int | None = None) -> HandedTraining:
     """The facts of a job that `make_job` made."""
     return HandedTraining(
         name=job.name,
@@ -56,7 +55,8 @@ def hand(
         trial=job.trial,
         profile=cluster.profile,
         workers=workers,
-        grows=grows,
+        grows=cluster.grows,
+        anew=cluster.anew,
         python=platform.python_version(),
     )
 
