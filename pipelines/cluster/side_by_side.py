@@ -182,4 +182,5 @@ def _why(each: _Training) -> str:
         by = signal.Signals(-code).name
         memory = ", as where memory runs out" if by == "SIGKILL" else ""
         return f"ended by {by}{memory}"
-    return each.said.error or f"exit code {code}; {each.said.last or 'it said nothing'}"
+    said = each.said.error.removeprefix(f"{each.name}: ")  # its name stands beside it
+    return said or f"exit code {code}; {each.said.last or 'it said nothing'}"

@@ -106,6 +106,7 @@ def test_rows_tell_how_far_each_is(tmp_path: Path) -> None:
     ("said", "code", "why"),
     [
         ("noise\nerror: recipes/a.yaml: wrong\nnoise of Ray\n", 2, "recipes/a.yaml: wrong"),
+        ("error: a: losses\n", 1, "losses"),
         ("Traceback\nKeyError: 3\n", 1, "exit code 1; KeyError: 3"),
         ("", 1, "exit code 1; it said nothing"),
         ("", -signal.SIGKILL, "ended by SIGKILL, as where memory runs out"),
