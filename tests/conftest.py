@@ -142,9 +142,26 @@ def s3_server(
     return emptied(s3_servers(request.param), monkeypatch)
 
 
-@pytest.fixture
-def s3_faults(s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
-    """A proxy before `s3_server`, which ours go through; two attempts of a request."""
-    with fault_proxy(s3_server.meta.endpoint_url) as proxy:
-        use(proxy.address, monkeypatch, {"AWS_MAX_ATTEMPTS": "2"})
+@pytest.fixture(scope="session")
+def s3_proxies() -> Iterator[Callable[[str], FaultProxy]]:
+    """The proxy before the server of an address, started once for all tests that ask."""
+    with ExitStack() as stack:
+
+        @cache
+        def proxy(behind: str) -> FaultProxy:
+            return stack.enter_context(fault_proxy(behind))
+
         yield proxy
+
+
+@pytest.fixture
+def s3_faults(
+    s3_server: Any,
+    s3_proxies: Callable[[str], FaultProxy],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[FaultProxy]:
+    """A proxy before `s3_server`, which ours go through; two attempts of a request."""
+    proxy = s3_proxies(s3_server.meta.endpoint_url)
+    use(proxy.address, monkeypatch, {"AWS_MAX_ATTEMPTS": "2"})
+    yield proxy
+    proxy.clear()

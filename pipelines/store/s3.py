@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from data.ground.refusal import refusal
 from pipelines.recipe.params import PARAMS
-from pipelines.store.s3_errors import s3_errors
+from pipelines.store.s3_errors import has_expired, s3_errors
 from pipelines.store.settings import s3_settings
 
 ATTEMPTS = 5  # of one request, each later than the last; $AWS_MAX_ATTEMPTS wins
 CONNECTIONS = 32  # at once
 SILENCE_S = 60  # $LIMBER_S3_TIMEOUT wins
+T = TypeVar("T")
 
 
 def s3_client() -> Any:
@@ -26,9 +28,17 @@ def s3_client() -> Any:
     return _client(os.getpid(), changed, named)
 
 
-def forget_client() -> None:
-    """The next one reads credentials anew: those of a file may have been renewed."""
-    _client.cache_clear()
+def renewed(ask: Callable[[], T]) -> T:
+    """What S3 answers; asked once more with credentials read anew where they have expired."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return ask()
+    except ClientError as error:
+        if not has_expired(error):
+            raise
+        _client.cache_clear()
+        return ask()
 
 
 @lru_cache(maxsize=4)

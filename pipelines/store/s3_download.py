@@ -14,8 +14,8 @@ from typing import NamedTuple
 from data.ground.refusal import refusal
 from pipelines.host.folders import writable
 from pipelines.host.progress import Tally
-from pipelines.store.s3 import forget_client, s3_client, split_s3
-from pipelines.store.s3_errors import has_expired, s3_errors
+from pipelines.store.s3 import renewed, s3_client, split_s3
+from pipelines.store.s3_errors import s3_errors
 
 RANGE = 8 << 20  # bytes: what a lost connection costs at most
 AT_ONCE = 4  # ranges in memory
@@ -50,7 +50,7 @@ def download_s3(source: str, part: Path, size: int | None = None) -> None:
             with writable(part):
                 part.write_bytes(content)
             return
-        head = s3_client().head_object(Bucket=bucket, Key=key)
+        head = renewed(lambda: s3_client().head_object(Bucket=bucket, Key=key))
         version = Version(str(head["ETag"]), int(head["ContentLength"]))
         done = _done(part, version)
         tally = Tally(source, version.size, "MiB", MIB)
@@ -69,39 +69,28 @@ def download_s3(source: str, part: Path, size: int | None = None) -> None:
 def object_bytes(bucket: str, key: str, span: Span | None = None) -> bytes:
     """A small object, or a piece of one, whole: a body that is cut short is asked for again.
 
-    Raises botocore's errors.
+    Raises botocore's errors; ValueError where the object is no longer the version of `span`.
     """
-    from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+    from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 
-    attempt = 0
+    more = {"Range": f"bytes={span.begin}-{span.end - 1}", "IfMatch": span.tag} if span else {}
+    attempt = 1
     while True:
-        attempt += 1
+        answer = renewed(lambda: s3_client().get_object(Bucket=bucket, Key=key, **more))
+        if span and answer["ETag"] != span.tag:  # not every server heeds If-Match
+            fault, do = "was changed while it was read", "the same command again"
+            raise refusal(f"s3://{bucket}/{key}", fault=fault, do=do)
         try:
-            return _asked(bucket, key, span)
-        except ClientError as error:
-            if attempt > 1 or not has_expired(error):
-                raise
-            forget_client()
-        except (HTTPClientError, IncompleteReadError):
+            content = bytes(answer["Body"].read())
+            wanted = span.end - span.begin if span else len(content)
+            if len(content) == wanted:
+                return content
+            raise IncompleteReadError(actual_bytes=len(content), expected_bytes=wanted)
+        except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
             if attempt == ATTEMPTS:
                 raise
         back_off(attempt)
-
-
-def _asked(bucket: str, key: str, span: Span | None) -> bytes:
-    from botocore.exceptions import IncompleteReadError
-
-    if span is None:
-        return bytes(s3_client().get_object(Bucket=bucket, Key=key)["Body"].read())
-    told = f"bytes={span.begin}-{span.end - 1}"
-    answer = s3_client().get_object(Bucket=bucket, Key=key, Range=told, IfMatch=span.tag)
-    if answer["ETag"] != span.tag:  # not every server heeds If-Match
-        fault, do = "was changed while it was read", "the same command again"
-        raise refusal(f"s3://{bucket}/{key}", fault=fault, do=do)
-    content = bytes(answer["Body"].read())
-    if len(content) != span.end - span.begin:
-        raise IncompleteReadError(actual_bytes=len(content), expected_bytes=span.end - span.begin)
-    return content
+        attempt += 1
 
 
 def back_off(attempt: int) -> None:

@@ -27,6 +27,9 @@ EXPIRED = Said(
     "the credentials have expired",
     f"renew them (`aws sso login`, or a new AWS_SESSION_TOKEN), {KEPT}",
 )
+SILENT = Said(  # an answer to HEAD has no words
+    "the server refuses without a word, as it does where the credentials have expired", EXPIRED.do
+)
 WRONG_KEY = Said("the credentials are refused", f"correct {CREDENTIALS}")
 NO_BUCKET = Said(
     "there is no bucket {bucket!r}", "correct the address, or make the bucket there first"
@@ -54,6 +57,7 @@ UNKNOWN = Said("cannot be {does}", f"check bucket and key, {CREDENTIALS}, AWS_EN
 CODES = {
     **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"), EXPIRED),
     **dict.fromkeys(("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken"), WRONG_KEY),
+    "400": SILENT,
     "NoSuchBucket": NO_BUCKET,
     **dict.fromkeys(("NoSuchKey", "404", "NotFound"), GONE),
     **dict.fromkeys(("AccessDenied", "403", "AllAccessDisabled", "AccountProblem"), FORBIDDEN),
@@ -110,7 +114,7 @@ def error_code(error: BaseException | None) -> str:
 
 
 def has_expired(error: BaseException | None) -> bool:
-    return CODES.get(error_code(error)) is EXPIRED
+    return CODES.get(error_code(error)) in (EXPIRED, SILENT)
 
 
 def _answer(error: BaseException | None) -> Mapping[str, Any]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from data.ground.refusal import refusal
 from pipelines.host.folders import file_digest
-from pipelines.store.s3 import forget_client, s3_client, split_s3
-from pipelines.store.s3_errors import has_expired, s3_errors
+from pipelines.store.s3 import renewed, s3_client, split_s3
+from pipelines.store.s3_errors import s3_errors
 
 PART = 8 << 20  # bytes; smaller files go up in one piece
 AT_ONCE = 4  # parts in memory, sent beside each other
@@ -45,7 +44,7 @@ def upload_s3(path: Path, target: str) -> None:
         return upload_bytes(path.read_bytes(), target)
     digest = file_digest(path)
     with s3_errors(target, writing=True):
-        _again_if_expired(lambda: _in_parts(path, target, digest))
+        renewed(lambda: _in_parts(path, target, digest))
         _check(target, path.stat().st_size, digest)
     return None
 
@@ -61,7 +60,7 @@ def upload_bytes(content: bytes, target: str) -> None:
         return s3_client().put_object(Bucket=bucket, Key=key, Body=content, Metadata=told)
 
     with s3_errors(target, writing=True):
-        answer = _again_if_expired(send)
+        answer = renewed(send)
         if answer.get("ETag", "").strip('"') != tag:  # of encrypted objects it is another digest
             _check(target, len(content), digest)
 
@@ -92,16 +91,3 @@ def _check(target: str, size: int, digest: str) -> None:
     if came != size or told not in (digest, None):
         fault = f"{came:,} bytes of sha256 {told} are there, {size:,} of {digest} were sent"
         raise refusal(target, fault=fault, do="somebody else writes there too: send it again")
-
-
-def _again_if_expired(send: Callable[[], Any]) -> Any:
-    """Once more with credentials that are read anew: those of a file may have been renewed."""
-    from botocore.exceptions import ClientError
-
-    try:
-        return send()
-    except ClientError as error:
-        if not has_expired(error):
-            raise
-        forget_client()
-        return send()

@@ -31,11 +31,12 @@ REASONS = {
 
 @dataclass
 class Fault:
-    """What happens to the next `times` requests of `method` whose path and query hold `holds`.
+    """What happens to the next `times` requests of `method` that hold `holds`: in path and query,
+    or in the header Range (`bytes=0-99`).
 
-    does: a code of S3's errors (`SlowDown`), or `reset`: the connection, before an answer; `cut`:
-    half of the body; `damage`: a byte of the body; `trickle`: a body that comes bit by bit; `late`:
-    the Date is `seconds` later. after: so many such requests pass before.
+    does: a code of S3's errors (`SlowDown`), told with a Date that is `seconds` later; or `reset`:
+    the connection, before an answer; `cut`: half of the body; `damage`: a byte of the body;
+    `trickle`: a body that comes bit by bit. after: so many such requests pass before.
     """
 
     does: str
@@ -45,8 +46,8 @@ class Fault:
     after: int = 0
     seconds: float = 0.0
 
-    def takes(self, method: str, path: str) -> bool:
-        if self.method not in ("", method) or self.holds not in path or not self.times:
+    def takes(self, method: str, asked: str) -> bool:
+        if self.method not in ("", method) or self.holds not in asked or not self.times:
             return False
         if self.after:
             self.after -= 1
@@ -57,7 +58,8 @@ class Fault:
 
 @dataclass
 class FaultProxy:
-    """address: where it listens; seen: (method, path with query) of all requests, in order."""
+    """address: where it listens; seen: (method, path with query and Range) of all requests, in
+    order."""
 
     behind: str
     address: str = ""
@@ -78,12 +80,12 @@ class FaultProxy:
 
     def count(self, method: str, holds: str = "") -> int:
         """How many such requests came."""
-        return sum(each == method and holds in path for each, path in list(self.seen))
+        return sum(each == method and holds in asked for each, asked in list(self.seen))
 
-    def met(self, method: str, path: str) -> Fault | None:
+    def met(self, method: str, asked: str) -> Fault | None:
         with self.lock:
-            self.seen.append((method, path))
-            return next((each for each in self.faults if each.takes(method, path)), None)
+            self.seen.append((method, asked))
+            return next((each for each in self.faults if each.takes(method, asked)), None)
 
 
 @contextmanager
@@ -112,15 +114,13 @@ class Passing(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        fault = self.proxy.met(self.command, self.path)
+        fault = self.proxy.met(self.command, f"{self.path} {self.headers.get('Range', '')}")
         does = fault.does if fault else ""
         if does == "reset":
             return self._reset()
-        if does in REASONS:
-            return self._refuse(does)
+        if fault is not None and does in REASONS:
+            return self._refuse(does, fault.seconds)
         status, headers, body = self._asked(content)
-        if fault is not None and does == "late":
-            headers["Date"] = formatdate(time.time() + fault.seconds, usegmt=True)
         if does == "damage" and body:
             body = body[:-1] + bytes([body[-1] ^ 1])
         self._send(status, headers, body, does)
@@ -144,10 +144,11 @@ class Passing(BaseHTTPRequestHandler):
         connection.close()
         return answer.status, headers, body
 
-    def _refuse(self, code: str) -> None:
+    def _refuse(self, code: str, seconds: float) -> None:
         text = f"<Error><Code>{code}</Code><Message>as the test asks</Message></Error>"
         body = b"" if self.command == "HEAD" else text.encode()
-        self._send(REASONS[code], {"Content-Type": "application/xml"}, body, "")
+        date = formatdate(time.time() + seconds, usegmt=True)
+        self._send(REASONS[code], {"Content-Type": "application/xml", "Date": date}, body, "")
 
     def _send(self, status: int, headers: dict[str, str], body: bytes, does: str) -> None:
         self.send_response_only(status)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,8 @@ def emptied(address: str, patch: pytest.MonkeyPatch) -> Any:
     return client
 
 
-def plain_client(address: str, **more: Any) -> Any:
+@cache
+def plain_client(address: str) -> Any:
     """boto3's, that owes nothing to ours and to the environment."""
     import boto3
     from botocore.config import Config
@@ -97,7 +99,7 @@ def plain_client(address: str, **more: Any) -> Any:
         request_checksum_calculation="when_required", response_checksum_validation="when_required"
     )
     told = {"aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"], "region_name": "us-east-1"}
-    told |= {"aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"], **more}
+    told |= {"aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}
     return boto3.session.Session().client("s3", endpoint_url=address, config=plain, **told)
 
 
