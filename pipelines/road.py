@@ -28,6 +28,7 @@ from pipelines.recipe.params import add_to_run, load_params
 from pipelines.recipe.profile import read_cluster
 from pipelines.recipe.reader import load_recipe
 from pipelines.registry.ledger import Ledger
+from pipelines.store.settings import use_s3_settings
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,6 +41,7 @@ def road(recipes: Sequence[str]) -> int:
     recipes = list(dict.fromkeys(recipes))
     for name in recipes:
         add_to_run(name, load_recipe(name))
+    use_s3_settings()  # of stages, and of DVC, whose remote may lie there
     started = time.monotonic()
     before = lock_file()
     try:

@@ -4,6 +4,7 @@ boto3, pyarrow, MLflow and DVC read alike."""
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from pipelines.recipe.params import PARAMS, load_params
 from pipelines.recipe.storage import S3Settings, read_s3
@@ -12,9 +13,9 @@ ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # boto3 asks the first 
 REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
-def s3_settings() -> S3Settings:
+def s3_settings(params: Path = PARAMS) -> S3Settings:
     """What holds here: the environment, else params.yaml. Raises ValueError naming a wrong key."""
-    told = read_s3(load_params(PARAMS)) if PARAMS.is_file() else S3Settings()
+    told = read_s3(load_params(params)) if params.is_file() else S3Settings()
     return S3Settings(
         endpoint=_named(ENDPOINTS) or told.endpoint,
         region=_named(REGIONS) or told.region,
@@ -22,17 +23,17 @@ def s3_settings() -> S3Settings:
     )
 
 
-def s3_variables() -> dict[str, str]:
+def s3_variables(params: Path = PARAMS) -> dict[str, str]:
     """What processes that we start are to have in their environment; never a secret."""
-    told = s3_settings().variables()
+    told = s3_settings(params).variables()
     same = ("AWS_ENDPOINT_URL",)  # another one of ours may be of other services than S3
     return {n: (n not in same and os.environ.get(n)) or value for n, value in told.items()}
 
 
-def use_s3_settings() -> None:
+def use_s3_settings(params: Path = PARAMS) -> None:
     """Sets what is unset in this process's environment, for libraries that ask there alone."""
     here = _named(ENDPOINTS)
-    for name, value in s3_variables().items():
+    for name, value in s3_variables(params).items():
         if not (here and name.endswith("ENDPOINT_URL")):  # who names one is asked by all of them
             os.environ.setdefault(name, value)
 

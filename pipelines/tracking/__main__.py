@@ -18,6 +18,7 @@ from pathlib import Path
 
 from data.ground.refusal import refusal
 from pipelines.host.command import Arguments, run_command
+from pipelines.store.settings import use_s3_settings
 from pipelines.tracking.database import whole_database
 from pipelines.tracking.delivery import TrackedRun
 from pipelines.tracking.descriptions import describe_experiment
@@ -69,6 +70,7 @@ def open_page(uri: str, port: int) -> None:
         return
     refuse_taken(port)
     whole_database(uri)
+    use_s3_settings()
     os.environ.update(QUIET, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
     print(f"MLflow page: http://127.0.0.1:{port}/{runs_page(uri)}  (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]

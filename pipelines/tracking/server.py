@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from data.ground.refusal import refusal
 from pipelines.host import places
 from pipelines.recipe.params import load_params
+from pipelines.store.settings import use_s3_settings
 from pipelines.tracking.database import artifact_root, database_file, whole_database
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def mlflow_client(uri: str | None = None) -> MlflowClient:
     """
     for key, value in QUIET.items():
         os.environ.setdefault(key, value)
+    use_s3_settings()  # artifacts may lie there
     where = tracking_uri(uri)
     whole_database(where)
     from mlflow import MlflowClient
