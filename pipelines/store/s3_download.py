@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,11 +113,11 @@ def _ranges(bucket: str, key: str, version: Version, done: int) -> Iterator[byte
             span = Span(begin, min(begin + RANGE, version.size), version.tag)
             return pool.submit(object_bytes, bucket, key, span)
 
-        asked = deque(ask(begin) for begin, _ in zip(begins, range(AT_ONCE), strict=False))
+        asked = deque(ask(begin) for begin in islice(begins, AT_ONCE))
         try:
             while asked:
                 yield asked.popleft().result()
-                asked.extend(ask(begin) for begin in (next(begins, None),) if begin is not None)
+                asked.extend(ask(begin) for begin in islice(begins, 1))
         finally:
             for each in asked:
                 each.cancel()

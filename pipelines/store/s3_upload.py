@@ -14,7 +14,7 @@ from pipelines.store.s3 import renewed, s3_client, split_s3
 from pipelines.store.s3_errors import s3_errors
 
 PART = 8 << 20  # bytes; smaller files go up in one piece
-AT_ONCE = 4  # parts in memory, sent beside each other
+AT_ONCE = 8  # parts in memory, sent beside each other
 SHA256 = "sha256"  # of the whole object, among its metadata
 
 

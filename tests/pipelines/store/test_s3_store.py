@@ -4,6 +4,7 @@ after faults of the network too."""
 from __future__ import annotations
 
 import hashlib
+import random
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pipelines.store.opening import open_store
 pytestmark = pytest.mark.contract
 
 SMALL = b"a small file"
-LARGE = bytes(range(256)) * (70 << 10)  # 17.5 MiB: three parts
+LARGE = random.Random(0).randbytes(42 << 20)  # six parts, all different
 
 
 def digest(content: bytes) -> str:
