@@ -62,7 +62,9 @@ def publish(store: Store, job: Job, shard_bytes: int = SHARD_BYTES) -> None:
             members = image_members(job.prepared, job.raw, job.recipe)
             shards = work / Path(inputs.images).name
             send_shards(store, f"inputs/{inputs.images}", members, shards, shard_bytes)
-        store.write(_note(job), json.dumps(asdict(inputs)).encode())
+        note = json.dumps(asdict(inputs)).encode()
+        if store.read(_note(job)) != note:
+            store.write(_note(job), note)
 
 
 def bring(store: Store, job: Job, cache: NodeCache) -> Job:

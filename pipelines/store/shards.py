@@ -127,6 +127,7 @@ def pack(path: Path, members: Mapping[str, Member]) -> None:
 
 def unpack(path: Path, target: Path) -> None:
     """Raises ValueError where an entry is no file, or would leave `target`."""
+    made = set[Path]()
     with tarfile.open(path, "r:") as tar:
         for info in tar:
             parts = Path(info.name).parts
@@ -134,7 +135,9 @@ def unpack(path: Path, target: Path) -> None:
                 fault = f"entry {info.name!r} is no file, or leaves the folder"
                 raise refusal(path, fault=fault, do="nothing of it is used; who sent that?")
             place = target / info.name
-            place.parent.mkdir(parents=True, exist_ok=True)
+            if place.parent not in made:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                made.add(place.parent)
             source = tar.extractfile(info)
             assert source is not None  # of a regular file there is one
             with source, place.open("wb") as file:

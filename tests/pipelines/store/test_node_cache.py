@@ -50,6 +50,18 @@ def test_a_folder_is_filled_once_and_kept_for_the_next(cache: NodeCache, tmp_pat
     assert [(row.name, row.bytes, row.whole) for row in cache.kept()] == [("images-a", 300, True)]
 
 
+def test_whoever_asks_for_a_folder_leaves_word_of_its_last_use(
+    cache: NodeCache, tmp_path: Path
+) -> None:
+    cache.folder("a", files_of(1))
+    cache.folder("b", files_of(1))
+    for name, time in (("a", 1), ("b", 2)):
+        os.utime(tmp_path / "cache" / name / "whole.json", (time, time))
+    assert names(cache) == ["a", "b"]
+    cache.folder("a", never)
+    assert names(cache) == ["b", "a"]
+
+
 def test_a_fill_that_fails_leaves_no_folder_and_the_next_goes_on_from_it(cache: NodeCache) -> None:
     def half(folder: Path) -> None:
         (folder / "0.bin").write_bytes(bytes(100))
