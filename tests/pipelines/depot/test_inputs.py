@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from pipelines.recipe.reader import read_recipe
 from pipelines.recipe.schema import Recipe
 from pipelines.store.folder_store import FolderStore
 from pipelines.store.node_cache import NodeCache
+from pipelines.store.opening import open_store
 from pipelines.store.parcels import is_whole
 from pipelines.training.job import Job, SilentListener, training_fingerprint
 from pipelines.training.loop import train_loop
@@ -247,6 +249,19 @@ def test_real_images_reach_a_node_as_they_are(
     for path in files:
         given = real_data / folder / path.relative_to(brought.raw)
         assert file_digest(path) == file_digest(given), path
+
+
+@pytest.mark.contract
+def test_by_s3_as_by_a_folder(
+    home: Path, tmp_path: Path, s3_server: Any, cache: NodeCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store("s3://bucket/some/prefix")
+    job = job_of(coco_with_odd_names(tmp_path), tmp_path)
+    here = digest_of_all_read(job)
+    publish(store, job, SHARD)
+    elsewhere(tmp_path, monkeypatch)
+    assert digest_of_all_read(bring(store, told(job), cache)) == here
+    assert {name.split("/")[0] for name in store.names()} == {"inputs"}
 
 
 @pytest.mark.contract
