@@ -1,6 +1,7 @@
 """Trains a recipe, or goes on with its training, as one Ray Train job.
 
     python -m pipelines.train RECIPE [--workers N] [--again]  a cluster that runs, else a local head
+    python -m pipelines.train RECIPE --preflight              only see whether it can; no training
     python -m pipelines.train RECIPE --local                  one process, no Ray
     torchrun --nproc-per-node 2 -m pipelines.train RECIPE     several, no Ray
 
@@ -28,7 +29,7 @@ from functools import partial
 from pipelines.cluster.addresses import inside_a_job, wanted_address
 from pipelines.cluster.by_store import train_for_all
 from pipelines.cluster.driver import planned
-from pipelines.cluster.ray_train import train_through_ray
+from pipelines.cluster.ray_train import check_worker, train_through_ray
 from pipelines.cluster.stage import JobEnded, train_by_job
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
@@ -37,7 +38,7 @@ from pipelines.host.progress import Clock
 from pipelines.recipe.params import load_params
 from pipelines.recipe.profile import Cluster
 from pipelines.recipe.schema import Recipe
-from pipelines.training.attempt import Outcome, train_in_this_process
+from pipelines.training.attempt import Outcome, check_rank, train_in_this_process
 from pipelines.training.finished import (
     Finished,
     finished_alike,
@@ -54,6 +55,7 @@ def main(argv: Sequence[str], stage: Callable[..., None] | None = None) -> int:
     arguments.add_argument("--local", action="store_true", help="in this process, without Ray")
     arguments.add_argument("--workers", type=int, help="instead of the profile's number")
     arguments.add_argument("--again", action="store_true", help="also where it is finished")
+    arguments.add_argument("--preflight", action="store_true", help="only see whether it can")
     return run_command(arguments, argv, lambda options: exit_code(options, stage or train))
 
 
@@ -63,7 +65,10 @@ def exit_code(options: Namespace, stage: Callable[..., None]) -> int:
     catch_signals()
     local = options.local or "TORCHELASTIC_RUN_ID" in os.environ  # torchrun: no Ray either
     try:
-        stage(options.recipe, local=local, workers=options.workers, again=options.again)
+        if options.preflight:
+            preflight(options.recipe, local=local, workers=options.workers)
+        else:
+            stage(options.recipe, local=local, workers=options.workers, again=options.again)
     except TrainingStopped as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return error.code if isinstance(error, JobEnded) else 1
@@ -111,6 +116,18 @@ def train(
 def _take_over(job: Job, done: Finished, clock: Clock) -> None:
     say_taken_over(job, done)
     write_results(job, done.summary, clock)
+
+
+def preflight(name: str, *, local: bool, workers: int | None) -> None:
+    """What comes before a training, without it. Raises ValueError with what is lacking where."""
+    torchrun = int(os.environ.get("WORLD_SIZE", "1")) if local else None
+    job, cluster = planned(name, torchrun or workers, None)
+    if local:
+        outcome = train_in_this_process(job, cluster, check_rank)
+    else:
+        outcome = train_through_ray(job, cluster, Clock(), check_worker)
+    if outcome.error:
+        raise ValueError(outcome.error)
 
 
 def _keep(job: Job, outcome: Outcome, clock: Clock) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data.files.whole_file import write_text_whole
 from pipelines.depot.inputs import bring
@@ -59,9 +59,9 @@ def brought(job: Job, rank: Rank, handed: Handed) -> tuple[Job, str]:
     return job, next(filter(None, rank.gather(problem)), "")
 
 
-def train_mirrored(job: Job, rank: Rank, handed: Handed) -> Outcome:
-    store = reached(handed.storage or "")
-    return run_mirrored(job, rank, handed.attempt, store, stall_s=handed.stall_s)
+def train_mirrored(job: Job, rank: Rank, handed: Handed, **how: Any) -> Outcome:
+    """how: what `run_rank` takes."""
+    return run_mirrored(job, rank, handed.attempt, reached(handed.storage or ""), **how)
 
 
 def _wait_for_all() -> None:

@@ -30,8 +30,9 @@ from pipelines.host.places import REPOSITORY
 from pipelines.host.processes import Interrupted, catch_signals, say_interrupted, usable_cores
 from pipelines.host.progress import Clock
 from pipelines.recipe.profile import Cluster, check_machine
-from pipelines.training.attempt import Outcome, run_rank
+from pipelines.training.attempt import Outcome, check_rank, run_rank
 from pipelines.training.job import Job, TrainingStopped
+from pipelines.training.preflight import preflight
 from pipelines.training.rank import Rank
 from pipelines.training.worlds import take_place
 
@@ -52,7 +53,9 @@ ELASTIC = {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "60"}
 Worker = Callable[[dict[str, Any]], Outcome]
 
 
-def train_through_ray(job: Job, cluster: Cluster, clock: Clock) -> Outcome:
+def train_through_ray(
+    job: Job, cluster: Cluster, clock: Clock, worker: Worker | None = None
+) -> Outcome:
     settings = RAY_TRAIN | (ELSEWHERE if _is_elsewhere(cluster) else {})
     settings |= ELASTIC if cluster.machine.is_elastic else {}
     os.environ.update({key: os.environ.get(key, value) for key, value in settings.items()})
@@ -62,7 +65,7 @@ def train_through_ray(job: Job, cluster: Cluster, clock: Clock) -> Outcome:
             check_machine(cluster, usable_cores(), torch.cuda.device_count())
         clock.seconds["ray_head"] = time.perf_counter() - started
         with clock("ray_train"), plain_worker_lines():
-            outcome = fit_with_ray(job, cluster, address)
+            outcome = fit_with_ray(job, cluster, address, worker)
     if outcome.summary:  # what Ray takes around the worker
         inside = sum(outcome.summary.seconds.values())
         clock.seconds["ray_train"] -= inside
@@ -189,8 +192,14 @@ def ray_worker(config: dict[str, Any], run: Callable[..., Outcome] = run_rank) -
     if problem or rank is None:
         return Outcome(error=problem)
     try:
-        if handed.storage:
-            return train_mirrored(job, rank, handed)
-        return run(job, rank, handed.attempt, stall_s=handed.stall_s)
+        how: dict[str, Any] = {"stall_s": handed.stall_s, "check": preflight}
+        if handed.storage and run is run_rank:
+            return train_mirrored(job, rank, handed, **how)
+        return run(job, rank, handed.attempt, **how)
     finally:
         WORD.over()
+
+
+def check_worker(config: dict[str, Any]) -> Outcome:
+    """As `ray_worker`, but only what comes before the training."""
+    return ray_worker(config, check_rank)

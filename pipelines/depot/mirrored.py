@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from data.files.whole_file import write_text_whole
 from pipelines.depot.checkpoints import checkpoint_address
@@ -104,24 +105,19 @@ def mirrored_notice(given: Notice, mirror: Mirror) -> Notice:
 
 
 def run_mirrored(
-    job: Job,
-    rank: Rank,
-    attempt: str,
-    store: Store,
-    pace: Pace = PACE,
-    stall_s: float | None = None,
+    job: Job, rank: Rank, attempt: str, store: Store, pace: Pace = PACE, **how: Any
 ) -> Outcome:
-    """As `run_rank`, on nodes that share nothing but the store.
+    """As `run_rank`, which takes `how`, on nodes that share nothing but the store.
 
     What lies in rank 0's run folder of other code is set aside first.
     """
     with failures_shared(store, job, attempt):
         if not rank.is_main:
-            return run_rank(job, rank, attempt, stall_s=stall_s)
+            return run_rank(job, rank, attempt, **how)
         set_aside(job.run_folder, job.code)
         mirror = Mirror(store, run_key(job), job.run_folder, pace)
         rank = replace(rank, notice=mirrored_notice(rank.notice, mirror))
-        return run_rank(job, rank, attempt, open_log=mirrored_log(mirror), stall_s=stall_s)
+        return run_rank(job, rank, attempt, open_log=mirrored_log(mirror), **how)
 
 
 @contextmanager

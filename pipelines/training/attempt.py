@@ -21,6 +21,7 @@ from pipelines.tracking.runs import open_run
 from pipelines.training.job import Job, Listener, SilentListener, TrainingStopped, TrainingSummary
 from pipelines.training.loop import train_loop
 from pipelines.training.notices import notice_by_signal
+from pipelines.training.preflight import preflight
 from pipelines.training.rank import Rank
 from pipelines.training.watch import failure_note, watched
 
@@ -36,6 +37,7 @@ class TrackedListener(Listener, Protocol):
 
 OpenLog = Callable[[Job, Rank], TrackedListener]
 Train = Callable[[Job, Rank, Listener], TrainingSummary]
+Check = Callable[[Job, Rank], None]
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,14 @@ def run_rank(
     open_log: OpenLog = open_run_log,
     agree_s: float = AGREE_S,
     stall_s: float | None = None,
+    check: Check | None = None,
 ) -> Outcome:
     """Trains; what no retry can mend comes back as a value. `attempt`: the driver's name for it.
 
     A ValueError that only some ranks meet (a broken image) leaves the others waiting, so it is
     written down and raised; Ray then starts the workers again, and they all hear of it here.
     stall_s: after so long without moving all ranks are ended (`watch.py`); None: nobody watches.
+    check: what comes before the training, on every rank (`preflight.py`).
     """
     failure = failure_note(job.run_folder, attempt)
     if known := _known_failure(failure, rank) if attempt else "":
@@ -99,6 +103,8 @@ def run_rank(
             return train(job, moving, listener)
 
     try:
+        if check:
+            check(job, rank)
         return Outcome(_train_tracked(job, rank, train_watched, open_log))
     except TrainingStopped as error:
         return Outcome(error=str(error), stopped=True)
@@ -111,6 +117,15 @@ def run_rank(
         if _all_failed(job.run_folder, rank, attempt, agree_s):
             return Outcome(error=str(error))
         raise
+
+
+def check_rank(job: Job, rank: Rank, attempt: str = "", **_: object) -> Outcome:
+    """As `run_rank`, but only what comes before the training."""
+    try:
+        preflight(job, rank)
+    except ValueError as error:
+        return Outcome(error=str(error))
+    return Outcome()
 
 
 def _known_failure(note: Path, rank: Rank) -> str:
@@ -182,7 +197,8 @@ def train_in_this_process(
     try:
         with notice_by_signal() as notice:
             number = int(os.environ.get("RANK", "0"))
-            return run(job, Rank(number, world, device, notice=notice), stall_s=cluster.stall_s)
+            rank = Rank(number, world, device, notice=notice)
+            return run(job, rank, stall_s=cluster.stall_s, check=preflight)
     finally:
         if world > 1:
             dist.destroy_process_group()

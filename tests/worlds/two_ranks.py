@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from data.ground.sample import Fields
 from pipelines.training.job import Job, SilentListener, TrainingStopped
 from pipelines.training.loop import train_loop
 from pipelines.training.parts import Parts, TrainingFeed, build_feed, build_parts
+from pipelines.training.preflight import preflight
 from pipelines.training.rank import Rank
 from pipelines.training.step import Taken, train_step
 from pipelines.training.validation import build_validation, validate
@@ -82,7 +84,13 @@ def main(path: str, number: str, world: str, meeting: str, what: str) -> None:
         "gloo", init_method=f"file://{meeting}", rank=rank.rank, world_size=rank.world_size
     )
     for each in what.split(","):
-        {"train": trained, "compare": compared, "not_finite": not_finite}[each](job, rank)
+        {
+            "train": trained,
+            "compare": compared,
+            "not_finite": not_finite,
+            "preflight": preflight,
+            "alone": alone,
+        }[each](job, rank)
     dist.destroy_process_group()
 
 
@@ -139,6 +147,21 @@ def not_finite(job: Job, rank: Rank) -> None:
         train_loop(job, rank, SilentListener(), steps)
     except TrainingStopped as stopped:
         print(f"stopped: {stopped}")
+
+
+def alone(job: Job, rank: Rank) -> None:
+    """Rank 1 comes to a preflight when rank 0 has given it up."""
+    given_up = job.prepared / "given_up"
+    if not rank.is_main:
+        while not given_up.exists():
+            time.sleep(0.05)
+        rank.total(torch.ones(1024))  # that rank 0 still waits for
+        return
+    try:
+        preflight(job, rank, meeting_s=0.5)
+    except ValueError as error:
+        print(error)
+    given_up.touch()
 
 
 if __name__ == "__main__":
