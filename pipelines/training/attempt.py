@@ -95,17 +95,12 @@ def run_rank(
     failure = failure_note(job.run_folder, attempt)
     if known := _known_failure(failure, rank) if attempt else "":
         return Outcome(error=known)
-
-    def train_watched(job: Job, rank: Rank, listener: Listener) -> TrainingSummary:
-        if stall_s is None:
-            return train(job, rank, listener)
-        with watched(rank, job.run_folder, attempt, stall_s) as moving:
-            return train(job, moving, listener)
-
+    if stall_s is not None:
+        train = _watched(train, attempt, stall_s)
     try:
         if check:
             check(job, rank)
-        return Outcome(_train_tracked(job, rank, train_watched, open_log))
+        return Outcome(_train_tracked(job, rank, train, open_log))
     except TrainingStopped as error:
         return Outcome(error=str(error), stopped=True)
     except ValueError as error:
@@ -117,6 +112,14 @@ def run_rank(
         if _all_failed(job.run_folder, rank, attempt, agree_s):
             return Outcome(error=str(error))
         raise
+
+
+def _watched(train: Train, attempt: str, stall_s: float) -> Train:
+    def train_watched(job: Job, rank: Rank, listener: Listener) -> TrainingSummary:
+        with watched(rank, job.run_folder, attempt, stall_s) as moving:
+            return train(job, moving, listener)
+
+    return train_watched
 
 
 def check_rank(job: Job, rank: Rank, attempt: str = "", **_: object) -> Outcome:
