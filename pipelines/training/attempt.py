@@ -111,9 +111,7 @@ def run_rank(
         if rank.world_size == 1 or not attempt:
             return Outcome(error=str(error))
         with suppress(OSError):  # a full disk: the error is raised all the same
-            job.run_folder.mkdir(parents=True, exist_ok=True)
-            if rank.is_main or not failure.exists():
-                write_text_whole(failure, str(error))
+            _write_down(failure, rank, error)
             if _all_failed(job.run_folder, rank, attempt, agree_s):
                 return Outcome(error=str(error))
         raise
@@ -143,6 +141,13 @@ def _known_failure(note: Path, rank: Rank) -> str:
     """
     mine = note.read_text() if note.is_file() else ""
     return next((each for each in rank.gather(mine) if each), "")
+
+
+def _write_down(note: Path, rank: Rank, error: ValueError) -> None:
+    """Rank 0's word counts where several fail."""
+    note.parent.mkdir(parents=True, exist_ok=True)
+    if rank.is_main or not note.exists():
+        write_text_whole(note, str(error))
 
 
 def _all_failed(folder: Path, rank: Rank, attempt: str, agree_s: float) -> bool:
