@@ -9,15 +9,15 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from pipelines.cluster.side_by_side import DONE, FAILED, RUNNING, STARTING, WAITING, Row
 
 Show = Callable[[Sequence[Row]], None]
 COLOURS = {WAITING: "dim", STARTING: "cyan", RUNNING: "bold", DONE: "green", FAILED: "red"}
+HEAD = ("recipe", "state", "epoch", "number", "left", "")
 LEAVES = (DONE, WAITING, STARTING)  # out of a table that is too long, in this order
-ROOM = 4  # lines of a terminal that are not rows: title, head, what is left out, the cursor's
+ROOM = 4  # lines of a terminal that are not rows: the head, what is left out, the last ones
 
 
 @contextmanager
@@ -30,8 +30,8 @@ def shown_table(console: Console | None = None) -> Iterator[Show]:
     with Live(console=console, auto_refresh=False) as live:
 
         def show(rows: Sequence[Row]) -> None:
-            height = shutil.get_terminal_size().lines
-            live.update(table_of(rows, height - ROOM), refresh=True)
+            size = shutil.get_terminal_size()
+            live.update(table_of(rows, size.lines - ROOM, size.columns), refresh=True)
 
         yield show
 
@@ -50,22 +50,25 @@ class Lines:
                 print("  ".join(cell for cell in cells if cell), flush=True)
 
 
-def table_of(rows: Sequence[Row], most: int) -> Table:
-    """most: rows; what is left out is counted in the last line."""
-    table = Table(box=None, pad_edge=False, title_justify="left", header_style="dim")
-    for column in ("recipe", "state", "epoch", "number", "left"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
+def table_of(rows: Sequence[Row], most: int, width: int) -> Text:
+    """most: rows; what is left out is counted in a last line. width: of the terminal, in letters;
+    reasons alone give way where it is narrow."""
     kept = _fitting(rows, most)
-    for row in kept:
-        cells = (row.name, row.state, row.epoch, row.number, row.left, row.note)
-        table.add_row(*map(Text, cells), style=COLOURS[row.state])  # Text: no markup of names
-    left = [row for row in rows if row not in kept]
-    if left:
-        counts = {state: sum(row.state == state for row in left) for state in COLOURS}
-        told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-        table.add_row(Text(f"and {told}"))
-    return table
+    table = [(HEAD, "dim"), *((_cells(row), COLOURS[row.state]) for row in kept)]
+    widths = [max(len(cells[n]) for cells, _ in table) for n in range(len(HEAD) - 1)]
+    text = Text(no_wrap=True)
+    for cells, style in table:
+        *columns, note = cells
+        line = "  ".join(f"{cell:<{each}}" for cell, each in zip(columns, widths, strict=True))
+        line = f"{line}  {note}".rstrip()
+        text.append(f"{line if len(line) <= width else line[: width - 3] + '...'}\n", style)
+    out = [row.state for row in rows if row not in kept]
+    told = ", ".join(f"{out.count(state)} {state}" for state in COLOURS if state in out)
+    return text.append(f"and {told}\n" if told else "")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return row.name, row.state, row.epoch, row.number, row.left, row.note
 
 
 def _fitting(rows: Sequence[Row], most: int) -> list[Row]:

@@ -16,7 +16,7 @@ from tests.worlds.checkouts import a_shell, copy_checkout, copy_with_fakes, dvc,
 from tests.worlds.checkouts import write_params as write
 from tests.worlds.here import ROOT
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1500)]
 NAMES = ("demo_hrnet", "demo_simple_baseline")
 RUN = {
     "datasets": ["stick_figures"],

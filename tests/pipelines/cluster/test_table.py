@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
-from rich.console import Console
 
 from pipelines.cluster.side_by_side import Row
 from pipelines.cluster.table import Lines, shown_table, table_of
@@ -22,9 +19,7 @@ ROWS = [
 
 
 def drawn(most: int, width: int = 100) -> list[str]:
-    console = Console(file=io.StringIO(), width=width)
-    console.print(table_of(ROWS, most))
-    return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    return table_of(ROWS, most, width).plain.splitlines()
 
 
 def test_all_of_it_where_there_is_room() -> None:
@@ -54,8 +49,19 @@ def test_what_runs_and_what_failed_stays_longest(most: int, kept: list[str], lef
     assert lines[-1].strip() == left
 
 
-def test_a_narrow_terminal_cuts_reasons_and_breaks_no_line() -> None:
-    assert len(drawn(6, width=70)) == 7
+@pytest.mark.parametrize("width", [60, 80, 100, 300])
+def test_a_long_reason_gives_way_to_all_else_and_breaks_no_line(width: int) -> None:
+    rows = [*ROWS, Row("lost_too", "failed", note="why " * 100)]
+    lines = table_of(rows, 9, width).plain.splitlines()
+    assert max(map(len, lines)) == width
+    assert [line.split()[:2] for line in lines[1:]] == [
+        *([row.name, row.state] for row in ROWS),
+        ["lost_too", "failed"],
+    ]
+    assert "2/4" in lines[3]
+    assert "AP@gt 0.120" in lines[3]
+    assert "1:05" in lines[3]
+    assert "why why" in lines[-1]
 
 
 def test_without_a_terminal_a_line_per_change_of_state(capsys: pytest.CaptureFixture[str]) -> None:
