@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -92,10 +92,11 @@ def _note(folder: Path) -> Path:
     return folder / "head.json"
 
 
-def _find_head(folder: Path) -> dict[str, str]:
+def _find_head(folder: Path, start: Callable[[Path], None] | None = None) -> dict[str, str]:
+    """Its note; the first who asks starts it, by `start` or as it is, while others wait."""
     with held(folder / "start.lock", "starts the local Ray head"):  # trainings may run side by side
         if not _note(folder).is_file():
-            _start(folder)
+            (start or _start)(folder)
     note: dict[str, str] = json.loads(_note(folder).read_text())
     return note
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
-from pipelines.cluster.head import FOLDER, QUIET, free_ports, one_head, ray_address
+from pipelines.cluster.head import FOLDER, QUIET, _find_head, free_ports, one_head, ray_address
 
 
 def test_ports_asked_for_at_once_all_differ() -> None:
@@ -62,3 +64,20 @@ def test_trainings_inside_share_one_place_which_is_gone_afterwards(
         assert os.environ[FOLDER] == str(folder)
         assert [path.name for path in folder.iterdir()] == ["owner.lock"], "no head before asked"
     assert FOLDER not in os.environ and not folder.exists()
+
+
+def test_trainings_that_begin_at_once_start_one_head(tmp_path: Path) -> None:
+    second, started = threading.Event(), list[str]()
+
+    def start(folder: Path) -> None:
+        started.append(threading.current_thread().name)
+        second.wait(0.5)  # where it is not kept out, the other starts one as well
+        second.set()
+        (folder / "head.json").write_text(json.dumps({"address": "there", "token": "x"}))
+
+    others = [threading.Thread(target=_find_head, args=(tmp_path, start)) for _ in range(2)]
+    for each in others:
+        each.start()
+    for each in others:
+        each.join()
+    assert len(started) == 1
