@@ -15,15 +15,19 @@ from collections.abc import Callable
 from typing import Any
 
 import ray
+from ray.data._internal.cluster_autoscaler.default_autoscaling_coordinator import (
+    get_or_create_autoscaling_coordinator,
+)
 from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
 from ray.train.v2._internal.execution.context import get_train_context
 
 from pipelines.recipe.profile import Cluster, Profile
-from pipelines.training.rank import Notice, nothing_to_do
+from pipelines.training.rank import Notice
 
 RESIZE_S = 60.0  # how often room for more workers is looked for; $LIMBER_RESIZE_S
 PATIENCE_S = 600.0  # how long a resize waits for a checkpoint: a validation may be under way
 ASK_S = 0.5
+GONE_S = 30.0  # how long a node may outlive its deadline
 SPARE_S = 5.0  # before a node's end, beside what a checkpoint takes
 
 
@@ -39,6 +43,11 @@ def scaling(machine: Profile) -> dict[str, Any]:
 def failures(cluster: Cluster) -> dict[str, Any]:
     """What FailureConfig is given: nodes that are taken back count for no failure."""
     return {"max_failures": cluster.max_failures, "max_preemption_failures": -1}
+
+
+def callbacks(machine: Profile) -> list[Any]:
+    """What RunConfig is given for a profile's workers."""
+    return [KeptBeforeResize(), NodesGone()] if machine.is_elastic else []
 
 
 class Word:
@@ -85,6 +94,12 @@ def is_kept() -> bool:
     return WORD.is_done
 
 
+def count_room() -> None:
+    """Has Ray count what room its nodes have now, for all trainings that ask."""
+    counter = get_or_create_autoscaling_coordinator()
+    ray.get(counter.get_reserved_resources.remote("", recompute=True), timeout=PATIENCE_S)
+
+
 class KeptBeforeResize(ControllerCallback, WorkerGroupCallback):  # type: ignore[misc]
     """In Ray Train's controller: no resize before rank 0 kept a checkpoint, or is through.
 
@@ -92,8 +107,10 @@ class KeptBeforeResize(ControllerCallback, WorkerGroupCallback):  # type: ignore
     is trained again.
     """
 
-    def __init__(self, patience_s: float = PATIENCE_S) -> None:
-        self._patience_s = patience_s
+    def __init__(
+        self, get: Callable[..., Any] = ray.get, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._get, self._sleep = get, sleep
         self._first: Any = None  # rank 0's worker
 
     def after_worker_group_start(self, worker_group: Any) -> None:
@@ -110,20 +127,48 @@ class KeptBeforeResize(ControllerCallback, WorkerGroupCallback):  # type: ignore
             print(f"no checkpoint before the change of workers: {error}", flush=True)
 
     def _wait(self) -> None:
-        end = time.monotonic() + self._patience_s
-        ray.get(self._first.execute_async(say_resize), timeout=self._patience_s)
-        while time.monotonic() < end:
-            if ray.get(self._first.execute_async(is_kept), timeout=self._patience_s):
-                return
-            time.sleep(ASK_S)
-        print(f"no checkpoint within {self._patience_s:g} s of the change of workers", flush=True)
+        end = time.monotonic() + PATIENCE_S
+        self._get(self._first.execute_async(say_resize), timeout=PATIENCE_S)
+        while not self._get(self._first.execute_async(is_kept), timeout=PATIENCE_S):
+            if time.monotonic() > end:
+                raise TimeoutError(f"none within {PATIENCE_S:g} s")
+            self._sleep(ASK_S)
 
 
-def worker_notice(number: int, flush: Callable[[], None] = nothing_to_do) -> Notice:
-    """Of worker `number`: rank 0 hears of resizes and drained nodes, which is enough for all.
+class NodesGone(ControllerCallback):
+    """In Ray Train's controller: before a start after a node's end, it no longer counts as room.
 
-    flush: returns when rank 0's checkpoint is where a node that ends takes nothing of it along.
+    Ray counts its nodes every 20 s, one that is drained as long as it lives; a start on workers
+    that have no room any more fails only after a minute.
     """
+
+    def __init__(
+        self,
+        nodes: Callable[[], list[dict[str, Any]]] = ray.nodes,
+        count: Callable[[], None] = count_room,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._nodes, self._count, self._sleep = nodes, count, sleep
+
+    def after_controller_state_update(self, previous_state: Any, current_state: Any) -> None:
+        if type(current_state).__name__ != "RestartingState":
+            return
+        drained = type(previous_state).__name__ == "PreemptingState"
+        ending = set(previous_state.preemption_info.preempted_node_ids) if drained else set()
+        end = time.monotonic() + GONE_S
+        while ending & self._alive() and time.monotonic() < end:
+            self._sleep(ASK_S)
+        try:
+            self._count()
+        except Exception as error:  # noqa: BLE001 - then Ray counts when it is due
+            print(f"room in the cluster was not counted: {error}", flush=True)
+
+    def _alive(self) -> set[str]:
+        return {node["NodeID"] for node in self._nodes() if node["Alive"]}
+
+
+def worker_notice(number: int) -> Notice:
+    """Of worker `number`: rank 0 hears of resizes and drained nodes, which is enough for all."""
     if number:
         return Notice()
     drains = Drains(lambda: get_train_context().preemption_context.preemption_info)
@@ -132,7 +177,6 @@ def worker_notice(number: int, flush: Callable[[], None] = nothing_to_do) -> Not
         return WORD.take() | drains.heard()
 
     def kept() -> None:
-        flush()
         drains.kept()
         WORD.done()
 

@@ -56,6 +56,7 @@ Worker = Callable[[dict[str, Any]], Outcome]
 def train_through_ray(
     job: Job, cluster: Cluster, clock: Clock, worker: Worker | None = None
 ) -> Outcome:
+    """The training by Ray Train, of `ray_worker`s where no other worker is handed in."""
     settings = RAY_TRAIN | (ELSEWHERE if _is_elsewhere(cluster) else {})
     settings |= ELASTIC if cluster.machine.is_elastic else {}
     os.environ.update({key: os.environ.get(key, value) for key, value in settings.items()})
@@ -138,7 +139,7 @@ def _fit(job: Job, cluster: Cluster, worker: Worker, box: list[Outcome | BaseExc
                 storage_path=ray_storage(cluster.storage, job),
                 logging_config=LoggingConfig("WARNING"),
                 failure_config=FailureConfig(**elastic.failures(cluster)),
-                callbacks=[elastic.KeptBeforeResize()] if machine.is_elastic else [],
+                callbacks=elastic.callbacks(machine),
             ),
         ).fit()
         forget_ray_notes(cluster.storage, run_name)
