@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
@@ -91,14 +92,14 @@ def _listens(
 
 
 def _speaks_http(host: str, port: int, patience_s: float) -> bool:
-    """Whether it is a dashboard's port; the one of Ray's own protocol answers nothing."""
+    """Whether it is a dashboard's port."""
     try:
         with urlopen(f"http://{host}:{port}/api/version", timeout=patience_s):
             return True
     except HTTPError:
         return True  # it asks for a token
-    except (URLError, OSError, ValueError):
-        return False
+    except (URLError, HTTPException, OSError, ValueError):
+        return False  # Ray's own protocol answers in bytes that are no HTTP/1
 
 
 @contextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from data.files.whole_file import write_text_whole
 from pipelines.depot.checkpoints import checkpoint_address
 from pipelines.depot.key import run_key, run_prefix
 from pipelines.depot.mirror import PACE, Mirror, Pace
@@ -111,27 +110,27 @@ def run_mirrored(
 
     What lies in rank 0's run folder of other code is set aside first.
     """
-    with failures_shared(store, job, attempt):
+
+    def run() -> Outcome:
         if not rank.is_main:
             return run_rank(job, rank, attempt, **how)
         set_aside(job.run_folder, job.code)
         mirror = Mirror(store, run_key(job), job.run_folder, pace)
-        rank = replace(rank, notice=mirrored_notice(rank.notice, mirror))
-        return run_rank(job, rank, attempt, open_log=mirrored_log(mirror), **how)
+        main = replace(rank, notice=mirrored_notice(rank.notice, mirror))
+        return run_rank(job, main, attempt, open_log=mirrored_log(mirror), **how)
+
+    return failures_shared(store, job, attempt, run)
 
 
-@contextmanager
-def failures_shared(store: Store, job: Job, attempt: str) -> Iterator[None]:
+def failures_shared(store: Store, job: Job, attempt: str, run: Callable[[], Outcome]) -> Outcome:
     """What `run_rank` writes down of an error that only some ranks meet, for all nodes' ranks."""
-    path = job.run_folder / f"failed-{attempt}"
-    name = f"{run_prefix(run_key(job))}{path.name}"
-    if attempt and not path.is_file() and (said := store.read(name)) is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text_whole(path, said.decode())
+    name = f"{run_prefix(run_key(job))}failed-{attempt}"
+    if attempt and (said := store.read(name)) is not None:
+        return Outcome(error=said.decode())
     try:
-        yield
-    except ValueError:
-        if attempt and path.is_file():
+        return run()
+    except ValueError as error:
+        if attempt:
             with suppress(ValueError):  # the store is away: the first error is the one to tell
-                store.write(name, path.read_bytes())
+                store.write(name, str(error).encode())
         raise

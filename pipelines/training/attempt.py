@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +16,7 @@ import torch
 import torch.distributed as dist
 
 from data.files.whole_file import write_text_whole
+from data.ground.refusal import refusal
 from pipelines.host.processes import run_lock
 from pipelines.recipe.profile import Cluster
 from pipelines.tracking.run_log import Address
@@ -25,6 +28,7 @@ from pipelines.training.preflight import preflight
 from pipelines.training.rank import Rank
 from pipelines.training.watch import failure_note, watched
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 AGREE_S = 5.0  # how long a rank that fails waits for the others to fail as well
 PATIENCE_S, HASTE_S = 60.0, 3.0  # for what MLflow was not told yet; when a signal ends us
 
@@ -106,11 +110,10 @@ def run_rank(
     except ValueError as error:
         if rank.world_size == 1 or not attempt:
             return Outcome(error=str(error))
-        job.run_folder.mkdir(parents=True, exist_ok=True)
-        if rank.is_main or not failure.exists():
-            write_text_whole(failure, str(error))
-        if _all_failed(job.run_folder, rank, attempt, agree_s):
-            return Outcome(error=str(error))
+        with suppress(OSError):  # a full disk: the error is raised all the same
+            _write_down(failure, rank, error)
+            if _all_failed(job.run_folder, rank, attempt, agree_s):
+                return Outcome(error=str(error))
         raise
 
 
@@ -140,6 +143,13 @@ def _known_failure(note: Path, rank: Rank) -> str:
     return next((each for each in rank.gather(mine) if each), "")
 
 
+def _write_down(note: Path, rank: Rank, error: ValueError) -> None:
+    """Rank 0's word counts where several fail."""
+    note.parent.mkdir(parents=True, exist_ok=True)
+    if rank.is_main or not note.exists():
+        write_text_whole(note, str(error))
+
+
 def _all_failed(folder: Path, rank: Rank, attempt: str, agree_s: float) -> bool:
     """Whether all ranks are here within `agree_s`: then none waits for another in vain."""
     (folder / f"failed-{attempt}-{rank.rank}").touch()
@@ -157,7 +167,8 @@ def _train_tracked(job: Job, rank: Rank, train: Train, open_log: OpenLog) -> Tra
         log = _hold_and_open(stack, job, rank, open_log)
         status = "KILLED"
         try:
-            summary = train(job, rank, log or SilentListener())
+            with _full_disk_told(job.run_folder):
+                summary = train(job, rank, log or SilentListener())
             status = "FINISHED"
         except (TrainingStopped, ValueError):
             status = "FAILED"
@@ -168,6 +179,25 @@ def _train_tracked(job: Job, rank: Rank, train: Train, open_log: OpenLog) -> Tra
                 log.close(status, HASTE_S if status == "KILLED" else PATIENCE_S)
         summary.seconds["tracking"] = round(time.perf_counter() - started, 3)
         return replace(summary, run_id=log.run_id if log else None)
+
+
+@contextmanager
+def _full_disk_told(folder: Path) -> Iterator[None]:
+    """A disk without room, however deep torch met it, as a ValueError; what is kept is whole."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        cause: BaseException | None = error
+        while cause and not (isinstance(cause, OSError) and cause.errno in FULL):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        raise refusal(
+            f"{folder} on {socket.gethostname()}",
+            fault=f"cannot be written ({cause}); the last checkpoint that was written is whole",
+            do="make room on that disk, or set LIMBER_HOME to a folder that has some and move "
+            f"{folder.name} there, then run the same command again",
+        ) from error
 
 
 def _hold_and_open(

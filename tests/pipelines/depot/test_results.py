@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from pipelines.host import places
 from pipelines.prediction.best_weights import BestWeights
 from pipelines.store.folder_store import FolderStore
 from pipelines.tracking.server import IMPATIENT, QUIET, mlflow_client
-from pipelines.training.attempt import run_rank
+from pipelines.training.attempt import Outcome, run_rank
 from pipelines.training.finished import finished_alike
 from pipelines.training.job import Job, Listener, SilentListener, TrainingSummary
 from pipelines.training.loop import Step, train_loop
@@ -160,8 +161,26 @@ def test_an_error_of_one_node_is_read_by_the_others(tmp_path: Path) -> None:
         def gather(self, value):  # type: ignore[no-untyped-def]
             return [value]
 
-    rank = OneOfTwo(rank=1, world_size=2)
-    with pytest.raises(ValueError, match="image 7"), failures_shared(store, first, "attempt"):
-        run_rank(first, rank, "attempt", train=broken, agree_s=0.0)
-    with failures_shared(store, second, "attempt"):
-        assert run_rank(second, OneOfTwo(0, 2), "attempt").error == "image 7 is broken"
+    def fails() -> Outcome:
+        return run_rank(first, OneOfTwo(1, 2), "attempt", train=broken, agree_s=0.0)
+
+    def never() -> Outcome:
+        raise AssertionError("it trains although another node has failed for good")
+
+    with pytest.raises(ValueError, match="image 7"):
+        failures_shared(store, first, "attempt", fails)
+    assert failures_shared(store, second, "attempt", never).error == "image 7 is broken"
+
+
+def test_a_disk_that_is_full_is_told_with_node_and_folder(tmp_path: Path, home: Path) -> None:
+    job = drawn.small_job(tmp_path / "run", (tmp_path, tmp_path), drawn.small_recipe())
+
+    def full(job: Job, rank: Rank, listener: Listener) -> TrainingSummary:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError:
+            raise RuntimeError("unexpected pos 704") from None  # as torch.save does
+
+    mirror = Mirror(FolderStore(tmp_path / "store"), run_key(job), job.run_folder, PACE)
+    error = run_rank(job, Rank(), train=full, open_log=mirrored_log(mirror)).error
+    assert "No space left on device" in error and str(tmp_path / "run") in error

@@ -1,0 +1,75 @@
+"""What a job carries, in the archive that Ray makes of it: all code, and nothing that is none."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pipelines.cluster.package import check_size, code_files, packed
+from pipelines.host.places import REPOSITORY
+
+SECRETS = (
+    ".dvc/config.local", ".dvc/cache/files/ab/cdef", ".env", "prod.env", "models/.env",
+    "data/keys.env", "recipes/.secret.yaml", "params.local.yaml", ".limber_home", ".git/config",
+    ".aws/credentials", "key.pem", "pipelines/key.pem", "pipelines/__pycache__/train.pyc",
+    ".venv/lib/site.py", "mlflow.db", "mlartifacts/1/model.json", "runs/demo-1/outbox.json",
+    "results/demo/trained/summary.json", "reports/comparison.json", "predictions/poses.json",
+    "data/store/raw/coco/annotations/all.json", "data/store/code/demo/train.json",
+    "data/photo.jpg", "models/weights.pt", "models/big.onnx", "tests/test_x.py", "notes.yaml",
+)  # fmt: skip
+CODE = (
+    "params.yaml", "recipes/own.yaml", "data/skeletons/own.yaml", "data/datasets/own.py",
+    "data/__init__.py", "models/new_network.py", "pipelines/train.py", "pipelines/store/store.py",
+    "pipelines/report/curves.json",
+)  # fmt: skip
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Without git; everything in it was changed a moment ago."""
+    for name in (*SECRETS, *CODE):
+        path = tmp_path / "checkout" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("TOP-SECRET" if name in SECRETS else f"# {name}\n")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "far.py").write_text("TOP-SECRET")
+    (tmp_path / "checkout/data/linked").symlink_to(elsewhere)
+    return tmp_path / "checkout"
+
+
+def test_code_travels_and_no_secret_or_data(checkout: Path, tmp_path: Path) -> None:
+    from ray._private.ray_constants import get_runtime_env_default_excludes
+    from ray._private.runtime_env.packaging import create_package
+
+    archive = tmp_path / "package.zip"
+    with packed(checkout) as folder:
+        excludes = get_runtime_env_default_excludes()
+        create_package(str(folder), archive, include_gitignore=True, excludes=excludes)
+    assert not folder.exists()
+    with zipfile.ZipFile(archive) as content:
+        assert sorted(content.namelist()) == sorted(CODE)
+        for name in CODE:
+            assert content.read(name).decode() == f"# {name}\n"
+
+
+def test_all_that_this_code_is_made_of_travels() -> None:
+    """Each module and each skeleton, schema and page of settings beside them."""
+    found = code_files(REPOSITORY)
+    for folder in ("data", "models", "pipelines", "recipes"):
+        for path in (REPOSITORY / folder).rglob("*"):
+            name = path.relative_to(REPOSITORY).as_posix()
+            if path.is_file() and "__pycache__" not in name and not name.startswith("data/store/"):
+                assert name in found, name
+    assert "params.yaml" in found
+
+
+def test_what_is_too_large_is_refused_by_name_before_it_is_sent(checkout: Path) -> None:
+    (checkout / "data/labels.json").write_text("x" * 3_000_000)
+    (checkout / "models/table.yaml").write_text("x" * 2_000_000)
+    said = r"has 5 MB; the largest: data/labels\.json \(3 MB\), models/table\.yaml \(2 MB\)"
+    with pytest.raises(ValueError, match=said):
+        check_size(checkout, code_files(checkout), limit=4_000_000)
+    check_size(checkout, code_files(checkout), limit=6_000_000)
