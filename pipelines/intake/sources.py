@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data.ground.data_set import Archive, DataSet, Layout, Making
 from data.ground.refusal import refusal
 from pipelines.host import places
+from pipelines.host.folders import file_digest
 from pipelines.host.progress import Tally
 from pipelines.intake import manifest
 from pipelines.intake.download import bring, extract
 from pipelines.intake.given_names import given_names
 from pipelines.recipe.datasets import data_set
-from pipelines.store.s3 import list_s3
+from pipelines.store.s3 import listed_objects
 
 DETECTIONS = "person_detection_results"
 
@@ -37,7 +38,9 @@ def bring_raw(name: str, settings: Mapping[str, Any], folder: Path) -> dict[str,
         dataset.make(Making(folder, settings, where, members, counting, places.origin()))
     else:
         downloads = places.raw_of_home(name).with_name(".downloads") / name
-        bring_source(dataset.LAYOUT, settings.get("source"), f"{where}.source", folder, downloads)
+        told = f"{where}.source"
+        before = places.raw_of_home(name)
+        bring_source(dataset.LAYOUT, settings.get("source"), told, folder, downloads, before)
         with given_names(folder, settings.get("source")):
             check_truth(dataset, folder)
     bring_detections(dataset, settings.get("detections"), f"{where}.detections", folder)
@@ -65,15 +68,25 @@ def check_truth(dataset: DataSet, folder: Path) -> None:
         dataset.check_truth(folder, split)
 
 
-def bring_source(layout: Layout, source: object, where: str, folder: Path, downloads: Path) -> None:
-    """Links, or brings by way of `downloads`, the layout's files from a source, told at `where`."""
+def bring_source(
+    layout: Layout,
+    source: object,
+    where: str,
+    folder: Path,
+    downloads: Path,
+    before: Path | None = None,
+) -> None:
+    """Links, or brings by way of `downloads`, the layout's files from a source, told at `where`.
+
+    before: what was brought last time, of which S3 is not asked again for what is the same there.
+    """
     more = ", or https://... with the official zips" if layout.archives else ""
     if not isinstance(source, str) or not source:
         accepted = f"a folder of {layout.told}, s3://bucket/prefix with the same layout{more}"
         do = "set it there, or use a demo recipe, which needs none"
         raise refusal(where, given=source, accepted=accepted, do=do)
     if source.startswith("s3://"):
-        _from_s3(source.rstrip("/"), layout, folder, downloads)
+        _from_s3(source.rstrip("/"), layout, folder, downloads, before)
     elif source.startswith(("https://", "http://")) and layout.archives:
         _from_zips(source.rstrip("/"), layout, layout.archives, folder, downloads)
     elif "://" in source:
@@ -126,9 +139,12 @@ def _from_zips(
         path.unlink()
 
 
-def _from_s3(source: str, layout: Layout, folder: Path, downloads: Path) -> None:
+def _from_s3(
+    source: str, layout: Layout, folder: Path, downloads: Path, before: Path | None
+) -> None:
     """Zips where the prefix has them, else the layout file by file; what came once is kept."""
-    listed = list_s3(source)
+    rows = listed_objects(source)
+    listed = {name: int(row["Size"]) for name, row in rows.items()}
     if zipped := [archive for archive in layout.archives if archive.name in listed]:
         _from_zips(source, layout, zipped, folder, downloads)
     elif not all(any(name in listed for name in names) for names in layout.needed):
@@ -137,10 +153,25 @@ def _from_s3(source: str, layout: Layout, folder: Path, downloads: Path) -> None
             source, fault=f"neither {layout.told}{f' nor {names}' if names else ''} below it"
         )
     wanted = {k: n for k, n in listed.items() if belongs(k, layout) and not k.endswith(".zip")}
+    if before is not None:
+        for name in wanted:
+            _keep_same(before.resolve(), name, str(rows[name]["ETag"]), downloads / name)
     _get_files(source, wanted, downloads)
     for name in wanted:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (downloads / name).rename(folder / name)
+
+
+def _keep_same(before: Path, name: str, tag: str, kept: Path) -> None:
+    """A file of last time whose md5 is the object's tag stands in for it. (Of an object that was
+    sent in parts, or encrypted, the tag is no md5: it is brought again.)"""
+    old = before / name
+    if kept.exists() or not old.is_file() or old.resolve() != old:  # a link: somebody else's
+        return
+    if file_digest(old, "md5") == tag.strip('"'):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # of another disk: it is brought
+            kept.hardlink_to(old)
 
 
 def _get_files(source: str, sizes: Mapping[str, int], downloads: Path) -> None:

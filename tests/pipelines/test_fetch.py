@@ -22,6 +22,7 @@ from pipelines import fetch
 from pipelines.host import places
 from pipelines.intake.sources import DETECTIONS
 from pipelines.recipe.schema import Pretrained
+from tests.worlds.fault_proxy import FaultProxy
 
 pytestmark = pytest.mark.usefixtures("home")
 JSONS = [name for names in Coco.LAYOUT.needed for name in names]
@@ -193,6 +194,24 @@ def test_s3_brings_the_layout_or_the_zips(source: Path, zipped: bool, s3_server:
     assert images_and_jsons(places.raw("coco")) == images_and_jsons(source)
     with pytest.raises(ValueError, match="s3://bucket/none: neither"):
         fetch.fetch("coco", {"source": "s3://bucket/none"})
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("s3_server", ["rclone"], indirect=True)
+def test_of_a_changed_source_on_s3_what_is_the_same_is_not_brought_again(
+    source: Path, s3_faults: FaultProxy, s3_server: Any
+) -> None:
+    for name, content in bytes_below(source).items():
+        s3_server.put_object(Bucket="bucket", Key=f"coco/{name}", Body=content)
+    fetch.fetch("coco", {"source": "s3://bucket/coco"})
+    s3_faults.clear()
+    image = next((source / "val2017").iterdir())
+    content = image.read_bytes()[::-1]  # as many bytes
+    s3_server.put_object(Bucket="bucket", Key=f"coco/val2017/{image.name}", Body=content)
+    fetch.fetch("coco", {"source": "s3://bucket/coco"})
+    assert s3_faults.count("GET", "/bucket/coco/") == 1
+    raw = images_and_jsons(places.raw("coco"))
+    assert raw == images_and_jsons(source) | {f"val2017/{image.name}": content}
 
 
 def test_stick_figures_are_drawn_and_checked() -> None:
