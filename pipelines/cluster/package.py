@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ FILES = ("params.yaml",)
 KINDS = (".py", ".yaml", ".yml", ".json")  # of files that code is made of
 NEVER = ("data/store",)  # data, whatever their names end with
 LIMIT = 50_000_000  # bytes; the code has about two million of them
+PASSWORD = re.compile(r"://[^\s/:@]+:[^\s/@]+@")
 SHOWN = 3  # of the largest files
 
 
@@ -29,6 +31,7 @@ def packed(checkout: Path) -> Iterator[Path]:
     """
     files = code_files(checkout)
     check_size(checkout, files)
+    check_settings(checkout)
     with tempfile.TemporaryDirectory(prefix="limber-package-") as folder:
         for name, path in files.items():
             target = Path(folder) / name
@@ -56,6 +59,18 @@ def code_files(checkout: Path) -> dict[str, Path]:
 def _goes(path: Path, checkout: Path) -> bool:
     name = path.relative_to(checkout).as_posix()
     return not path.name.startswith((".", "__pycache__")) and name not in NEVER
+
+
+def check_settings(checkout: Path) -> None:
+    """Raises ValueError where an address in params.yaml, which travels, holds a password."""
+    for name in FILES:
+        path = checkout / name
+        lines = path.read_text().splitlines() if path.is_file() else []
+        for number, line in enumerate(lines, 1):
+            if PASSWORD.search(line):
+                fault = "an address holds a password, which a job is never given"
+                do = "take it out; machines have secrets by their environment, ~/.netrc or ~/.aws"
+                raise refusal(f"{name}, line {number}", fault=fault, do=do)
 
 
 def check_size(checkout: Path, files: dict[str, Path], limit: int = LIMIT) -> None:

@@ -73,3 +73,14 @@ def test_what_is_too_large_is_refused_by_name_before_it_is_sent(checkout: Path) 
     with pytest.raises(ValueError, match=said):
         check_size(checkout, code_files(checkout), limit=4_000_000)
     check_size(checkout, code_files(checkout), limit=6_000_000)
+
+
+def test_settings_with_a_password_do_not_travel(checkout: Path) -> None:
+    settings = "a: {source: 'https://host:8080/images@2x'}\n"
+    (checkout / "params.yaml").write_text(settings)
+    with packed(checkout):
+        pass
+    (checkout / "params.yaml").write_text(f"{settings}b: 'https://ann:TOP-SECRET@host/'\n")
+    with pytest.raises(ValueError, match=r"params\.yaml, line 2: .*password") as caught:
+        packed(checkout).__enter__()
+    assert "TOP-SECRET" not in str(caught.value)
