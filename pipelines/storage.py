@@ -1,4 +1,4 @@
-"""S3, or a folder that all see: tried out, told to DVC, told to a shell.
+"""S3, or a folder that all see: tried out, told to DVC, told to a shell; what a node keeps of it.
 
     python -m pipelines.storage check [ADDRESS]   writes, reads, lists and removes files there; says
                                                   what works and how fast, or the mend; without
@@ -6,6 +6,8 @@
     python -m pipelines.storage dvc s3://BUCKET/PREFIX   DVC's default remote from now on, so that
                                                   `dvc push` and `dvc pull` keep data and results
     python -m pipelines.storage export            settings of S3 as lines for a shell
+    python -m pipelines.storage cache [--clear]   what this node keeps of a store's data; --clear
+                                                  removes what no training uses
 
 How S3 is reached stands in params.yaml (s3: endpoint, region, checksums); the environment wins.
 Credentials are never written: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role.
@@ -24,10 +26,12 @@ from pipelines.host.processes import run_dvc
 from pipelines.recipe.params import load_params
 from pipelines.recipe.storage import read_storage
 from pipelines.store.checking import check_store
+from pipelines.store.node_cache import GIB, open_node_cache
 from pipelines.store.s3 import split_s3
 from pipelines.store.settings import s3_settings, s3_variables, use_s3_settings
 
 REMOTE = "limber"
+CACHE_GIB = 200.0  # where params.yaml says none
 
 
 def main(argv: Sequence[str]) -> int:
@@ -38,7 +42,9 @@ def main(argv: Sequence[str]) -> int:
     remote = verbs.add_parser("dvc", prog=f"{called()}storage dvc", text="DVC's default remote.")
     remote.add_argument("address", help="s3://bucket/prefix")
     verbs.add_parser("export", prog=f"{called()}storage export", text="Lines for a shell.")
-    acts = {"check": check_storage, "dvc": use_as_remote, "export": export}
+    cache = verbs.add_parser("cache", prog=f"{called()}storage cache", text="What a node keeps.")
+    cache.add_argument("--clear", action="store_true", help="remove what no training uses")
+    acts = {"check": check_storage, "dvc": use_as_remote, "export": export, "cache": show_cache}
     return run_command(arguments, argv, lambda asked: acts[asked.verb](asked))
 
 
@@ -51,6 +57,19 @@ def check_storage(asked: Namespace) -> None:
     for line in check_store(address):
         print(line, flush=True)
     print("all works")
+
+
+def show_cache(asked: Namespace) -> None:
+    """Of this node alone; on a cluster it is asked on each."""
+    cache = open_node_cache(float(load_params().get("cluster", {}).get("cache_gib", CACHE_GIB)))
+    removed = cache.clear() if asked.clear else []
+    kept = cache.kept()
+    for rows, what in ((removed, "removed"), (kept, "kept")):
+        for row in rows:
+            part = "" if row.whole else "  (not whole: the next training that needs it goes on)"
+            print(f"{what}  {row.bytes / GIB:9.3f} GiB  {row.name}{part}")
+    total = sum(row.bytes for row in kept) / GIB
+    print(f"{cache.where}: {total:.3f} GiB of {cache.limit_gib:g} GiB (cluster.cache_gib)")
 
 
 def use_as_remote(asked: Namespace) -> int:

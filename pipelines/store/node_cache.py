@@ -48,6 +48,14 @@ class NodeCache:
     def __init__(self, folder: Path, limit_bytes: float) -> None:
         self._folder, self._limit = folder, limit_bytes
 
+    @property
+    def where(self) -> Path:
+        return self._folder
+
+    @property
+    def limit_gib(self) -> float:
+        return self._limit / GIB
+
     def folder(
         self, name: str, fill: Callable[[Path], None], needs: Callable[[], int] | None = None
     ) -> Path:

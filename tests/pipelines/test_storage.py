@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from pipelines import storage
+from pipelines.store.node_cache import open_node_cache
 from tests.worlds.checkouts import a_shell, copy_checkout, start_dvc, write_params
 from tests.worlds.fault_proxy import FaultProxy
 from tests.worlds.here import ROOT
@@ -37,6 +38,27 @@ def test_a_store_that_works_is_told_and_left_as_it_was(
 def test_a_folder_is_a_store_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert storage.main(["check", str(tmp_path)]) == 0
     assert capsys.readouterr().out.endswith("all works\n") and not list(tmp_path.iterdir())
+
+
+def test_what_a_node_keeps_is_told_and_removed_where_nobody_uses_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIMBER_CACHE", str(tmp_path))
+    cache = open_node_cache(1)
+    for name, size in (("images/used", 3 << 20), ("images/free", 2 << 20)):
+        cache.folder(name, lambda to, size=size: (to / "a").write_bytes(bytes(size)))
+        cache.release()
+    cache.folder("images/used", lambda to: pytest.fail("filled again"))
+    assert storage.main(["cache"]) == 0
+    said = capsys.readouterr().out
+    assert "kept      0.003 GiB  images-used\n" in said
+    assert "kept      0.002 GiB  images-free\n" in said
+    assert f"{tmp_path / 'inputs'}: 0.005 GiB of " in said
+    assert storage.main(["cache", "--clear"]) == 0
+    said = capsys.readouterr().out
+    assert "removed      0.002 GiB  images-free\nkept      0.003 GiB  images-used\n" in said
+    assert not (tmp_path / "inputs" / "images-free" / "files").exists()
+    cache.release()
 
 
 @pytest.mark.parametrize("s3_server", ["rclone"], indirect=True)
