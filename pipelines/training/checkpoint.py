@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from data.files.whole_file import write_text_whole
 from pipelines.host.folders import file_digest
 from pipelines.host.tensors import TensorState, read_tensors, save_tensors
+from pipelines.training.job import Listener
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Manifest:
     `epoch` is the number of whole epochs done, `step` that of optimizer steps; `metric` is the
     monitored one (higher is better), None where the epoch was not validated or is not over; `code`
     the digest of what decided it so far (`Job.code`), "" of a checkpoint of before it was kept.
+    late: of an epoch that is validated beside the training its numbers, {} until they are there.
     """
 
     file: str
@@ -36,6 +38,12 @@ class Manifest:
     size: int
     sha256: str
     code: str = ""
+    late: dict[str, float] | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is still to be validated, beside the training."""
+        return self.late == {}
 
 
 def checkpoint_folder(run_folder: Path) -> Path:
@@ -52,18 +60,53 @@ def write_checkpoint(
     metric: float | None,
     keep_best: int,
     code: str = "",
+    due: bool = False,
 ) -> Manifest:
-    """Writes a checkpoint, then removes those that are neither among the best nor the last two."""
+    """Writes a checkpoint, then removes those that are neither among the best nor the last two.
+
+    due: it is validated beside the training; it is kept until it was.
+    """
     folder = checkpoint_folder(run_folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step_{step:08d}.pt"
     path.with_suffix(".json").unlink(missing_ok=True)
     save_tensors(path, state)
     size, digest = path.stat().st_size, file_digest(path)
-    manifest = Manifest(path.name, fingerprint, epoch, step, metric, size, digest, code)
-    write_text_whole(path.with_suffix(".json"), json.dumps(asdict(manifest), indent=1))
+    late: dict[str, float] | None = {} if due else None
+    manifest = Manifest(path.name, fingerprint, epoch, step, metric, size, digest, code, late)
+    _write_manifest(folder, manifest)
     _prune(folder, keep_best)
     return manifest
+
+
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
+    path = (folder / manifest.file).with_suffix(".json")
+    write_text_whole(path, json.dumps(asdict(manifest), indent=1))
+
+
+def rate_checkpoint(
+    run_folder: Path, manifest: Manifest, metrics: dict[str, float], monitor: str
+) -> Manifest:
+    """Its manifest with what a validation beside the training found.
+
+    Nothing is removed: the next checkpoint, whose history knows these numbers, does that.
+    """
+    rated = replace(manifest, metric=metrics[monitor], late=metrics)
+    _write_manifest(checkpoint_folder(run_folder), rated)
+    return rated
+
+
+def tell_if_best(
+    run_folder: Path,
+    manifest: Manifest,
+    keep_best: int,
+    row: dict[str, float],
+    listener: Listener,
+) -> None:
+    """The listener hears of a checkpoint that is among the best so far; row: of its epoch."""
+    if manifest in best_manifests(read_manifests(run_folder), keep_best):
+        path = checkpoint_folder(run_folder) / manifest.file
+        listener.checkpoint(path, manifest.epoch, row, manifest.sha256)
 
 
 def read_manifests(run_folder: Path) -> list[Manifest]:
@@ -86,6 +129,7 @@ def best_manifests(manifests: list[Manifest], count: int) -> list[Manifest]:
 def _prune(folder: Path, keep_best: int) -> None:
     manifests = read_manifests(folder.parent)
     kept = {m.file for m in (*best_manifests(manifests, keep_best), *manifests[-2:])}
+    kept |= {m.file for m in manifests if m.is_due}
     for manifest in manifests:
         if manifest.file not in kept:
             path = folder / manifest.file

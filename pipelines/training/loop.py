@@ -17,56 +17,58 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from data.ground.refusal import refusal
 from data.ground.sample import Batch
-from pipelines.evaluation.pictures import draw_fields
 from pipelines.host.progress import Clock, Pace, ProgressLine
 from pipelines.recipe.datasets import data_set
 from pipelines.recipe.schema import Recipe
+from pipelines.training.beside import Beside, Elsewhere
 from pipelines.training.job import Job, Listener, TrainingStopped, TrainingSummary
 from pipelines.training.optimizer import rate_factor, set_learning_rate
 from pipelines.training.parts import Parts, TrainingFeed, build_feed, build_parts
-from pipelines.training.pictures import draw_batch, draw_predictions
+from pipelines.training.pictures import draw_batch
 from pipelines.training.rank import Rank
-from pipelines.training.resume import Position, resume, save_checkpoint, set_random, share_buffers
+from pipelines.training.resume import Position, resume, save_checkpoint, set_random
 from pipelines.training.step import Taken, train_step
 from pipelines.training.totals import epoch_means, mean_losses
-from pipelines.training.validation import Validation, build_validation, validate
 
 Step = Callable[[Job, Rank, Parts, Sequence[Batch]], Taken]  # as `train_step`
 
 
 def train_loop(
-    job: Job, rank: Rank, listener: Listener, take_step: Step = train_step
+    job: Job,
+    rank: Rank,
+    listener: Listener,
+    take_step: Step = train_step,
+    elsewhere: Elsewhere | None = None,
 ) -> TrainingSummary:
     """Trains the recipe to its end, from the last good checkpoint of the same fingerprint on.
 
-    Every rank calls it. Raises ValueError for what the recipe, the data or the machine does not
-    allow, TrainingStopped (on all ranks) when losses are not finite more often than allowed.
+    Every rank calls it. elsewhere: who validates beside it. Raises ValueError for what recipe, data
+    or machine do not allow, TrainingStopped (on all ranks) when too many losses are not finite.
     """
     clock, training = Clock(), job.recipe.training
     with clock("build"):
         torch.set_num_threads(job.threads)
         parts, feed = build_parts(job, rank), build_feed(job, rank)
-        validation = build_validation(job, rank)
+        beside = Beside(job, rank, listener, elsewhere)
     with clock("resume"):
         at = resume(job, rank, parts, listener)
+        beside.resume(at)
     line = ProgressLine(job.name, training.epochs, feed.steps, training.global_batch)
     while at.epoch < training.epochs:
         with clock("steps"):
             row = run_epoch(job, rank, parts, feed, at, listener, line, take_step)
         at.epoch, at.step = at.epoch + 1, 0
-        metrics: dict[str, float] = {}
-        if at.epoch % training.validate_every == 0 or at.epoch == training.epochs:
-            with clock("validation"):
-                metrics = validate_epoch(job, rank, parts, validation, at, listener)
-        step = at.epoch * feed.steps
-        at.history.append({"epoch": at.epoch, "step": step, **row, **metrics})
+        with clock("validation"):
+            metrics = beside.numbers(parts, at)
+        at.history.append({"epoch": at.epoch, "step": at.epoch * feed.steps, **row, **metrics})
         with clock("checkpoint"):
             _keep(job, rank, parts, feed, at, listener)
-        listener.epoch(at.epoch, step, {**row, **metrics})
         if rank.is_main:
             line.epoch_done(at.history[-1], job.recipe.evaluation.monitor)
+        beside.epoch_over(at)
+    with clock("validation"):
+        beside.finish(at)
     seconds = {part: round(value, 3) for part, value in clock.seconds.items()}
     return TrainingSummary(
         at.history, at.epoch * feed.steps, rank.world_size, at.skipped, listener.run_id, seconds
@@ -177,26 +179,3 @@ def _count_non_finite(
             f"{job.run_folder / 'non_finite.jsonl'}; the last good checkpoint is kept there too. "
             "Lower the learning rate, clip gradients, or use bf16 instead of fp16"
         )
-
-
-def validate_epoch(
-    job: Job, rank: Rank, parts: Parts, validation: Validation, at: Position, listener: Listener
-) -> dict[str, float]:
-    """The metrics of the epoch that just ended, the same on every rank."""
-    share_buffers(rank, parts)
-    metrics, predictions = validate(parts.best, validation, job, rank)
-    settings = job.recipe.evaluation
-    if settings.monitor not in metrics:
-        raise refusal(
-            f"{job.name}: evaluation.monitor", given=settings.monitor, accepted=", ".join(metrics)
-        )
-    if rank.is_main:
-        path = job.run_folder / "pictures" / f"epoch_{at.epoch:04d}.jpg"
-        draw_predictions(path, predictions, validation, settings.keypoint_threshold)
-        listener.picture(path, "predictions")
-        path = job.run_folder / "pictures" / f"fields_{at.epoch:04d}.jpg"
-        draw_fields(
-            path, parts.best, parts.codec, validation.sample, rank.device, job.recipe.pixels
-        )
-        listener.picture(path, "fields")
-    return metrics

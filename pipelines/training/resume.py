@@ -13,13 +13,16 @@ A change in here changes the train digest of every recipe: `make repro` trains a
 from __future__ import annotations
 
 import random
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pipelines.host.tensors import TensorState
+from pipelines.recipe.schema import Recipe
 from pipelines.training import checkpoint
 from pipelines.training.job import Job, Listener, TrainingStopped
 from pipelines.training.parts import Parts, TrainingFeed
@@ -37,6 +40,7 @@ class Position:
     sums: Tensor = field(default_factory=lambda: empty_sums(0))  # of the next epoch, as in `totals`
     history: list[dict[str, float]] = field(default_factory=list)
     random: TensorState | None = None  # to go on with inside an epoch
+    due: bool = False  # that the epoch which just ended is validated beside the training
     noticed: bool = False  # that an end is near, and no checkpoint was written since
 
 
@@ -63,7 +67,10 @@ def resume(job: Job, rank: Rank, parts: Parts, listener: Listener) -> Position:
         )
     if at.step and state["world_size"] == rank.world_size:
         at.random = state["random"][rank.rank]
-    for row in at.history:  # what was kept but not told when the training was cut off
+    if rank.is_main:
+        _enter_late(at, job)
+    whole = whole_rows(at.history, due_steps(job.run_folder))
+    for row in at.history[:whole]:  # kept, but not told when the training was cut off
         told = {name: value for name, value in row.items() if name not in ("epoch", "step")}
         listener.epoch(int(row["epoch"]), int(row["step"]), told)
     return at
@@ -78,6 +85,30 @@ def weighted(sums: Tensor, counted_by_rank: int, weight: float) -> Tensor:
     ours = sums.clone()
     ours[:counted_by_rank] *= weight
     return ours
+
+
+def _enter_late(at: Position, job: Job) -> None:
+    """Numbers that came after the checkpoint was written: they stand in manifests."""
+    rows = {row["step"]: row for row in at.history}
+    for manifest in checkpoint.read_manifests(job.run_folder):
+        if manifest.late and manifest.step in rows:
+            rows[manifest.step].update(manifest.late)
+
+
+def is_due(epoch: int, recipe: Recipe) -> bool:
+    """Whether the epoch (from 1) is validated when it ends."""
+    return epoch % recipe.training.validate_every == 0 or epoch == recipe.training.epochs
+
+
+def whole_rows(history: Sequence[Mapping[str, float]], waiting: Collection[int]) -> int:
+    """How many rows come before the first that waits for its numbers; waiting: steps."""
+    waits = (n for n, row in enumerate(history) if row["step"] in waiting)
+    return next(waits, len(history))
+
+
+def due_steps(run_folder: Path) -> set[int]:
+    """Of epochs that are still to be validated, beside the training."""
+    return {each.step for each in checkpoint.read_manifests(run_folder) if each.is_due}
 
 
 def set_random(job: Job, rank: Rank, at: Position) -> None:
@@ -127,11 +158,10 @@ def save_checkpoint(
         metric=metrics.get(job.recipe.evaluation.monitor),
         keep_best=job.recipe.training.keep_best,
         code=job.code,
+        due=at.due,
     )
-    kept = checkpoint.read_manifests(job.run_folder)
-    if manifest in checkpoint.best_manifests(kept, job.recipe.training.keep_best):
-        path = checkpoint.checkpoint_folder(job.run_folder) / manifest.file
-        listener.checkpoint(path, at.epoch, metrics, manifest.sha256)
+    keep_best = job.recipe.training.keep_best
+    checkpoint.tell_if_best(job.run_folder, manifest, keep_best, metrics, listener)
 
 
 def _refuse_not_finite(job: Job, parts: Parts, at: Position) -> None:

@@ -22,6 +22,7 @@ from pipelines.training.parts import Parts
 from pipelines.training.rank import Rank
 from pipelines.training.step import Taken, train_step
 from tests.worlds import drawn, two_ranks
+from tests.worlds.alike import assert_same
 
 pytestmark = pytest.mark.contract
 
@@ -60,23 +61,6 @@ def last_state(job: Job) -> dict[str, Any]:
     path = checkpoint.latest_checkpoint(job.run_folder, job.fingerprint)
     assert path is not None
     return checkpoint.read_checkpoint(path)
-
-
-def assert_same(one: Any, two: Any, where: str = "") -> None:
-    """Equal to the last bit, tensors included."""
-    assert type(one) is type(two), where
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, two), where
-    elif isinstance(one, dict):
-        assert one.keys() == two.keys(), where
-        for key in one:
-            assert_same(one[key], two[key], f"{where}.{key}")
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(two), where
-        for n, (a, b) in enumerate(zip(one, two, strict=True)):
-            assert_same(a, b, f"{where}[{n}]")
-    else:
-        assert one == two, where
 
 
 @pytest.mark.full
