@@ -96,15 +96,20 @@ def took(file: Path, step: int, workers: int) -> bool:
     return any(json.loads(line)[:2] == [step, workers] for line in lines)
 
 
-def change(nodes: Any, steps: Path) -> None:
+def change(nodes: Any, steps: Path, training: subprocess.Popen[bytes]) -> None:
     """A node joins once one worker trained for some steps, and is drained once two did."""
     from ray._raylet import GcsClient
     from ray.core.generated import autoscaler_pb2
 
-    wait_for(lambda: took(steps, GROWS_AT, 1), "nobody trains")
+    def trained(step: int, workers: int) -> bool:
+        if training.poll() is not None:
+            raise RuntimeError("the training ended early")
+        return took(steps, step, workers)
+
+    wait_for(lambda: trained(GROWS_AT, 1), "nobody trains")
     node = nodes.add_node(num_cpus=2)
     print("a node joined", flush=True)
-    wait_for(lambda: took(steps, SHRINKS_AT, 2), "no two train")
+    wait_for(lambda: trained(SHRINKS_AT, 2), "no two train")
     end = time.time() + DEADLINE_S
     why = autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
     accepted, said = GcsClient(address=nodes.address).drain_node(
@@ -129,7 +134,7 @@ def main(what: str, path: str, folder: str, *address: str) -> None:
     given = [sys.executable, "-m", "tests.worlds.growing_cluster", "train", path, folder]
     training = subprocess.Popen([*given, nodes.address])
     try:
-        change(nodes, job.run_folder.parent / "steps.jsonl")
+        change(nodes, job.run_folder.parent / "steps.jsonl", training)
         training.wait(LIMIT_S)
     finally:
         training.kill()

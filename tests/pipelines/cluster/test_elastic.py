@@ -28,6 +28,7 @@ from pipelines.cluster.elastic import (
     worker_notice,
 )
 from pipelines.host import places
+from pipelines.intake.prepared import data_hash
 from pipelines.recipe.params import load_params
 from pipelines.recipe.profile import read_cluster
 from pipelines.training.checkpoint import read_manifests
@@ -201,12 +202,16 @@ def test_room_is_counted_after_a_failure_too_and_in_no_other_state() -> None:
 @pytest.mark.contract
 @pytest.mark.full
 @pytest.mark.timeout(900)
-def test_a_training_goes_on_as_a_cluster_grows_and_shrinks(tmp_path: Path) -> None:
+def test_a_training_goes_on_as_a_cluster_grows_and_shrinks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One worker, then two and one that stands by, then one: each change from that very step on."""
     home = tmp_path / "home"
     data = drawn.draw(home, val=2)
     recipe = drawn.small_recipe(epochs=2, steps_per_epoch=6)
+    monkeypatch.setenv("LIMBER_HOME", str(home))
     job = drawn.small_job(home / places.RUNS / "small", data, recipe)
+    job = replace(job, data_hash=data_hash(drawn.NAME))
     (tmp_path / "job").write_bytes(pickle.dumps(job))
     kept = ("PATH", "HOME", "LANG")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
@@ -218,6 +223,7 @@ def test_a_training_goes_on_as_a_cluster_grows_and_shrinks(tmp_path: Path) -> No
     ).stdout  # fmt: skip
     assert (tmp_path / "end.json").is_file(), said
     summary = json.loads((tmp_path / "end.json").read_text())["summary"]
+    assert summary, said
     steps = [
         json.loads(line)
         for line in (job.run_folder.parent / "steps.jsonl").read_text().splitlines()
