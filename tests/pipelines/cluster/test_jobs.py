@@ -161,10 +161,10 @@ def test_a_token_that_lies_there_is_sent(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def test_nobody_at_the_address_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    for scheme in ("", "http://", "https://", "ray://"):
-        with pytest.raises(ValueError, match="nobody listens there"):
-            connect(f"{scheme}{address}")
+    with socket.socket() as held:  # bound, so that nobody else takes it meanwhile
+        held.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+        for scheme in ("", "http://", "https://", "ray://"):
+            with pytest.raises(ValueError, match="nobody listens there"):
+                connect(f"{scheme}{address}")

@@ -201,8 +201,8 @@ def test_a_store_that_stays_away_is_named_with_node_and_folder(
 ) -> None:
     run = tmp_path / "run"
     mirror = begun(store, run, mirrors, QUICK)
-    save(run, 7)
     store.away.set()
+    save(run, 7)
     with pytest.raises(ValueError) as refused:
         mirror.close()
     for part in ("step_00000007.pt is not up", "on purpose", str(run), "make repro RECIPE=small"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import threading
@@ -14,13 +13,18 @@ from pipelines.training.notices import notice_by_signal
 pytestmark = pytest.mark.contract
 
 
+def send() -> None:
+    """To this thread: to the process, another thread may take it, a moment later."""
+    signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
+
 def test_a_signal_is_heard_once() -> None:
     before = signal.getsignal(signal.SIGUSR1)
     with notice_by_signal() as notice:
         assert not notice.heard()
-        os.kill(os.getpid(), signal.SIGUSR1)
+        send()
         assert notice.heard() and not notice.heard()
-        os.kill(os.getpid(), signal.SIGUSR1)
+        send()
         assert notice.heard(), "a second word is another one"
         notice.kept()
     assert signal.getsignal(signal.SIGUSR1) == before
@@ -29,7 +33,7 @@ def test_a_signal_is_heard_once() -> None:
 
 def test_a_signal_that_came_too_late_ends_nobody() -> None:
     with notice_by_signal():
-        os.kill(os.getpid(), signal.SIGUSR1)
+        send()
     assert not signal.sigpending()
 
 
