@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import chdir
 from typing import Any
 
@@ -25,6 +25,7 @@ from pipelines.cluster.driver import unseen_home
 from pipelines.cluster.handing import rank_variables
 from pipelines.cluster.head import ray_address
 from pipelines.cluster.room import why_waiting
+from pipelines.cluster.spare import spare_resources, training_beside
 from pipelines.cluster.worker_lines import plain_worker_lines
 from pipelines.host.places import REPOSITORY
 from pipelines.host.processes import Interrupted, catch_signals, say_interrupted, usable_cores
@@ -117,6 +118,7 @@ def fit_with_ray(job: Job, cluster: Cluster, address: str, worker: Worker | None
 
 def _fit(job: Job, cluster: Cluster, worker: Worker, box: list[Outcome | BaseException]) -> None:
     """Puts the outcome of rank 0 into the box, or the error that ended it."""
+    import ray
     from ray.train import FailureConfig, LoggingConfig, ScalingConfig, TrainingFailedError
     from ray.train.torch import TorchConfig
 
@@ -129,7 +131,7 @@ def _fit(job: Job, cluster: Cluster, worker: Worker, box: list[Outcome | BaseExc
     try:
         result = TorchTrainer(
             worker,
-            train_loop_config=_told(job, cluster),
+            train_loop_config=_told(job, cluster, ray.cluster_resources()),
             torch_config=TorchConfig(backend=machine.backend),
             scaling_config=ScalingConfig(
                 **elastic.scaling(machine), use_gpu=machine.gpu, resources_per_worker=resources
@@ -151,8 +153,8 @@ def _fit(job: Job, cluster: Cluster, worker: Worker, box: list[Outcome | BaseExc
         box.append(error)
 
 
-def _told(job: Job, cluster: Cluster) -> dict[str, Any]:
-    """What each worker begins with."""
+def _told(job: Job, cluster: Cluster, there: Mapping[str, float]) -> dict[str, Any]:
+    """What each worker begins with. there: resources of the cluster."""
     handed = Handed(
         attempt=uuid.uuid4().hex,
         stall_s=cluster.stall_s,
@@ -160,7 +162,12 @@ def _told(job: Job, cluster: Cluster) -> dict[str, Any]:
         cache_gib=cluster.cache_gib,
         anew=cluster.anew,
     )
-    return {"job": job, "handed": handed, "variables": rank_variables(cluster.storage)}
+    return {
+        "job": job,
+        "handed": handed,
+        "variables": rank_variables(cluster.storage),
+        "spare": spare_resources(job, cluster, there),
+    }
 
 
 def _version_two() -> tuple[Any, Any]:
@@ -194,6 +201,8 @@ def ray_worker(config: dict[str, Any], run: Callable[..., Outcome] = run_rank) -
         return Outcome(error=problem)
     try:
         how: dict[str, Any] = {"stall_s": handed.stall_s, "check": preflight}
+        if config["spare"]:
+            how["train"] = training_beside(config)
         if handed.storage and run is run_rank:
             return train_mirrored(job, rank, handed, **how)
         return run(job, rank, handed.attempt, **how)

@@ -77,6 +77,11 @@ def put_checkpoint(
     """The file, then its manifest. then: called between the two, may raise."""
     store.put(path, checkpoint_name(key, manifest))
     then()
+    put_manifest(store, key, manifest)
+
+
+def put_manifest(store: Store, key: str, manifest: Manifest) -> None:
+    """Of a file that is there."""
     content = json.dumps(asdict(manifest), indent=1).encode()
     store.write(manifest_name(key, manifest), content)
 

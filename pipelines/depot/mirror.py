@@ -25,6 +25,7 @@ from pipelines.depot.checkpoints import (
     bring_missing,
     manifests_here,
     put_checkpoint,
+    put_manifest,
     remove_checkpoint,
     remove_strays,
 )
@@ -214,6 +215,11 @@ class Mirror:
         return [each for each in reversed(manifests) if self._there.get(each.step) != each]
 
     def _send_checkpoint(self, manifest: Manifest) -> None:
+        there = self._there.get(manifest.step)
+        if there and there.sha256 == manifest.sha256:  # its numbers came later than itself
+            put_manifest(self.store, self.key, manifest)
+            self._there[manifest.step] = manifest
+            return
         path = checkpoint_folder(self._folder) / manifest.file
         link = self._folder / LINKS / f"{manifest.sha256[:12]}-{manifest.file}"
         link.parent.mkdir(exist_ok=True)

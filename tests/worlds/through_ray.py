@@ -1,10 +1,12 @@
-"""A training on a local Ray whose second rank is stopped once: `-m tests.worlds.stopping JOB`.
+"""A training on a local Ray: `-m tests.worlds.through_ray JOB HOW`.
 
-JOB: a pickled job. The rank stops (SIGSTOP) before step 5, where `stopped` does not lie beside it.
+JOB: a pickled job; HOW: `stops`, two ranks of which the second is stopped (SIGSTOP) before step 5,
+once; `beside`, one rank, and validation beside it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import signal
@@ -51,21 +53,31 @@ def run_stopping(job: Job, rank: Rank, attempt: str, **how: Any) -> Outcome:
     return run_rank(job, rank, attempt, train=train, open_log=untracked, **how)
 
 
+def run_quiet(job: Job, rank: Rank, attempt: str, **how: Any) -> Outcome:
+    return run_rank(job, rank, attempt, open_log=untracked, **how)
+
+
+def quiet_worker(config: dict[str, Any]) -> Outcome:
+    return ray_worker(config, run_quiet)
+
+
 def stopping_worker(config: dict[str, Any]) -> Outcome:
     return ray_worker(config, run_stopping)
 
 
-def main(path: str) -> None:
+def main(path: str, how: str) -> None:
     job: Job = pickle.loads(Path(path).read_bytes())
-    cluster = replace(
-        read_cluster(load_params(), gpus=0, workers=2),
-        address=None,
-        max_failures=1,
-        stall_minutes=STALL_MINUTES,
-    )
-    outcome = train_through_ray(job, cluster, Clock(), stopping_worker)
+    workers = {"stops": 2, "beside": 1}[how]
+    cluster = read_cluster(load_params(), gpus=0, workers=workers)
+    cluster = replace(cluster, address=None, max_failures=1)
+    if how == "stops":
+        cluster = replace(cluster, stall_minutes=STALL_MINUTES)
+        outcome = train_through_ray(job, cluster, Clock(), stopping_worker)
+    else:
+        cluster = replace(cluster, machine=replace(cluster.machine, validation="beside"))
+        outcome = train_through_ray(job, cluster, Clock(), quiet_worker)
     assert outcome.summary, outcome.error
-    print("steps", outcome.summary.steps)
+    print("history", json.dumps(outcome.summary.history))
 
 
 if __name__ == "__main__":
