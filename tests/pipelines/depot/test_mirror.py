@@ -107,6 +107,20 @@ def test_what_a_training_keeps_is_what_the_store_keeps(
     assert not list((run / ".mirror").iterdir())
 
 
+def test_numbers_that_come_late_go_up_without_the_file(
+    tmp_path: Path, store: GatedStore, mirrors: list[Mirror]
+) -> None:
+    run = tmp_path / "run"
+    mirror = begun(store, run, mirrors)
+    manifest = save(run, 1)
+    assert mirror.flush(LIMIT_S)
+    checkpoint.rate_checkpoint(run, manifest, {"AP@gt": 0.5}, "AP@gt")
+    assert mirror.flush(LIMIT_S)
+    (stored,) = stored_manifests(store, KEY)
+    assert (stored.metric, stored.late) == (0.5, {"AP@gt": 0.5})
+    assert len(store.put_names) == 1
+
+
 def test_another_node_goes_on_where_the_first_was(
     tmp_path: Path, store: GatedStore, mirrors: list[Mirror]
 ) -> None:

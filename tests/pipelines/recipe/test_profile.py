@@ -68,6 +68,7 @@ def test_the_memory_of_a_card_may_be_left_out() -> None:
     [
         ({"profile": "laptop"}, r"cluster\.profile: given 'laptop', accepted: auto, cpu"),
         ({"adress": "x"}, r"cluster\.adress: unknown key; did you mean 'address'"),
+        ({"stall_minutes": 0}, r"stall_minutes: given 0, accepted: minutes, more than 0"),
         ({"profiles": {"cpu": {"workers": 2}}}, r"profiles\.cpu: .* accepted: a mapping with"),
     ],
 )
