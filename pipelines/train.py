@@ -30,7 +30,7 @@ from pipelines.cluster.addresses import inside_a_job, wanted_address
 from pipelines.cluster.by_store import train_for_all
 from pipelines.cluster.driver import planned
 from pipelines.cluster.ray_train import check_worker, train_through_ray
-from pipelines.cluster.stage import JobEnded, train_by_job
+from pipelines.cluster.stage import JobEnded, check_by_job, train_by_job
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.processes import Interrupted, catch_signals, say_interrupted
@@ -119,7 +119,13 @@ def _take_over(job: Job, done: Finished, clock: Clock) -> None:
 
 
 def preflight(name: str, *, local: bool, workers: int | None) -> None:
-    """What comes before a training, without it. Raises ValueError with what is lacking where."""
+    """What comes before a training, without it: on the cluster that is named, else here. Raises
+    ValueError with what is lacking where; JobEnded where a cluster's job, whose log says it, fails.
+    """
+    address = wanted_address(load_params()["cluster"].get("address"))
+    if address and not (local or inside_a_job()):
+        check_by_job(name, address, workers=workers)
+        return
     torchrun = int(os.environ.get("WORLD_SIZE", "1")) if local else None
     job, cluster = planned(name, torchrun or workers, None)
     if local:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -31,6 +32,17 @@ DO = "`python -m pipelines.train RECIPE` needs none"
 POLL_S = 1.0
 SILENCE_S = 900.0  # how long a cluster may not answer: a head that is made anew takes minutes
 STOPPING_S = 60.0  # for a job that is stopped to have ended
+AGENT_S = 120.0  # for a head that just started to be able to run a job
+NO_AGENT = "No available agent"  # as Ray says that it is not, or never will be
+PORT_TAKEN = (
+    "look into dashboard_agent.log of the head: where another Ray runs on that machine, start the "
+    "head with --dashboard-agent-listen-port=PORT"
+)
+WAITS_S = 120.0  # how long a job waits before it is told why that may be
+WAITS = (
+    "waits to begin: the cluster has no room for the job's own process, or its nodes load the "
+    "environment; after 15 minutes Ray ends it (RAY_JOB_START_TIMEOUT_SECONDS on the head)"
+)
 ANEW = 5  # times that a job which was lost is submitted again
 AUTH = (
     "the cluster asks for a token: export RAY_AUTH_MODE=token (and RAY_AUTH_TOKEN, or "
@@ -79,12 +91,15 @@ class End(NamedTuple):
 
 
 class Patience(NamedTuple):
-    """Seconds: between questions, of silence, for a stop, before a log is asked for again."""
+    """Seconds: between questions, of silence, for a stop, before a log is asked for again, for a
+    head to be able to run a job, before a job that does not begin is told why."""
 
     poll_s: float = POLL_S
     silence_s: float = SILENCE_S
     stopping_s: float = STOPPING_S
     log_s: float = AGAIN_S
+    agent_s: float = AGENT_S
+    waits_s: float = WAITS_S
 
 
 def connect(address: str | None, ask: Callable[[str], Jobs] | None = None) -> Jobs:
@@ -125,7 +140,7 @@ def follow(jobs: Jobs, again: Connect, asked: Asked, patience: Patience = Patien
     ValueError where the cluster stays silent; the job may then go on.
     """
     for anew in range(ANEW + 1):
-        job_id = find_running(jobs, asked.key) or submit(jobs, asked)
+        job_id = find_running(jobs, asked.key) or submit(jobs, asked, patience)
         follower = _Follower(jobs, again, job_id, patience)
         end = follower.end()
         jobs = follower.jobs
@@ -155,29 +170,48 @@ def attempts(jobs: Jobs, key: str) -> dict[int, tuple[str, str]]:
     return found
 
 
-def submit(jobs: Jobs, asked: Asked) -> str:
+def submit(jobs: Jobs, asked: Asked, patience: Patience = Patience()) -> str:  # noqa: B008
     """The new job's id; or of another one's that was submitted at the same moment."""
     asked.prepare()
     number = max(attempts(jobs, asked.key), default=0) + 1
     job_id = f"{asked.key}-{number}"
     try:
-        with packed(asked.checkout) as folder, uninterrupted():
-            jobs.submit_job(
-                entrypoint=asked.entrypoint,
-                submission_id=job_id,
-                runtime_env={"working_dir": str(folder), "env_vars": dict(asked.variables)},
-                metadata={"recipe": asked.recipe, "run_key": asked.key},
-            )
+        _give(jobs, asked, job_id, patience)
     except Interrupted:
         with suppress(RuntimeError, OSError):
             jobs.stop_job(job_id)
         raise
     except (RuntimeError, OSError) as error:
         if "already exists" not in str(error):
-            raise refusal(job_id, fault=f"the cluster takes no job: {error}") from error
-        return find_running(jobs, asked.key) or submit(jobs, asked)
+            do = PORT_TAKEN if NO_AGENT in str(error) else ""
+            fault = f"the cluster takes no job: {str(error).rstrip('.')}"
+            raise refusal(job_id, fault=fault, do=do) from error
+        return find_running(jobs, asked.key) or submit(jobs, asked, patience)
     print(f"{job_id}: submitted", flush=True)
     return job_id
+
+
+def _give(jobs: Jobs, asked: Asked, job_id: str, patience: Patience) -> None:
+    """A head that just started cannot run a job yet, and says so; others' errors are raised."""
+    end, waits = time.monotonic() + patience.agent_s, False
+    while True:
+        try:
+            with packed(asked.checkout) as folder, uninterrupted():
+                jobs.submit_job(
+                    entrypoint=asked.entrypoint,
+                    submission_id=job_id,
+                    runtime_env={"working_dir": str(folder), "env_vars": dict(asked.variables)},
+                    metadata={"recipe": asked.recipe, "run_key": asked.key},
+                )
+        except RuntimeError as error:
+            if NO_AGENT not in str(error) or time.monotonic() >= end:
+                raise
+        else:
+            return
+        if not waits:
+            print(f"{job_id}: the cluster's head takes no job yet; waiting for it", flush=True)
+        waits = True
+        time.sleep(patience.poll_s)
 
 
 class _Follower:
@@ -185,6 +219,7 @@ class _Follower:
 
     def __init__(self, jobs: Jobs, again: Connect, job_id: str, patience: Patience) -> None:
         self.jobs, self._again, self._id, self._patience = jobs, again, job_id, patience
+        self._hint = time.monotonic() + patience.waits_s
         self._log = JobLog(lambda: self.jobs, job_id, _show, patience.log_s)
 
     def end(self) -> End:
@@ -220,8 +255,10 @@ class _Follower:
         heard, silent = time.monotonic(), False
         while True:
             try:
-                end = _state(self.jobs.get_job_info(self._id))
+                info = self.jobs.get_job_info(self._id)
+                end = _state(info)
                 silent, heard = False, time.monotonic()
+                self._say_why_it_waits(str(info.status))
             except (ConnectionError, RuntimeError, OSError) as error:
                 if "status code 404" in str(error) or "does not exist" in str(error):
                     return End(LOST, "the cluster does not know it any more")
@@ -237,6 +274,12 @@ class _Follower:
             if end:
                 return end
             time.sleep(self._patience.poll_s)
+
+    def _say_why_it_waits(self, status: str) -> None:
+        """Once, of a job that does not begin."""
+        if status == "PENDING" and time.monotonic() >= self._hint:
+            print(f"{self._id}: {WAITS}", flush=True)
+            self._hint = math.inf
 
 
 def _state(info: Any) -> End | None:

@@ -17,7 +17,7 @@ from pipelines.cluster.handing import driver_variables
 from pipelines.cluster.jobs import HERE, Asked, End, Jobs, Patience, connect, follow
 from pipelines.depot.inputs import publish
 from pipelines.depot.key import run_key
-from pipelines.depot.results import bring_results, forget_run
+from pipelines.depot.results import bring_results, bring_told, forget_run
 from pipelines.host import places
 from pipelines.host.progress import Clock
 from pipelines.recipe.params import load_params
@@ -110,7 +110,39 @@ def _at_home(name: str, workers: int | None) -> tuple[Job, Cluster]:
     return make_job(name, cluster), cluster
 
 
+def check_by_job(
+    name: str, address: str | None, *, workers: int | None = None, doors: Doors = Doors()
+) -> None:
+    """What comes before a training, on the nodes that would train. Raises as `train_by_job`."""
+    job, cluster = _at_home(name, workers)
+    storage = read_storage(load_params())
+    wish = Wish(workers, again=False, store=reached(storage) if storage else None)
+    _, end = _follow(job, cluster, address, wish, doors, only="preflight")
+    if end.status != "SUCCEEDED":
+        raise JobEnded(_told(job, end), EXIT[end.status])
+
+
 def _run(job: Job, cluster: Cluster, address: str | None, wish: Wish, doors: Doors) -> None:
+    job, end = _follow(job, cluster, address, wish, doors)
+    if end.status != "SUCCEEDED":
+        raise JobEnded(f"{_told(job, end)}{_kept(job, wish.store)}", EXIT[end.status])
+
+
+def _kept(job: Job, store: Store | None) -> str:
+    """What the training told until then is brought; words where the store does not give it."""
+    if store is None:
+        return ""
+    try:
+        bring_told(store, job)
+    except ValueError as error:
+        return f"; its curves so far are not here: {error}"
+    return ""
+
+
+def _follow(
+    job: Job, cluster: Cluster, address: str | None, wish: Wish, doors: Doors, only: str = ""
+) -> tuple[Job, End]:
+    """(the job as it is on that cluster, its end); only: `preflight`, no training."""
     jobs = doors.connect(address)
     facts = doors.facts(jobs)
     where = address or HERE
@@ -121,17 +153,16 @@ def _run(job: Job, cluster: Cluster, address: str | None, wish: Wish, doors: Doo
     check_capacity(where, meant, facts)
     meant = replace(meant, grows=facts.grows, anew=uuid.uuid4().hex if wish.again else "")
     options = [f" --workers {wish.workers}" if wish.workers else "", " --again" * wish.again]
+    options += [f" --{only}" if only else ""]
     asked = Asked(
-        key=run_key(job),
+        key=f"{run_key(job)}-{only}" if only else run_key(job),
         recipe=job.name,
         entrypoint=f"python -m pipelines.train {job.name}{''.join(options)}",
         variables=driver_variables(hand(job, meant, wish.workers)),
         checkout=places.REPOSITORY,
         prepare=Sent(job, wish),
     )
-    end = follow(jobs, partial(doors.connect, address), asked, doors.patience)
-    if end.status != "SUCCEEDED":
-        raise JobEnded(_told(job, end), EXIT[end.status])
+    return job, follow(jobs, partial(doors.connect, address), asked, doors.patience)
 
 
 class Sent:

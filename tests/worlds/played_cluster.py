@@ -17,7 +17,7 @@ class Played:
     """`states`: names, `(FAILED, error type)`, errors, or what is called; the last one stays.
 
     before: {id: status} of jobs that the cluster knows; taken: ids that somebody else submits at
-    the same moment.
+    the same moment; refuses: what it answers to the first that are submitted.
     """
 
     def __init__(
@@ -25,8 +25,10 @@ class Played:
         states: list[Any],
         before: dict[str, str] | None = None,
         taken: dict[str, str] | None = None,
+        refuses: list[str] | None = None,
     ) -> None:
         self.states, self.before, self.taken = states, before or {}, taken or {}
+        self.refuses = refuses or []
         self.submitted: list[dict[str, Any]] = []
         self.packages: list[set[str]] = []
         self.stopped: list[str] = []
@@ -35,6 +37,8 @@ class Played:
         return [SimpleNamespace(submission_id=i, status=s) for i, s in self.before.items()]
 
     def submit_job(self, **given: Any) -> str:
+        if self.refuses:
+            raise RuntimeError(f"Request failed with status code 500: {self.refuses.pop(0)}.")
         name = str(given["submission_id"])
         if name in self.taken:
             self.before[name] = self.taken.pop(name)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.cluster.jobs import ANEW, End, accept_token, connect, follow
+from pipelines.cluster.jobs import ANEW, NO_AGENT, End, accept_token, connect, follow
 from pipelines.host.processes import Interrupted
 from tests.worlds.played_cluster import LOG, QUICK, Played, asked
 
@@ -168,3 +168,29 @@ def test_nobody_at_the_address_is_said_at_once(monkeypatch: pytest.MonkeyPatch) 
         for scheme in ("", "http://", "https://", "ray://"):
             with pytest.raises(ValueError, match="nobody listens there"):
                 connect(f"{scheme}{address}")
+
+
+def test_a_head_that_just_started_is_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = Played(["SUCCEEDED"], refuses=[NO_AGENT, NO_AGENT])
+    assert followed(jobs, tmp_path).status == "SUCCEEDED"
+    assert capsys.readouterr().out.count("takes no job yet; waiting for it") == 1
+    assert [given["submission_id"] for given in jobs.submitted] == [f"{KEY}-1"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(NO_AGENT, "--dashboard-agent-listen-port=PORT"), ("full", "full$")]
+)
+def test_a_head_that_takes_no_job_is_told(error: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=rf"^{KEY}-1: the cluster takes no job: .*{said}"):
+        followed(Played(["SUCCEEDED"], refuses=[error]), tmp_path, agent_s=0.0)
+
+
+def test_a_job_that_does_not_begin_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    states = ["PENDING", "PENDING", "PENDING", "RUNNING", "SUCCEEDED"]
+    for waits_s, times in ((0.0, 1), (60.0, 0)):
+        followed(Played(list(states)), tmp_path, waits_s=waits_s)
+        assert capsys.readouterr().out.count("RAY_JOB_START_TIMEOUT_SECONDS") == times

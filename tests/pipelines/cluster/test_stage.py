@@ -14,9 +14,10 @@ import pytest
 
 from pipelines import submit, train
 from pipelines.cluster.capacity import Facts, Node
-from pipelines.cluster.stage import Doors, JobEnded, train_by_job
+from pipelines.cluster.stage import Doors, JobEnded, check_by_job, train_by_job
 from pipelines.depot.key import run_key
 from pipelines.depot.results import stored_finish
+from pipelines.depot.run_files import NON_FINITE
 from pipelines.host import places
 from pipelines.host.processes import Interrupted
 from pipelines.recipe.params import load_params
@@ -94,6 +95,35 @@ def test_a_job_that_did_not_succeed_is_no_success(job: Job, status: str, code: i
         raise caught.value
 
     assert train.main(["small"], stage) == submit.main(["small"], stage) == code
+
+
+def test_a_preflight_is_a_job_of_its_own(job: Job) -> None:
+    """It is no attempt of the training, nor taken for one that runs."""
+    jobs = Played(["SUCCEEDED"], {f"{run_key(job)}-1": "RUNNING"})
+    check_by_job("small", "http://head", workers=2, doors=doors(jobs))
+    (given,) = jobs.submitted
+    assert given["submission_id"] == f"{run_key(job)}-preflight-1"
+    assert given["entrypoint"] == "python -m pipelines.train small --workers 2 --preflight"
+    assert not places.trained("small").exists()
+    with pytest.raises(JobEnded, match="small: its job is FAILED"):
+        check_by_job("small", "http://head", doors=doors(Played(["FAILED"])))
+
+
+@pytest.mark.parametrize("status", ["FAILED", "STOPPED"])
+def test_what_a_job_told_until_it_failed_comes_back(
+    status: str, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderStore(tmp_path / "store")
+    monkeypatch.setenv("LIMBER_STORAGE", str(tmp_path / "store"))
+    told = b'{"step": 1}\n'
+
+    def fails() -> str:
+        store.write(f"runs/{run_key(job)}/{NON_FINITE}", told)
+        return status
+
+    with pytest.raises(JobEnded, match=f"its job is {status}"):
+        train_by_job("small", None, doors=doors(Played([fails])))
+    assert (job.run_folder / NON_FINITE).read_bytes() == told
 
 
 def test_success_without_results_is_none(job: Job) -> None:
