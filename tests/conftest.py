@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing.process
+import os
 import shutil
 import signal
 import socket
@@ -81,6 +82,17 @@ def signals_as_before() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def s3_variables_as_before() -> Iterator[None]:
+    """What a command or a client sets in the environment to reach S3 goes when the test is over."""
+    named = ("AWS_", "MLFLOW_S3_")
+    before = {name: value for name, value in os.environ.items() if name.startswith(named)}
+    yield
+    for name in [name for name in os.environ if name.startswith(named)]:
+        del os.environ[name]
+    os.environ.update(before)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,7 @@ def test_a_signal_ends_all_and_their_stages_stay_out_of_date(checkout: Path) -> 
     logs = [checkout / f"runs/logs/{name}.log" for name in NAMES]
     while not all(log.is_file() and "hangs" in log.read_text() for log in logs):
         assert command.poll() is None, (checkout / "said.txt").read_text()
+        time.sleep(0.05)
     os.killpg(command.pid, signal.SIGINT)
     assert command.wait(100) == 128 + signal.SIGINT
     said_all = (checkout / "said.txt").read_text()

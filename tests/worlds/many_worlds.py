@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # an optimizer imports it: once here, not in each process
 import torch.distributed as dist
 
 from pipelines.training import checkpoint

@@ -30,7 +30,7 @@ from pipelines.training.rank import Rank
 from tests.worlds import drawn
 from tests.worlds.played_cluster import QUICK, Played
 
-pytestmark = pytest.mark.usefixtures("one_thread", "signals_as_before")
+pytestmark = pytest.mark.usefixtures("one_thread", "signals_as_before", "s3_variables_as_before")
 RAY, PYTHON = importlib.metadata.version("ray"), platform.python_version()
 ROOMY = Facts(RAY, PYTHON, [Node("10.0.0.1", 8, 0)])
 CPU = read_cluster(load_params(), gpus=0)

@@ -31,7 +31,7 @@ from pipelines.training.record import TrainingRecord
 from pipelines.training.step import Taken, train_step
 from tests.worlds import drawn
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.usefixtures("s3_variables_as_before")]
 
 PACE = Pace(look_s=0.05, quiet_s=0.0, back_off_s=0.05, longest_s=0.2, patience_s=100.0)
 

@@ -122,6 +122,7 @@ def stacks(folder: Path, rank: int) -> str:
     return path.read_text()
 
 
+@pytest.mark.full
 @pytest.mark.contract
 def test_a_rank_whose_loader_sleeps_ends_all_with_all_stacks(tmp_path: Path) -> None:
     (code, waits), (other, sleeps) = end(stalled.start(tmp_path, "sleeps", 2))
@@ -149,7 +150,7 @@ def test_a_stopped_rank_is_named_by_the_other(tmp_path: Path) -> None:
 @pytest.mark.contract
 @pytest.mark.parametrize(
     ("how", "code", "words"),
-    [("holds", 1, "in stop\n"), ("debugs", 0, "moved")],
+    [("holds", 1, "in stop\n"), pytest.param("debugs", 0, "moved", marks=pytest.mark.full)],
 )
 def test_python_held_in_c_ends_and_a_breakpoint_does_not(
     how: str, code: int, words: str, tmp_path: Path
