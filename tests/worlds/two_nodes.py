@@ -135,5 +135,5 @@ def can_hide() -> bool:
 def _namespace(pid: int) -> str:
     """The process's mount namespace; "" of one that is gone."""
     with suppress(OSError):
-        return os.readlink(f"/proc/{pid}/ns/mnt")
+        return str(Path(f"/proc/{pid}/ns/mnt").readlink())
     return ""
