@@ -40,7 +40,7 @@ class Cluster:
         self._variables, self._cpus = dict(variables), cpus
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._port, self._dashboard = free_ports(2)
-        for name in ("checkout", "a", "b", "ray"):
+        for name in ("checkout", "a", "b"):
             (self.root / name).mkdir()
 
     @property
@@ -102,21 +102,27 @@ class Cluster:
 
     def _command(self, name: str) -> list[str]:
         agent, metrics, client = free_ports(3)
-        head = ["--head", f"--port={self._port}", "--dashboard-host=127.0.0.1",
-                f"--dashboard-port={self._dashboard}", f"--ray-client-server-port={client}",
-                f"--temp-dir={self.root / 'ray'}"]  # fmt: skip
+        head = [
+            "--head",
+            f"--port={self._port}",
+            "--dashboard-host=127.0.0.1",
+            f"--dashboard-port={self._dashboard}",
+            f"--ray-client-server-port={client}",
+        ]
         return [
             sys.executable, "-m", "ray.scripts.scripts", "start", "--block",
             *(head if name == "a" else [f"--address=127.0.0.1:{self._port}"]),
             "--node-ip-address=127.0.0.1", f"--dashboard-agent-listen-port={agent}",
             f"--metrics-export-port={metrics}", f"--num-cpus={self._cpus}",
             "--object-store-memory=100000000", "--disable-usage-stats",
+            f"--temp-dir={self.root / name / 'ray'}",
             f'--resources={{"{name}": 1}}',
         ]  # fmt: skip
 
     def _environment(self, name: str) -> dict[str, str]:
         own = {"HOME": str(self.root / name), "LIMBER_CACHE": str(self.root / name / "cache")}
         tokens = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+        tokens["RAY_ADDRESS"] = f"127.0.0.1:{self._port}"  # other clusters may run on this machine
         return a_shell() | QUIET | self._variables | tokens | own
 
     def _alone(self, name: str, command: list[str]) -> list[str]:
