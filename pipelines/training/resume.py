@@ -51,7 +51,7 @@ def resume(job: Job, rank: Rank, parts: Parts, listener: Listener) -> Position:
     path = rank.from_main(checkpoint.latest_checkpoint(*kept) if rank.is_main else None)
     if path is None:
         return at
-    state = checkpoint.read_checkpoint(path)
+    state = _read_alike(path, rank)
     parts.network.load_state_dict(state["model"])
     if parts.average:
         parts.average.load_state_dict(state["average"])
@@ -74,6 +74,15 @@ def resume(job: Job, rank: Rank, parts: Parts, listener: Listener) -> Position:
         told = {name: value for name, value in row.items() if name not in ("epoch", "step")}
         listener.epoch(int(row["epoch"]), int(row["step"]), told)
     return at
+
+
+def _read_alike(path: Path, rank: Rank) -> TensorState:
+    """Rank 0's checkpoint, on every rank; rank 0 sends it where a rank's node has not this file."""
+    found = path.stat() if path.is_file() else None
+    stamp = (found.st_size, found.st_mtime_ns) if found else None
+    if len(set(rank.gather(stamp))) == 1:
+        return checkpoint.read_checkpoint(path)
+    return rank.from_main(checkpoint.read_checkpoint(path) if rank.is_main else {})
 
 
 def weighted(sums: Tensor, counted_by_rank: int, weight: float) -> Tensor:

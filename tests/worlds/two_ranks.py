@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from pipelines.training.loop import train_loop
 from pipelines.training.parts import Parts, TrainingFeed, build_feed, build_parts
 from pipelines.training.preflight import preflight
 from pipelines.training.rank import Rank
+from pipelines.training.resume import Position, resume, save_checkpoint
 from pipelines.training.step import Taken, train_step
+from pipelines.training.totals import empty_sums
 from pipelines.training.validation import build_validation, validate
 from tests.worlds.here import ROOT
 
@@ -89,6 +92,7 @@ def main(path: str, number: str, world: str, meeting: str, what: str) -> None:
             "compare": compared,
             "not_finite": not_finite,
             "preflight": preflight,
+            "resume_apart": resume_apart,
             "alone": alone,
         }[each](job, rank)
     dist.destroy_process_group()
@@ -103,6 +107,27 @@ def trained(job: Job, rank: Rank) -> None:
         return answer
 
     train_loop(job, rank, SilentListener(), step_aloud)
+
+
+def resume_apart(job: Job, rank: Rank) -> None:
+    """Rank 1's node has not the checkpoint that rank 0 goes on from, but another of that name."""
+    parts, feed = build_parts(job, rank), build_feed(job, rank)
+    here = replace(job, run_folder=job.run_folder / f"node_{rank.rank}")
+    train_step(job, rank, parts, micro_batches(feed, job, rank))
+    alone = replace(rank, rank=0, world_size=1)
+    with torch.no_grad():
+        next(parts.network.parameters()).add_(rank.rank)
+    at = Position(1, 0, 0, empty_sums(len(parts.losses)), [{"epoch": 1.0, "step": 1.0}])
+    save_checkpoint(here, alone, parts, feed, at, SilentListener())
+    fresh = build_parts(job, rank)
+    resume(here, rank, fresh, SilentListener())
+    moments = [v for s in fresh.optimizer.state_dict()["state"].values() for v in s.values()]
+    state = [*fresh.network.state_dict().values(), *moments]
+    sums = [float(torch.as_tensor(value).double().sum()) for value in state]
+    assert sums == rank.from_main(sums) and moments
+    ours = rank.from_main([v.clone() for v in parts.network.state_dict().values()])
+    assert all(map(torch.equal, fresh.network.state_dict().values(), ours))
+    print("alike")
 
 
 def compared(job: Job, rank: Rank) -> None:

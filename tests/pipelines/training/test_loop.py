@@ -112,6 +112,14 @@ def pair(tmp_path_factory: pytest.TempPathFactory, data: Data) -> tuple[Job, lis
     return job, two_ranks.finish(two_ranks.start(job, "compare,not_finite", folder / "meeting"))
 
 
+@pytest.mark.contract
+def test_ranks_go_on_alike_where_one_has_not_the_checkpoint(tmp_path: Path, data: Data) -> None:
+    """As after a node was lost: rank 0 is on another one than before, and no disk is common."""
+    job = drawn.small_job(tmp_path / "run", data, drawn.small_recipe())
+    said = two_ranks.finish(two_ranks.start(job, "resume_apart", tmp_path / "meeting"))
+    assert all("alike" in each for each in said)
+
+
 def test_two_ranks_are_one_process_with_twice_the_batch(pair: tuple[Job, list[str]]) -> None:
     """Gradients to 1e-6 with BatchNorm in eval; validation to the last digit."""
     for text in pair[1]:
