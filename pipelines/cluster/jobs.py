@@ -163,7 +163,12 @@ def find_running(jobs: Jobs, key: str) -> str | None:
 def attempts(jobs: Jobs, key: str) -> dict[int, tuple[str, str]]:
     """{number: (id, status)} of that training's jobs that the cluster knows."""
     found = {}
-    for job in jobs.list_jobs():
+    try:
+        known = jobs.list_jobs()
+    except (ConnectionError, RuntimeError, OSError) as error:
+        fault = f"the cluster does not say which jobs it has ({error})"
+        raise refusal(key, fault=fault, do="the same command again, when it answers") from error
+    for job in known:
         name, _, number = str(job.submission_id).rpartition("-")
         if name == key and number.isdigit():
             found[int(number)] = (str(job.submission_id), str(job.status))
@@ -241,18 +246,23 @@ class _Follower:
         print(f"{self._id}: stopping it", file=sys.stderr, flush=True)
         try:
             self.jobs.stop_job(self._id)
-            end = self._wait(self._patience.stopping_s)  # else who comes next would follow it
+            limit_s = self._patience.stopping_s
+            end = self._wait(limit_s, limit_s)  # else who comes next would follow it
         except (ConnectionError, RuntimeError, OSError, ValueError) as error:
-            told = f"may go on, the cluster does not answer ({error})"
+            told = f"may go on ({error}); the same command follows it"
             print(f"{self._id}: {told}", file=sys.stderr, flush=True)
             self._log.leave()
         else:
             self._log.close()
             print(f"{self._id}: {end.status}", flush=True)
 
-    def _wait(self, silence_s: float) -> End:
-        """Silence counts as nothing, least of all as success. Raises ValueError after too much."""
-        heard, silent = time.monotonic(), False
+    def _wait(self, silence_s: float, limit_s: float = math.inf) -> End:
+        """Silence counts as nothing, least of all as success.
+
+        Raises ValueError after too much of it, and for a job that has not ended after `limit_s`.
+        """
+        began = heard = time.monotonic()
+        silent = False
         while True:
             try:
                 info = self.jobs.get_job_info(self._id)
@@ -273,6 +283,9 @@ class _Follower:
                     self.jobs = self._again()
             if end:
                 return end
+            if time.monotonic() - began > limit_s:
+                fault = f"has not ended {limit_s:g} s after it was told to"
+                raise refusal(self._id, fault=fault)
             time.sleep(self._patience.poll_s)
 
     def _say_why_it_waits(self, status: str) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,8 @@ FILES = ("params.yaml",)
 KINDS = (".py", ".yaml", ".yml", ".json")  # of files that code is made of
 NEVER = ("data/store",)  # data, whatever their names end with
 LIMIT = 50_000_000  # bytes; the code has about two million of them
-PASSWORD = re.compile(r"://[^\s/:@]+:[^\s/@]+@")
+SETTINGS = (".yaml", ".yml")
+PASSWORD = re.compile(r"://[^\s/:@]*:[^\s/@]+@")
 SHOWN = 3  # of the largest files
 
 
@@ -31,7 +32,7 @@ def packed(checkout: Path) -> Iterator[Path]:
     """
     files = code_files(checkout)
     check_size(checkout, files)
-    check_settings(checkout)
+    check_settings(files)
     with tempfile.TemporaryDirectory(prefix="limber-package-") as folder:
         for name, path in files.items():
             target = Path(folder) / name
@@ -61,12 +62,15 @@ def _goes(path: Path, checkout: Path) -> bool:
     return not path.name.startswith((".", "__pycache__")) and name not in NEVER
 
 
-def check_settings(checkout: Path) -> None:
-    """Raises ValueError where an address in params.yaml, which travels, holds a password."""
-    for name in FILES:
-        path = checkout / name
-        lines = path.read_text().splitlines() if path.is_file() else []
-        for number, line in enumerate(lines, 1):
+def check_settings(files: Mapping[str, Path]) -> None:
+    """Raises ValueError where an address in params.yaml or a recipe, which travel, has a password.
+
+    files: by name from the checkout.
+    """
+    for name, path in files.items():
+        if path.suffix not in SETTINGS:
+            continue
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
             if PASSWORD.search(line):
                 fault = "an address holds a password, which a job is never given"
                 do = "take it out; machines have secrets by their environment, ~/.netrc or ~/.aws"

@@ -7,6 +7,7 @@ another's files; the manifest, as in the run folder, comes last and goes first.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from data.files.whole_file import write_text_whole
 from data.ground.refusal import refusal
 from pipelines.depot.key import run_prefix
 from pipelines.host.folders import writable
+from pipelines.store.parcels import SHA256
 from pipelines.store.store import Store
 from pipelines.training.checkpoint import (
     Manifest,
@@ -23,6 +25,8 @@ from pipelines.training.checkpoint import (
     checkpoint_folder,
     why_unusable,
 )
+
+FILE = re.compile(r"step_\d+\.pt")
 
 
 def folder_name(key: str) -> str:
@@ -54,12 +58,19 @@ def stored_manifests(store: Store, key: str) -> list[Manifest]:
             continue
         try:
             manifest = Manifest(**json.loads(content))
-            if Path(manifest.file).name != manifest.file:
-                raise ValueError(manifest.file)
+            _check(manifest)
             manifests.append(manifest)
         except (ValueError, TypeError):
             print(f"{store.address}/{name}: not a manifest; its checkpoint is not used", flush=True)
     return sorted(manifests, key=lambda manifest: manifest.step)
+
+
+def _check(manifest: Manifest) -> None:
+    """Raises ValueError for what no training writes: a name may lead out of the run folder."""
+    numbers = (manifest.epoch, manifest.step, manifest.size)
+    whole = all(isinstance(number, int) for number in numbers)
+    if not (whole and FILE.fullmatch(manifest.file) and SHA256.fullmatch(manifest.sha256)):
+        raise ValueError(manifest.file)
 
 
 def manifests_here(run_folder: Path) -> list[Manifest]:
@@ -81,7 +92,7 @@ def put_checkpoint(
 
 
 def put_manifest(store: Store, key: str, manifest: Manifest) -> None:
-    """Of a file that is there."""
+    """Of a file that is there: it was rated meanwhile, or is new."""
     content = json.dumps(asdict(manifest), indent=1).encode()
     store.write(manifest_name(key, manifest), content)
 

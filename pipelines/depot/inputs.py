@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from pipelines.recipe.datasets import data_set, own_entries
 from pipelines.recipe.schema import Recipe
 from pipelines.store.node_cache import NodeCache
 from pipelines.store.parcels import bring as bring_parcel
-from pipelines.store.parcels import is_whole, parcel_bytes, send
+from pipelines.store.parcels import check_inside, is_whole, parcel_bytes, send
 from pipelines.store.shards import SHARD_BYTES, Member, bring_shards, send_shards, unpacking_bytes
 from pipelines.store.store import Store
 from pipelines.training.job import Job
@@ -160,6 +160,9 @@ def _read_note(store: Store, job: Job) -> Inputs:
     if content is None:
         raise refusal(where, fault="not in the store", do=do)
     try:
-        return Inputs(**json.loads(content))
-    except (ValueError, TypeError) as error:
+        inputs = Inputs(**{name: str(told) for name, told in json.loads(content).items()})
+    except (ValueError, TypeError, AttributeError) as error:
         raise refusal(where, fault=f"damaged ({error})", do=do) from error
+    for told in (name for name in astuple(inputs) if name):
+        check_inside(told, where)
+    return inputs

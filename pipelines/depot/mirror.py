@@ -92,7 +92,10 @@ class Mirror:
     @property
     def trouble(self) -> str:
         """Since when nothing goes up, and why; "" while all does."""
-        return f"{self._since} ({self._fault})" if self._failing is not None else ""
+        if self._failing is not None:
+            return f"{self._since} ({self._fault})"
+        begun = self._thread.ident is not None
+        return "its thread died" if begun and not self._thread.is_alive() else ""
 
     def check(self) -> None:
         """Raises ValueError where another attempt has taken the training over."""
@@ -117,11 +120,15 @@ class Mirror:
     def close(self) -> None:
         """The end of a whole training: waits until all is up.
 
-        Raises ValueError where another attempt has taken over, and where the store has not answered
-        for the pace's patience: then what is not up stays in the run folder.
+        Raises ValueError where another attempt has taken over, and where the store does not answer
+        for the pace's patience from now on: then what is not up stays in the run folder.
         """
+        began = time.monotonic()
         while not (up := self.flush(self._pace.look_s)):
-            if self._lost is not None or self._silent() > self._pace.patience_s:
+            waited = min(self._silent(), time.monotonic() - began)  # from now on, see above
+            if self._lost is not None or waited > self._pace.patience_s:
+                break
+            if not self._thread.is_alive():  # nobody is left who could send
                 break
         self._end()
         self.check()
@@ -173,8 +180,8 @@ class Mirror:
     def _work(self) -> None:
         wait = self._pace.back_off_s
         while not self._ending.is_set():
-            asked = self._asked
             self._wake.clear()
+            asked = self._asked  # after that: who asks from here on wakes us once more
             try:
                 self._look(everything=asked > self._done)
             except LostError as error:
@@ -216,7 +223,7 @@ class Mirror:
 
     def _send_checkpoint(self, manifest: Manifest) -> None:
         there = self._there.get(manifest.step)
-        if there and there.sha256 == manifest.sha256:  # its numbers came later than itself
+        if there and there.sha256 == manifest.sha256:  # only its rating is new
             put_manifest(self.store, self.key, manifest)
             self._there[manifest.step] = manifest
             return

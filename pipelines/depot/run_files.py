@@ -94,11 +94,9 @@ def bring_unsent_pictures(store: Store, key: str, run_folder: Path) -> None:
     position, outbox = run_folder / OUTBOX_POSITION, run_folder / OUTBOX_NAME
     sent = json.loads(position.read_text())["position"] if position.is_file() else 0
     content = outbox.read_bytes() if outbox.is_file() else b""
-    lines = (
-        content[sent:].splitlines()
-        if content and json.loads(content.splitlines()[0])["uri"]
-        else []
-    )
+    whole = content[: content.rfind(b"\n") + 1]  # a node that died may have left a torn line
+    shows = whole and json.loads(whole.splitlines()[0])["uri"]
+    lines = whole[sent:].splitlines() if shows else []
     paths = [Path(json.loads(line)["path"]) for line in lines if b'"picture"' in line]
     _bring(store, key, run_folder, [f"{PICTURES}/{path.name}" for path in paths] + [NON_FINITE])
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from data.files.whole_file import whole_file
 from data.ground.refusal import refusal
 from pipelines.host.folders import file_digest, writable
+
+PART = ".part"  # ends what has not all arrived
 
 
 class FolderStore:
@@ -21,12 +26,11 @@ class FolderStore:
         self.address, self._folder = str(folder), folder
 
     def put(self, path: Path, name: str) -> None:
-        target = self._folder / name
-        part = target.with_name(f".{target.name}.part")
-        with writable(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
+        with self._arriving(name) as part:
             shutil.copyfile(path, part)
-            part.replace(target)
+            if file_digest(part) != file_digest(path):
+                fault = f"is not what was sent to {self.address}/{name}, or changed meanwhile"
+                raise refusal(path, fault=fault, do="look after that disk, then send it again")
 
     def get(self, name: str, target: Path, *, size: int, sha256: str) -> None:
         source = self._folder / name
@@ -44,24 +48,55 @@ class FolderStore:
             part.replace(target)
 
     def write(self, name: str, content: bytes) -> None:
-        target = self._folder / name
-        with writable(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(target) as file:
-                file.write(content)
+        with self._arriving(name) as part:
+            part.write_bytes(content)
 
     def read(self, name: str) -> bytes | None:
-        target = self._folder / name
-        return target.read_bytes() if target.is_file() else None
+        with self._told():
+            try:
+                return (self._folder / name).read_bytes()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return None
 
     def names(self, prefix: str = "") -> dict[str, int]:
-        found = (path for path in self._folder.rglob("*") if path.is_file())
-        named = {p.relative_to(self._folder).as_posix(): p for p in found}
-        return {
-            name: path.stat().st_size
-            for name, path in sorted(named.items())
-            if name.startswith(prefix) and path.suffix != ".part"
-        }
+        """Looks into the prefix's folder alone, beside others who write and remove there."""
+        folder = self._folder / prefix.rpartition("/")[0]
+        sizes = {}
+        for here, _, files in os.walk(folder):
+            for path in (Path(here, file) for file in files if not file.endswith(PART)):
+                name = path.relative_to(self._folder).as_posix()
+                if name.startswith(prefix):
+                    with suppress(FileNotFoundError):  # removed meanwhile
+                        sizes[name] = path.stat().st_size
+        return dict(sorted(sizes.items()))
 
     def remove(self, name: str) -> None:
-        (self._folder / name).unlink(missing_ok=True)
+        with writable(self._folder / name):
+            (self._folder / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def _arriving(self, name: str) -> Iterator[Path]:
+        """A file beside the one of that name, to fill, nobody else's; takes its place at the end.
+
+        Not `whole_file`: machines that see one folder may write the same name at the same time.
+        """
+        target = self._folder / name
+        part = target.with_name(f".{target.name}.{uuid.uuid4().hex}{PART}")
+        with writable(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                yield part
+                with part.open("rb") as file:
+                    os.fsync(file.fileno())
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            fault = f"cannot be read ({error.strerror or error})"
+            do = "give this user access to it, and look whether its disk is there"
+            raise refusal(error.filename or self.address, fault=fault, do=do) from error

@@ -6,6 +6,7 @@ A parcel that was interrupted goes on where it stopped: `so_far.json` says what 
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ MANIFEST, SO_FAR = "manifest.json", "so_far.json"
 AT_ONCE = 8  # files on their way
 NOTED_BYTES, NOTED_FILES = 64 << 20, 500  # as much is sent again at most, after an interruption
 MIB = 1 << 20
+SHA256 = re.compile(r"[0-9a-f]{64}")
 _Item = TypeVar("_Item")
 
 
@@ -95,7 +97,7 @@ class Sending:
 
     def put(self, inner: str, path: Path, piece: Piece) -> bool:
         """Whether the file had to be sent."""
-        _inside(inner, self._name)
+        check_inside(inner, self._name)
         if self.there(inner) == piece:
             return False
         self._store.put(path, f"{self._name}/{inner}")
@@ -181,12 +183,15 @@ def _pieces(content: bytes, where: str) -> dict[str, Piece]:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         do = f"remove {MANIFEST} there and run `make repro` in the checkout, which sends it again"
         raise refusal(where, fault=f"its {MANIFEST} is damaged ({error!r})", do=do) from error
-    for inner in pieces:
-        _inside(inner, where)
+    for inner, piece in pieces.items():
+        check_inside(inner, where)
+        if not SHA256.fullmatch(piece.sha256):
+            do = "who wrote that? nothing of it was brought"
+            raise refusal(where, fault=f"{inner}: {piece.sha256!r} is no sha256", do=do)
     return pieces
 
 
-def _inside(inner: str, where: str) -> None:
+def check_inside(inner: str, where: str) -> None:
     """Raises ValueError for a name that leads out of the folder that it is brought to."""
     path = PurePosixPath(inner)
     if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in inner:

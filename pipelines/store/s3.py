@@ -80,7 +80,8 @@ def listed_objects(prefix: str, begins: str = "") -> dict[str, Any]:
     """{key below the prefix: its row of the listing (`Size`, `ETag`)}, of keys that begin so."""
     bucket, key = split_s3(prefix)
     folder = f"{key.rstrip('/')}/" if key else ""
-    with s3_errors(prefix):
+
+    def ask() -> dict[str, Any]:
         lister = s3_client().get_paginator("list_objects_v2")
         pages = lister.paginate(Bucket=bucket, Prefix=f"{folder}{begins}")
         return {
@@ -89,6 +90,9 @@ def listed_objects(prefix: str, begins: str = "") -> dict[str, Any]:
             for row in page.get("Contents", ())
             if not row["Key"].endswith("/")
         }
+
+    with s3_errors(prefix):
+        return renewed(ask)
 
 
 def split_s3(source: str) -> tuple[str, str]:

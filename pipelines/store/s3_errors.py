@@ -131,7 +131,8 @@ def _code(answer: Mapping[str, Any]) -> str:
 def _known(error: Exception, answer: Mapping[str, Any]) -> Said:
     if answer:
         status = str(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
-        return CODES.get(_code(answer)) or CODES.get(status) or UNKNOWN
+        said = CODES.get(_code(answer)) or CODES.get(status) or UNKNOWN
+        return UNKNOWN if said is SILENT and _code(answer) != "400" else said  # it had words
     kinds = [each.__name__ for each in type(error).__mro__]
     return next((KINDS[name] for name in kinds if name in KINDS), UNKNOWN)
 

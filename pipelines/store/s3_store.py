@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data.ground.refusal import refusal
 from pipelines.host.folders import file_digest, writable
-from pipelines.store.s3 import listed_objects, s3_client, split_s3
+from pipelines.store.s3 import listed_objects, renewed, s3_client, split_s3
 from pipelines.store.s3_download import download_s3, forget_part, object_bytes
 from pipelines.store.s3_errors import CODES, GONE, error_code, s3_errors
 from pipelines.store.s3_upload import upload_bytes, upload_s3
@@ -61,7 +61,7 @@ class S3Store:
     def remove(self, name: str) -> None:
         bucket, key = split_s3(self._at(name))
         with s3_errors(self._at(name), writing=True):
-            s3_client().delete_object(Bucket=bucket, Key=key)
+            renewed(lambda: s3_client().delete_object(Bucket=bucket, Key=key))
 
     def _at(self, name: str) -> str:
         return f"{self.address}/{name}"

@@ -86,7 +86,7 @@ def _in_parts(path: Path, target: str, digest: str) -> None:
 
 def _check(target: str, size: int, digest: str) -> None:
     bucket, key = split_s3(target)
-    head = s3_client().head_object(Bucket=bucket, Key=key)
+    head = renewed(lambda: s3_client().head_object(Bucket=bucket, Key=key))
     came, told = int(head["ContentLength"]), told_digest(head)
     if came != size or told not in (digest, None):
         fault = f"{came:,} bytes of sha256 {told} are there, {size:,} of {digest} were sent"

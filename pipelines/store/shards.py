@@ -20,7 +20,14 @@ from data.ground.refusal import refusal
 from pipelines.host.folders import file_digest, writable
 from pipelines.host.progress import Tally
 from pipelines.store.node_cache import measure
-from pipelines.store.parcels import Piece, Sending, is_whole, read_manifest, side_by_side
+from pipelines.store.parcels import (
+    Piece,
+    Sending,
+    check_inside,
+    is_whole,
+    read_manifest,
+    side_by_side,
+)
 from pipelines.store.store import Store
 
 SHARD_BYTES = 256 << 20
@@ -130,10 +137,10 @@ def unpack(path: Path, target: Path) -> None:
     made = set[Path]()
     with tarfile.open(path, "r:") as tar:
         for info in tar:
-            parts = Path(info.name).parts
-            if not info.isreg() or not parts or {"..", "/"} & set(parts):
-                fault = f"entry {info.name!r} is no file, or leaves the folder"
-                raise refusal(path, fault=fault, do="nothing of it is used; who sent that?")
+            check_inside(info.name, str(path))
+            if not info.isreg():
+                do = "who wrote that? nothing of it is used"
+                raise refusal(path, fault=f"entry {info.name!r} is no file", do=do)
             place = target / info.name
             if place.parent not in made:
                 place.parent.mkdir(parents=True, exist_ok=True)

@@ -146,8 +146,10 @@ class Watch:
             left = self.pulse.left_s()
             if left <= 0 or self._alarm.is_set():
                 faulthandler.cancel_dump_traceback_later()
-                self._stop_all()
-                return
+                try:
+                    self._stop_all()
+                finally:  # also where a full disk takes no stacks: nobody else would end us
+                    os._exit(EXIT_STALLED)
             backstop = left + 2 * self._look_s + 1
             file = self._file if self._rank.world_size > 1 else STDERR
             faulthandler.dump_traceback_later(backstop, exit=True, file=file)
@@ -185,7 +187,6 @@ class Watch:
             words = who_is_behind(self._rank.world_size, told, silent)
             print(f"nothing moves for {silent_s:.0f} s; {words}", file=sys.stderr, flush=True)
         self._remember(last.doing)
-        os._exit(EXIT_STALLED)
 
     def _wait_for_others(self) -> dict[int, Any]:
         end = time.monotonic() + self._say_s

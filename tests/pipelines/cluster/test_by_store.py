@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.cluster.by_store import begin_anew, ray_storage
+import pytest
+
+from pipelines.cluster.by_store import begin_anew, forget_ray_notes, ray_storage
 from tests.worlds import drawn
 
 
@@ -25,6 +27,13 @@ def test_a_wish_to_train_anew_is_kept_once_per_node(tmp_path: Path) -> None:
     kept = list(run.parent.glob("demo-0123.*/checkpoint"))
     assert sorted(path.read_text() for path in kept) == ["new", "old"]
     assert not (run / "checkpoint").exists()
+
+
+def test_a_training_that_is_through_does_not_fail_by_rays_notes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    forget_ray_notes("s3://", "run")
+    assert "notes of Ray stay" in capsys.readouterr().out
 
 
 def test_ray_notes_lie_where_all_nodes_see_them(tmp_path: Path) -> None:

@@ -82,7 +82,25 @@ def test_a_job_that_cannot_be_stopped_is_said(
     jobs = Played(["RUNNING", Interrupted(15), ConnectionError("away")])
     with pytest.raises(Interrupted):
         followed(jobs, tmp_path, stopping_s=0.0)
-    assert "may go on, the cluster does not answer" in capsys.readouterr().err
+    assert "may go on (demo-0" in (said := capsys.readouterr().err) and "away" in said
+
+
+def test_a_job_that_never_ends_when_it_is_stopped_is_not_waited_for_for_ever(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that waits for room has nobody who stops it; further signals are not heard."""
+    with pytest.raises(Interrupted):
+        followed(Played(["PENDING", Interrupted(2), "PENDING"]), tmp_path, stopping_s=0.0)
+    assert "has not ended 0 s after it was told to" in capsys.readouterr().err
+
+
+def test_a_cluster_that_is_away_when_its_jobs_are_asked_for_is_said(tmp_path: Path) -> None:
+    class Away(Played):
+        def list_jobs(self) -> list[Any]:
+            raise ConnectionError("connection refused")
+
+    with pytest.raises(ValueError, match=r"which jobs it has \(connection refused\)"):
+        followed(Away(["RUNNING"]), tmp_path)
 
 
 def test_silence_is_never_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,3 +84,8 @@ def test_settings_with_a_password_do_not_travel(checkout: Path) -> None:
     with pytest.raises(ValueError, match=r"params\.yaml, line 2: .*password") as caught:
         packed(checkout).__enter__()
     assert "TOP-SECRET" not in str(caught.value)
+    (checkout / "params.yaml").write_text(settings)
+    (checkout / "recipes").mkdir(exist_ok=True)
+    (checkout / "recipes/own.yaml").write_text("pretrained: {source: 'https://:KEY@host/w.pt'}\n")
+    with pytest.raises(ValueError, match=r"recipes/own\.yaml, line 1: .*password"):
+        packed(checkout).__enter__()

@@ -367,7 +367,7 @@ def test_an_own_skeleton_outside_the_code_is_refused_before_anything_is_sent(
     assert not store.names()
 
 
-@pytest.mark.parametrize("note", [None, b"{", b'{"tables": 1, "other": 2}'])
+@pytest.mark.parametrize("note", [None, b"{", b"[]", b'{"tables": 1, "other": 2}'])
 def test_what_was_never_sent_is_refused_with_the_command_that_sends_it(
     tmp_path: Path, store: FolderStore, cache: NodeCache, note: bytes | None
 ) -> None:
@@ -375,6 +375,17 @@ def test_what_was_never_sent_is_refused_with_the_command_that_sends_it(
     if note is not None:
         store.write(f"inputs/trainings/{job.fingerprint[:16]}.json", note)
     with pytest.raises(ValueError, match="; run `make repro RECIPE=small` in the checkout"):
+        bring(store, job, cache)
+
+
+@pytest.mark.parametrize("name", ["../../x", "//tmp/x"])
+def test_a_note_that_leads_out_of_the_cache_is_refused(
+    tmp_path: Path, store: FolderStore, cache: NodeCache, name: str
+) -> None:
+    job = drawn.small_job(tmp_path, (tmp_path, tmp_path), drawn.small_recipe())
+    note = json.dumps({"tables": "tables/a", "images": "images/a", "weights": "w", "file": name})
+    store.write(f"inputs/trainings/{job.fingerprint[:16]}.json", note.encode())
+    with pytest.raises(ValueError, match="leaves its folder"):
         bring(store, job, cache)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -129,7 +131,7 @@ def test_another_node_goes_on_where_the_first_was(
     (first / "pictures").mkdir()
     (first / "pictures" / "epoch_0001.jpg").write_bytes(b"jpeg")
     record = '{"kind": "open", "uri": "http://server"}\n{"kind": "epoch", "epoch": 1}\n'
-    shown = '{"kind": "picture", "path": "pictures/epoch_0001.jpg"}\n'
+    shown = '{"kind": "picture", "path": "pictures/epoch_0001.jpg"}\n{"kind": "picture", "pa'
     (first / "outbox.jsonl").write_text(record + shown)
     (first / "outbox.sent").write_text(f'{{"address": "a", "position": {len(record)}}}')
     (first / "non_finite.jsonl").write_text("{}\n")
@@ -224,6 +226,48 @@ def test_a_store_that_stays_away_is_named_with_node_and_folder(
     assert checkpoint.latest_checkpoint(run, "f", "c") is not None
     with pytest.raises(ValueError, match="on purpose"):
         Mirror(store, KEY, run, QUICK).begin()
+
+
+def test_a_store_that_was_away_for_long_is_waited_for_at_the_end(
+    tmp_path: Path, store: GatedStore, mirrors: list[Mirror]
+) -> None:
+    """Patience counts from the end of training on, not from when the store went."""
+    run, hours = tmp_path / "run", 3600.0
+    mirror = begun(store, run, mirrors)
+    store.away.set()
+    store.asked.clear()
+    save(run, 7)
+    assert store.asked.wait(LIMIT_S)
+    while not mirror.trouble:
+        store.asked.wait(0.01)
+    mirror._failing = (mirror._failing or 0.0) - hours
+    back = threading.Timer(0.2, store.away.clear)
+    back.start()
+    mirror.close()
+    back.join()
+    assert steps(store) == [7]
+
+
+def test_a_checkpoint_that_is_only_rated_anew_does_not_go_up_again(
+    tmp_path: Path, store: GatedStore, mirrors: list[Mirror]
+) -> None:
+    run = tmp_path / "run"
+    mirror = begun(store, run, mirrors)
+    manifest = save(run, 1)
+    assert mirror.flush(LIMIT_S)
+    path = run / "checkpoints" / "step_00000001.json"
+    path.write_text(json.dumps(asdict(manifest) | {"metric": 0.5}))
+    mirror.close()
+    assert [each.metric for each in stored_manifests(store, KEY)] == [0.5]
+    assert len(store.put_names) == 1
+
+
+def test_a_manifest_that_leads_out_of_the_run_folder_is_not_used(store: GatedStore) -> None:
+    good = {"fingerprint": "f", "epoch": 1, "step": 1, "metric": None, "size": 1}
+    bad = [{"file": "..", "sha256": "0" * 64}, {"file": "step_1.pt", "sha256": "/../../x"}]
+    for number, each in enumerate(bad):
+        store.write(f"runs/{KEY}/checkpoints/step_{number}.json", json.dumps(good | each).encode())
+    assert stored_manifests(store, KEY) == []
 
 
 def test_what_the_training_removes_while_it_goes_up_is_whole_there(
