@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from data.ground.refusal import refusal
-from pipelines.cluster.addresses import dashboard
-from pipelines.cluster.job_client import job_client
+from pipelines.cluster.connecting import Jobs
 from pipelines.cluster.job_log import AGAIN_S, JobLog
 from pipelines.cluster.package import packed
 from pipelines.host.processes import Interrupted, uninterrupted
@@ -26,9 +24,6 @@ OWN_FAILURES = (  # of a job that failed by what it was asked for, and would aga
     "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE", "JOB_ENTRYPOINT_COMMAND_START_ERROR",
     "JOB_ENTRYPOINT_COMMAND_ERROR",
 )  # fmt: skip
-HERE = "this machine"
-ACCEPTED = "`ray start --head` first, or --address http://HOST:8265, or RAY_ADDRESS set"
-DO = "`python -m pipelines.train RECIPE` needs none"
 POLL_S = 1.0
 SILENCE_S = 900.0  # how long a cluster may not answer: a head that is made anew takes minutes
 STOPPING_S = 60.0  # for a job that is stopped to have ended
@@ -44,28 +39,6 @@ WAITS = (
     "environment; after 15 minutes Ray ends it (RAY_JOB_START_TIMEOUT_SECONDS on the head)"
 )
 ANEW = 5  # times that a job which was lost is submitted again
-AUTH = (
-    "the cluster asks for a token: export RAY_AUTH_MODE=token (and RAY_AUTH_TOKEN, or "
-    "RAY_AUTH_TOKEN_PATH, or put it into ~/.ray/auth_token), then try again"
-)
-
-
-class Jobs(Protocol):
-    """What is used of Ray's JobSubmissionClient."""
-
-    def list_jobs(self) -> list[Any]: ...
-    def submit_job(
-        self,
-        *,
-        entrypoint: str,
-        submission_id: str | None = None,
-        runtime_env: dict[str, Any] | None = None,
-        metadata: dict[str, str] | None = None,
-    ) -> str: ...
-    def get_job_info(self, job_id: str) -> Any: ...
-    def get_job_logs(self, job_id: str) -> str: ...
-    def tail_job_logs(self, job_id: str) -> AsyncIterator[str]: ...
-    def stop_job(self, job_id: str) -> bool: ...
 
 
 Connect = Callable[[], Jobs]
@@ -100,36 +73,6 @@ class Patience(NamedTuple):
     log_s: float = AGAIN_S
     agent_s: float = AGENT_S
     waits_s: float = WAITS_S
-
-
-def connect(address: str | None, ask: Callable[[str], Jobs] | None = None) -> Jobs:
-    """A client of the jobs of the cluster at `address`; None: of the one on this machine.
-
-    ask: makes the client. Raises ValueError where none answers or a token is missing.
-    """
-    accept_token()
-    from ray.exceptions import AuthenticationError
-
-    where = address or HERE
-    try:
-        client = (ask or job_client)(dashboard(address))
-        client.list_jobs()
-    except AuthenticationError as error:
-        raise refusal(where, fault=AUTH) from error
-    except (ConnectionError, RuntimeError, OSError) as error:
-        if "auth" in str(error).lower():
-            raise refusal(where, fault=AUTH) from error
-        if address in (None, "auto"):
-            raise refusal(HERE, fault="no Ray cluster runs", accepted=ACCEPTED, do=DO) from error
-        raise refusal(where, fault=f"no answer from a Ray cluster: {error}") from error
-    return client
-
-
-def accept_token() -> None:
-    """`ray start` turns tokens on where one lies; Ray's job client must be told to send it."""
-    file = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
-    if os.environ.get("RAY_AUTH_TOKEN") or Path(file).is_file():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def follow(jobs: Jobs, again: Connect, asked: Asked, patience: Patience = Patience()) -> End:  # noqa: B008

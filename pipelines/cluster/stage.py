@@ -13,8 +13,9 @@ import torch
 from data.ground.refusal import refusal
 from pipelines.cluster.by_store import reached
 from pipelines.cluster.capacity import Facts, ask_facts, check_capacity, check_versions
+from pipelines.cluster.connecting import HERE, Jobs, connect
 from pipelines.cluster.handing import driver_variables
-from pipelines.cluster.jobs import HERE, Asked, End, Jobs, Patience, connect, follow
+from pipelines.cluster.jobs import Asked, End, Patience, follow
 from pipelines.depot.inputs import publish
 from pipelines.depot.key import run_key
 from pipelines.depot.results import bring_results, bring_told, forget_run

@@ -203,5 +203,6 @@ def manifests(client: Any, prefix: str) -> int:
 def wait_for(road: subprocess.Popen[bytes], log: Path, there: Any) -> None:
     end = time.monotonic() + 300
     while not there():
-        assert road.poll() is None and time.monotonic() < end, log.read_text()[-5000:]
+        if road.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(log.read_text()[-5000:])
         time.sleep(0.2)

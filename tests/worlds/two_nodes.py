@@ -65,8 +65,8 @@ class Cluster:
             )  # fmt: skip
         end = time.monotonic() + START_S
         while "Ray runtime started" not in log.read_text():
-            ended = self._processes[name].poll() is not None
-            assert not ended and time.monotonic() < end, log.read_text()[-3000:]
+            if self._processes[name].poll() is not None or time.monotonic() > end:
+                raise RuntimeError(log.read_text()[-3000:])
             time.sleep(0.1)
 
     def kill(self, name: str) -> None:

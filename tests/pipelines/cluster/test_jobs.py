@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.cluster.jobs import ANEW, NO_AGENT, End, accept_token, connect, follow
+from pipelines.cluster.connecting import accept_token, connect
+from pipelines.cluster.jobs import ANEW, NO_AGENT, End, follow
 from pipelines.host.processes import Interrupted
 from tests.worlds.played_cluster import LOG, QUICK, Played, asked
 
