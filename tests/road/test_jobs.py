@@ -17,7 +17,7 @@ from pipelines.cluster.head import FOLDER, one_head, ray_address
 from tests.worlds.checkouts import a_shell, copy_checkout, write_params
 from tests.worlds.here import ROOT
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 LONG, SHORT = "demo_simple_baseline", "demo_hrnet"
 EPOCHS = {LONG: 500, SHORT: 1}
 

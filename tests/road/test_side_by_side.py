@@ -82,11 +82,16 @@ def test_a_signal_ends_all_and_their_stages_stay_out_of_date(checkout: Path) -> 
             start_new_session=True,
         )
     logs = [checkout / f"runs/logs/{name}.log" for name in NAMES]
-    while not all(log.is_file() and "hangs" in log.read_text() for log in logs):
-        assert command.poll() is None, (checkout / "said.txt").read_text()
-        time.sleep(0.05)
-    os.killpg(command.pid, signal.SIGINT)
-    assert command.wait(100) == 128 + signal.SIGINT
+    try:
+        while not all(log.is_file() and "hangs" in log.read_text() for log in logs):
+            assert command.poll() is None, (checkout / "said.txt").read_text()
+            time.sleep(0.05)
+        os.killpg(command.pid, signal.SIGINT)
+        assert command.wait(300) == 128 + signal.SIGINT
+    finally:
+        if command.poll() is None:
+            os.killpg(command.pid, signal.SIGKILL)
+            command.wait()
     said_all = (checkout / "said.txt").read_text()
     assert "the same command goes on" in said_all
     assert "demo_hrnet  failed  ended by SIGINT" in said_all

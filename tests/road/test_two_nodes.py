@@ -22,7 +22,7 @@ from tests.worlds.two_nodes import Cluster, can_hide
 
 pytestmark = [
     pytest.mark.full,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(not can_hide(), reason="this user may have no mount namespaces"),
 ]
 RECIPE = "demo_simple_baseline"

@@ -25,7 +25,7 @@ from pipelines.training.rank import Rank
 from pipelines.training.watch import watched
 from tests.worlds.here import ROOT
 
-STALL_S = 0.8  # four times of it for what is new: nothing here is done a third time
+STALL_S = 1.5  # four times of it for what is new: nothing here is done a third time
 AGES_S = 120.0
 SAY_S = {"sleeps": 60.0, "stopped": 0.5, "holds": 0.5, "debugs": 0.5}
 

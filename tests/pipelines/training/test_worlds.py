@@ -23,7 +23,7 @@ from pipelines.training.worlds import check_worlds, take_place, working
 from tests.worlds import drawn, many_worlds
 from tests.worlds.here import ROOT
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.timeout(900)]
 
 EPOCHS, STEPS, BATCH = 2, 4, 12
 
@@ -53,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "job").write_bytes(pickle.dumps(job))
     subprocess.run(
         [sys.executable, "-m", "tests.worlds.many_worlds", str(folder / "job"), str(folder)],
-        cwd=ROOT, env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, check=True, timeout=280,
+        cwd=ROOT, env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, check=True, timeout=600,
     )  # fmt: skip
     return folder
 
