@@ -1,4 +1,4 @@
-"""S3, or a folder that all see: tried out, told to DVC, told to a shell; what a node keeps of it.
+"""Storage on S3, or in a folder: tried out, told to DVC and shells; what a node keeps of it.
 
     python -m pipelines.storage check [ADDRESS]   writes, reads, lists and removes files there; says
                                                   what works and how fast, or the mend; without
