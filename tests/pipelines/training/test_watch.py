@@ -148,9 +148,9 @@ def test_a_stopped_rank_is_named_by_the_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.contract
+@pytest.mark.full
 @pytest.mark.parametrize(
-    ("how", "code", "words"),
-    [("holds", 1, "in stop\n"), pytest.param("debugs", 0, "moved", marks=pytest.mark.full)],
+    ("how", "code", "words"), [("holds", 1, "in stop\n"), ("debugs", 0, "moved")]
 )
 def test_python_held_in_c_ends_and_a_breakpoint_does_not(
     how: str, code: int, words: str, tmp_path: Path
