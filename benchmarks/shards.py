@@ -15,11 +15,11 @@ import random
 import shutil
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.source_look import seconds
 from pipelines.store.opening import open_store
 from pipelines.store.parcels import bring, send
 from pipelines.store.shards import Member, bring_shards, send_shards
@@ -96,12 +96,6 @@ def measured(
         for inner in store.names(f"{name}/"):
             store.remove(inner)
     return found
-
-
-def seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -49,14 +49,22 @@ def brought(job: Job, rank: Rank, handed: Handed) -> tuple[Job, str]:
     it lacks, and all ranks wait for all."""
     problem = ""
     try:
-        store = reached(handed.storage or "")
-        job = bring(store, at_home(job), open_node_cache(handed.cache_gib))
+        job = on_this_node(job, handed)
         if rank.is_main:
             begin_anew(job.run_folder, handed.anew)
     except (ValueError, OSError) as error:
         problem = f"node {socket.gethostname()}: {error}"
     _wait_for_all()
     return job, next(filter(None, rank.gather(problem)), "")
+
+
+def on_this_node(job: Job, handed: Handed) -> Job:
+    """The job with this node's own folders, once the node has what it lacked.
+
+    Raises ValueError as `depot.inputs.bring`.
+    """
+    store = reached(handed.storage or "")
+    return bring(store, at_home(job), open_node_cache(handed.cache_gib))
 
 
 def train_mirrored(job: Job, rank: Rank, handed: Handed, **how: Any) -> Outcome:

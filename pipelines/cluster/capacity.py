@@ -102,7 +102,7 @@ def check_capacity(where: str, cluster: Cluster, facts: Facts) -> None:
     if facts.grows:
         return
     machine, nodes = cluster.machine, facts.nodes
-    needed = machine.least_workers or machine.workers
+    needed = machine.fewest_workers
     each = f"{machine.cpus_per_worker} CPUs{' and 1 GPU' if machine.gpu else ''}"
     fitting = sum(node.workers(machine) for node in nodes)
     if fitting >= needed:

@@ -127,7 +127,7 @@ def _fit(job: Job, cluster: Cluster, worker: Worker, box: list[Outcome | BaseExc
     RunConfig, TorchTrainer = _version_two()
     run_name = f"{job.run_folder.name}-{uuid.uuid4().hex[:8]}"
     machine = cluster.machine
-    resources = {"CPU": float(machine.cpus_per_worker), **({"GPU": 1.0} if machine.gpu else {})}
+    resources = {kind: n for kind, n in machine.each_worker.items() if n}
     try:
         result = TorchTrainer(
             worker,

@@ -14,8 +14,7 @@ def why_waiting(cluster: Cluster, free: Mapping[str, float]) -> str:
     for those.
     """
     machine = cluster.machine
-    workers = machine.least_workers or machine.workers
-    asked = {"CPU": workers * machine.cpus_per_worker, "GPU": workers * int(machine.gpu)}
+    asked = {kind: machine.fewest_workers * n for kind, n in machine.each_worker.items()}
     short = [
         f"asks for {wanted:g} {kind}s, {free.get(kind, 0):g} free"
         for kind, wanted in asked.items()

@@ -15,11 +15,9 @@ from typing import Any
 
 import torch
 
-from pipelines.cluster.by_store import Handed, at_home, reached
-from pipelines.depot.inputs import bring
+from pipelines.cluster.by_store import Handed, on_this_node
 from pipelines.host.tensors import TensorState
 from pipelines.recipe.profile import Cluster
-from pipelines.store.node_cache import open_node_cache
 from pipelines.training.attempt import Train
 from pipelines.training.beside import LostError, Measured, measure
 from pipelines.training.job import Job
@@ -33,7 +31,7 @@ def spare_resources(job: Job, cluster: Cluster, there: Mapping[str, float]) -> R
     machine = cluster.machine
     if machine.validation != "beside":
         return None
-    each = {"CPU": float(machine.cpus_per_worker), "GPU": float(machine.gpu)}
+    each = machine.each_worker
     lacking = [k for k, n in each.items() if (machine.workers + 1) * n > there.get(k, 0.0)]
     if lacking and not cluster.grows:
         wanted = f"{machine.workers} workers and one more"
@@ -98,6 +96,6 @@ def measure_there(
     """On a node that need not share anything with the training's but the store."""
     os.environ.update(variables)
     if handed.storage:
-        job = bring(reached(handed.storage), at_home(job), open_node_cache(handed.cache_gib))
+        job = on_this_node(job, handed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return measure(job, epoch, weights, device)

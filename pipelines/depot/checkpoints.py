@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from data.files.whole_file import write_text_whole
 from data.ground.refusal import refusal
 from pipelines.depot.key import run_prefix
 from pipelines.host.folders import writable
@@ -24,6 +23,7 @@ from pipelines.training.checkpoint import (
     best_manifests,
     checkpoint_folder,
     why_unusable,
+    write_manifest,
 )
 
 FILE = re.compile(r"step_\d+\.pt")
@@ -128,7 +128,7 @@ def bring_checkpoint(store: Store, key: str, manifest: Manifest, run_folder: Pat
         print(f"{error}; trying the one before", flush=True)
         return False
     with writable(path):
-        write_text_whole(path.with_suffix(".json"), json.dumps(asdict(manifest), indent=1))
+        write_manifest(path.parent, manifest)
     return True
 
 

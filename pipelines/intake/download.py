@@ -20,7 +20,7 @@ import requests
 from data.ground.refusal import refusal
 from pipelines.host.folders import file_digest, writable
 from pipelines.host.progress import Tally
-from pipelines.store.s3_download import download_s3
+from pipelines.store.s3_download import download_s3, forget_part, version_file
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo
@@ -53,7 +53,7 @@ def bring(source: str, target: Path, digest: str | None = None, size: int | None
     check_file(part, source, digest, size)
     with writable(target):
         part.replace(target)
-        _tag_file(part).unlink(missing_ok=True)
+        version_file(part).unlink(missing_ok=True)
 
 
 def check_file(path: Path, source: str, digest: str | None, size: int | None) -> None:
@@ -110,7 +110,7 @@ def _from_https(source: str, part: Path) -> None:
 def _get(source: str, part: Path) -> None:
     """One request. Raises ConnectionError where less came than the server had told."""
     done = part.stat().st_size if part.is_file() else 0
-    tag = _tag_file(part)
+    tag = version_file(part)
     headers = {"Accept-Encoding": "identity"}
     if done and tag.is_file():
         headers |= {"Range": f"bytes={done}-", "If-Range": tag.read_text()}
@@ -118,7 +118,7 @@ def _get(source: str, part: Path) -> None:
         if answer.status_code == 416:  # nothing is left to send, or the file has changed
             if answer.headers.get("Content-Range") == f"bytes */{done}":
                 return
-            _forget(part)
+            forget_part(part)
             raise requests.ConnectionError("the file there has changed")
         answer.raise_for_status()
         done = done if answer.status_code == 206 else 0
@@ -142,21 +142,12 @@ def _append(part: Path, chunks: Iterable[bytes], done: int, tally: Tally) -> Non
     tally.close()
 
 
-def _tag_file(part: Path) -> Path:
-    return part.with_name(f"{part.name}.version")
-
-
 def _note_version(part: Path, version: str | None) -> None:
     with writable(part):
         if version and not version.startswith("W/"):
-            _tag_file(part).write_text(version)
+            version_file(part).write_text(version)
         else:
-            _tag_file(part).unlink(missing_ok=True)
-
-
-def _forget(part: Path) -> None:
-    part.unlink(missing_ok=True)
-    _tag_file(part).unlink(missing_ok=True)
+            version_file(part).unlink(missing_ok=True)
 
 
 def _from_path(source: str, part: Path) -> None:

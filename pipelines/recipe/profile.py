@@ -41,6 +41,16 @@ class Profile:
     def is_elastic(self) -> bool:
         return 0 < self.least_workers < self.workers
 
+    @property
+    def fewest_workers(self) -> int:
+        """How many it needs to begin."""
+        return self.least_workers or self.workers
+
+    @property
+    def each_worker(self) -> dict[str, float]:
+        """What a worker takes of a machine, by Ray's names; kinds that it takes none of, too."""
+        return {"CPU": float(self.cpus_per_worker), "GPU": float(self.gpu)}
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -155,12 +165,11 @@ def _whole(where: str, value: object, least: int) -> None:
 def check_machine(cluster: Cluster, cpus: float, gpus: float, whose: str = "this machine") -> None:
     """Raises ValueError where the profile asks for more than there is in all; whose: for words."""
     machine = cluster.machine
-    each = {"CPUs": machine.cpus_per_worker, "GPUs": int(machine.gpu)}
-    there = {"CPUs": cpus, "GPUs": gpus}
-    for kind, needed in each.items():
-        wanted = (machine.least_workers or machine.workers) * needed
+    there = {"CPU": cpus, "GPU": gpus}
+    for kind, needed in machine.each_worker.items():
+        wanted = machine.fewest_workers * needed
         if wanted > there[kind] and not cluster.grows:
-            fault = f"asks for {wanted} {kind}, {whose} has {there[kind]:g}"
+            fault = f"asks for {wanted:g} {kind}s, {whose} has {there[kind]:g}"
             where = f"params.yaml: cluster.profiles.{cluster.profile}"
             do = _way_out(kind, math.floor(there[kind] / needed))
             raise refusal(where, fault=fault, do=do)
@@ -172,6 +181,6 @@ def _way_out(kind: str, fitting: int) -> str:
     if fitting:
         fewer = f"(or with `python -m pipelines.train RECIPE --workers {fitting}`)"
         ways.append(f"ask for fewer workers there {fewer}")
-    if kind == "CPUs":
+    if kind == "CPU":
         ways.append("lower cpus_per_worker there, and loader_workers with it")
     return ", or ".join(ways)

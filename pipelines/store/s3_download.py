@@ -101,7 +101,7 @@ def back_off(attempt: int) -> None:
 
 def forget_part(part: Path) -> None:
     part.unlink(missing_ok=True)
-    _tag_file(part).unlink(missing_ok=True)
+    version_file(part).unlink(missing_ok=True)
 
 
 def _ranges(bucket: str, key: str, version: Version, done: int) -> Iterator[bytes]:
@@ -125,7 +125,7 @@ def _ranges(bucket: str, key: str, version: Version, done: int) -> Iterator[byte
 
 def _done(part: Path, version: Version) -> int:
     """Bytes of this version that are there; another version's are thrown away."""
-    tag = _tag_file(part)
+    tag = version_file(part)
     if part.is_file() and tag.is_file() and tag.read_text() == version.tag:
         return min(part.stat().st_size, version.size)
     forget_part(part)
@@ -135,5 +135,6 @@ def _done(part: Path, version: Version) -> int:
     return 0
 
 
-def _tag_file(part: Path) -> Path:
+def version_file(part: Path) -> Path:
+    """Beside what came of a download so far: which version of the file that is of."""
     return part.with_name(f"{part.name}.version")

@@ -74,12 +74,13 @@ def write_checkpoint(
     size, digest = path.stat().st_size, file_digest(path)
     late: dict[str, float] | None = {} if due else None
     manifest = Manifest(path.name, fingerprint, epoch, step, metric, size, digest, code, late)
-    _write_manifest(folder, manifest)
+    write_manifest(folder, manifest)
     _prune(folder, keep_best)
     return manifest
 
 
-def _write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Beside its file in `checkpoints/`, whole or not at all."""
     path = (folder / manifest.file).with_suffix(".json")
     write_text_whole(path, json.dumps(asdict(manifest), indent=1))
 
@@ -92,7 +93,7 @@ def rate_checkpoint(
     Nothing is removed: the next checkpoint, whose history knows these numbers, does that.
     """
     rated = replace(manifest, metric=metrics[monitor], late=metrics)
-    _write_manifest(checkpoint_folder(run_folder), rated)
+    write_manifest(checkpoint_folder(run_folder), rated)
     return rated
 
 

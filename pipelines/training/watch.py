@@ -7,9 +7,8 @@ end with code 75: whoever started them (Ray, torchrun, you) goes on from the las
 
 Due: `stall_s`; 4 times of it for the first two of a kind (a first step compiles, a first scoring
 has no like); and never less than 5 times the longest of that kind so far. A rank that holds Python
-in C cannot look: a timer of faulthandler writes its
-stacks and ends it, with code 1. One that is stopped
-(SIGSTOP, a node that froze) writes nothing; the others tell that it is silent, and end.
+in C cannot look: a timer of faulthandler writes its stacks and ends it, with code 1. One that is
+stopped (SIGSTOP, a node that froze) writes nothing; the others tell that it is silent, and end.
 """
 
 from __future__ import annotations

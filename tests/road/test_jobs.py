@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pipelines.cluster.head import FOLDER, one_head, ray_address
-from tests.worlds.checkouts import a_shell, copy_checkout, write_params
-from tests.worlds.here import ROOT
+from tests.worlds.checkouts import a_shell, small_road
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 LONG, SHORT = "demo_simple_baseline", "demo_hrnet"
@@ -26,19 +24,9 @@ EPOCHS = {LONG: 500, SHORT: 1}
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prepared for a training that would take very long and for a short one; without git."""
     folder = tmp_path_factory.mktemp("asks") / "limber"
-    copy_checkout(folder)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["datasets"]["stick_figures"].update(train_images=40, val_images=12)
-    recipes = {name: {"dataset": "stick_figures"} for name in EPOCHS}
-    params["run"] = {"datasets": ["stick_figures"], "mixtures": {}, "recipes": recipes}
-    params |= {"detectors": {}, "detect": {}, "storage": None}
-    params["cluster"].update(profile="cpu", address=None)
-    write_params(folder, params)
-    for name, epochs in EPOCHS.items():
-        path = folder / f"recipes/{name}.yaml"
-        recipe = yaml.safe_load(path.read_text())
-        recipe["training"].update(epochs=epochs, global_batch=16)
-        path.write_text(yaml.safe_dump(recipe))
+    recipes = {name: {"epochs": epochs, "global_batch": 16} for name, epochs in EPOCHS.items()}
+    machine = {"profile": "cpu", "address": None}
+    small_road(folder, recipes, storage=None, cluster=machine)
     for command in (["fetch", "stick_figures"], ["prepare", "stick_figures"]):
         subprocess.run([sys.executable, "-m", f"pipelines.{command[0]}", *command[1:]], cwd=folder,
                        env=a_shell(), check=True, capture_output=True)  # fmt: skip

@@ -7,10 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.worlds.checkouts import copy_checkout, run, start_dvc, write_params
-from tests.worlds.here import ROOT
+from tests.worlds.checkouts import run, small_road, start_dvc
 
 CHAMPION = """
 import json, sys, numpy, mlflow
@@ -24,18 +22,7 @@ print(json.dumps(list(answer)))
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "limber"
-    copy_checkout(folder)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["datasets"]["stick_figures"].update(train_images=40, val_images=12)
-    one = {"demo_simple_baseline": {"dataset": "stick_figures"}}  # whatever runs in the checkout
-    params["run"] = {"datasets": ["stick_figures"], "mixtures": {}, "recipes": one}
-    params |= {"detectors": {}, "detect": {}}  # nor whoever finds people in it
-    write_params(folder, params)
-    recipe = yaml.safe_load((folder / "recipes/demo_simple_baseline.yaml").read_text())
-    recipe["training"].update(epochs=2, global_batch=16)
-    (folder / "recipes/demo_simple_baseline.yaml").write_text(yaml.safe_dump(recipe))
-    rules = folder / "mlflow/promotion.yaml"  # so little training reaches no serious floor
-    rules.write_text(rules.read_text().replace("floor: 0.3", "floor: 0.0"))
+    small_road(folder, {"demo_simple_baseline": {"epochs": 2, "global_batch": 16}})
     start_dvc(folder)
     return folder
 

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.worlds.checkouts import a_shell, copy_checkout, copy_with_fakes, dvc, run, start_dvc
+from tests.worlds.checkouts import a_shell, copy_with_fakes, dvc, run, small_road, start_dvc
 from tests.worlds.checkouts import write_params as write
-from tests.worlds.here import ROOT
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(1500)]
 NAMES = ("demo_hrnet", "demo_simple_baseline")
@@ -143,22 +142,13 @@ def a_clone(folder: Path) -> Path:
 def test_two_real_trainings_share_a_head_one_fails_and_is_tried_again(tmp_path: Path) -> None:
     """On two CPUs the second waits for the first; the road's own command."""
     checkout = tmp_path / "limber"
-    copy_checkout(checkout)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["datasets"]["stick_figures"].update(train_images=24, val_images=8)
-    params |= {"run": RUN, "detectors": {}, "detect": {}}
-    params["cluster"]["parallel"] = 3
-    write(checkout, params)
-    for name in NAMES:
-        path = checkout / f"recipes/{name}.yaml"
-        recipe = yaml.safe_load(path.read_text())
-        recipe["training"].update(epochs=1, global_batch=8)
-        if name == "demo_hrnet":  # no loss stays finite
-            recipe["optimizer"]["learning_rate"] = 1e30
-            recipe["training"]["epochs"] = 8
-        path.write_text(yaml.safe_dump(recipe))
-    rules = checkout / "mlflow/promotion.yaml"
-    rules.write_text(rules.read_text().replace("floor: 0.3", "floor: 0.0"))
+    trainings = {name: {"epochs": 1, "global_batch": 8} for name in NAMES}
+    trainings["demo_hrnet"]["epochs"] = 8
+    small_road(checkout, trainings, (24, 8), cluster={"parallel": 3})
+    path = checkout / "recipes/demo_hrnet.yaml"
+    recipe = yaml.safe_load(path.read_text())
+    recipe["optimizer"]["learning_rate"] = 1e30  # no loss stays finite
+    path.write_text(yaml.safe_dump(recipe))
     start_dvc(checkout)
     done = subprocess.run(
         [sys.executable, "-m", "pipelines.road"],

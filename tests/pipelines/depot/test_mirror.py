@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,17 +109,24 @@ def test_what_a_training_keeps_is_what_the_store_keeps(
     assert not list((run / ".mirror").iterdir())
 
 
-def test_numbers_that_come_late_go_up_without_the_file(
-    tmp_path: Path, store: GatedStore, mirrors: list[Mirror]
+@pytest.mark.parametrize("late", [None, {"AP@gt": 0.5}], ids=["rated anew", "numbers come late"])
+def test_a_checkpoint_that_is_only_rated_does_not_go_up_again(
+    tmp_path: Path, store: GatedStore, mirrors: list[Mirror], late: dict[str, float] | None
 ) -> None:
     run = tmp_path / "run"
     mirror = begun(store, run, mirrors)
     manifest = save(run, 1)
     assert mirror.flush(LIMIT_S)
-    checkpoint.rate_checkpoint(run, manifest, {"AP@gt": 0.5}, "AP@gt")
+    if late:
+        checkpoint.rate_checkpoint(run, manifest, late, "AP@gt")
+    else:
+        folder = checkpoint.checkpoint_folder(run)
+        checkpoint.write_manifest(folder, replace(manifest, metric=0.5))
     assert mirror.flush(LIMIT_S)
     (stored,) = stored_manifests(store, KEY)
-    assert (stored.metric, stored.late) == (0.5, {"AP@gt": 0.5})
+    assert (stored.metric, stored.late) == (0.5, late)
+    mirror.close()
+    assert [each.metric for each in stored_manifests(store, KEY)] == [0.5]
     assert len(store.put_names) == 1
 
 
@@ -246,20 +253,6 @@ def test_a_store_that_was_away_for_long_is_waited_for_at_the_end(
     mirror.close()
     back.join()
     assert steps(store) == [7]
-
-
-def test_a_checkpoint_that_is_only_rated_anew_does_not_go_up_again(
-    tmp_path: Path, store: GatedStore, mirrors: list[Mirror]
-) -> None:
-    run = tmp_path / "run"
-    mirror = begun(store, run, mirrors)
-    manifest = save(run, 1)
-    assert mirror.flush(LIMIT_S)
-    path = run / "checkpoints" / "step_00000001.json"
-    path.write_text(json.dumps(asdict(manifest) | {"metric": 0.5}))
-    mirror.close()
-    assert [each.metric for each in stored_manifests(store, KEY)] == [0.5]
-    assert len(store.put_names) == 1
 
 
 def test_a_manifest_that_leads_out_of_the_run_folder_is_not_used(store: GatedStore) -> None:
