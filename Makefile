@@ -10,7 +10,7 @@ export DO_NOT_TRACK = true
 export NO_ALBUMENTATIONS_UPDATE = 1
 export PYTHONUNBUFFERED = 1
 
-.PHONY: setup demo demo-predict demo-bottom-up demo-controls repro test test-unit test-full check cost bench ui clean help
+.PHONY: setup demo demo-predict demo-bottom-up demo-controls repro test test-unit test-full chaos audit sbom check cost bench latency ui clean help
 .DEFAULT_GOAL := demo
 
 setup: $(READY)  ## .venv from requirements.lock with all that Limber needs, `limber` among it
@@ -46,14 +46,29 @@ test-unit: $(READY)  ## the quick ones: all that start no process
 test-full: $(READY)  ## the rest: a step of every recipe, every network exported, minutes long
 	@python -m pytest -n 2 -m full
 
+chaos: $(READY)  ## things broken on purpose, hours: a table of what was tried, recovered, refused and lost
+	@python -m tests.chaos
+
 check: $(READY)  ## style, types, and the rules of the house
 	ruff check . && ruff format --check . && mypy && python -m pytest -q tests/test_house.py tests/test_house_rules.py
+
+.audit/bin/pip-audit: deploy/audit.txt
+	@$(PYTHON) -m venv .audit && .audit/bin/python -m pip install --quiet --disable-pip-version-check -r deploy/audit.txt && touch $@
+
+audit: .audit/bin/pip-audit  ## known weaknesses of what requirements.lock names (asks the network), but those of deploy/audit-exceptions.txt
+	.audit/bin/pip-audit --strict --requirement requirements.lock --no-deps --disable-pip $$(sed -n 's/^\([A-Z][A-Z]*-[A-Za-z0-9-]*\).*/--ignore-vuln \1/p' deploy/audit-exceptions.txt)
+
+sbom: $(READY) .audit/bin/pip-audit  ## reports/sbom.json: what is installed with versions and licenses (CycloneDX)
+	@mkdir -p reports && .audit/bin/cyclonedx-py environment --pyproject pyproject.toml --output-format JSON --output-file reports/sbom.json .venv/bin/python && echo reports/sbom.json
 
 cost: $(READY)  ## params, GFLOPs in four counts and memory of every network beside the papers' figures
 	@python -m pipelines.cost
 
-bench: $(READY)  ## every claim of speed, measured on this machine
-	@for file in benchmarks/*.py; do echo "== $$file" && python -m benchmarks.$$(basename $$file .py) || exit 1; done
+bench: $(READY)  ## every claim of speed, measured on this machine, into reports/benchmarks.md
+	@python -m benchmarks
+
+latency: $(READY)  ## what a device feels: one image of every architecture, float32 and int8; OpenVINO too, where installed
+	@python -m benchmarks.latency
 
 ui: $(READY)  ## the MLflow page on 127.0.0.1
 	@python -m pipelines.tracking ui --port $(PORT)

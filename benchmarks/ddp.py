@@ -1,6 +1,6 @@
 """Samples/s of two one-thread ranks over one: whole optimizer steps on batches in memory, gloo DDP.
 
-python benchmarks/ddp.py [--ray]     the aim: at least 1.7 on two free cores
+python -m benchmarks.ddp [--ray]     the aim: at least 1.7 on two free cores
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -9,8 +10,17 @@ from pathlib import Path
 from typing import Any
 
 
-def run_apart(work: Callable[..., Any], *arguments: object) -> Any:
-    """In a fresh process, whose memory holds nothing of what came before."""
+def run_apart(work: Callable[..., Any], *arguments: object, limit: float | None = None) -> Any:
+    """In a fresh process, whose memory holds nothing of what came before.
+
+    limit: seconds after which it is ended, with a TimeoutError.
+    """
+    if limit is not None:
+        with get_context("spawn").Pool(1) as pool:
+            try:
+                return pool.apply_async(work, arguments).get(limit)
+            except multiprocessing.TimeoutError as error:  # no TimeoutError of Python's own
+                raise TimeoutError(f"took over {limit:.0f} s") from error
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(work, *arguments).result()
 

@@ -124,7 +124,7 @@ def clocks() -> tuple[float, float]:
     return time.perf_counter(), time.process_time() - time.thread_time()
 
 
-def recipe_of(width: str, steps: int, every: int) -> Recipe:
+def recipe_of(width: str, steps: int, every: int, epochs: int = 1) -> Recipe:
     demo = load_recipe("demo_hrnet")
     return replace(
         demo,
@@ -132,7 +132,7 @@ def recipe_of(width: str, steps: int, every: int) -> Recipe:
         architecture=replace(demo.architecture, variant=width),
         training=replace(
             demo.training,
-            epochs=1,
+            epochs=epochs,
             global_batch=8,
             steps_per_epoch=steps,
             checkpoint_every_steps=every,

@@ -12,27 +12,22 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data.evaluators.matching.matches import OksMatches
-from data.files.images import read_image
 from data.ground.refusal import refusal
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton
 from pipelines.evaluation.errors import analyse_errors, setting_of
-from pipelines.evaluation.folder import EvaluationFolder, read_evaluation
-from pipelines.evaluation.scoring import PROTOCOLS
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.folders import whole_folder
-from pipelines.intake.prepared import data_hash, image_files
-from pipelines.pictures.people import draw_poses, write_picture
-from pipelines.prediction.coco_results import read_predictions
 from pipelines.recipe.datasets import data_set
-from pipelines.report.errors_page import draw_errors, draw_groups, errors_page
-from pipelines.tracking.runs import attach_folder
+
+if TYPE_CHECKING:
+    from pipelines.evaluation.folder import EvaluationFolder
 
 WORST = 20
 Poses = Mapping[int, Sequence[Pose]]
@@ -45,12 +40,16 @@ def main(argv: Sequence[str]) -> int:
     return run_command(arguments, argv, lambda asked: analyse(asked.recipe))
 
 
-def analyse(name: str, attach: Attach = attach_folder) -> None:
+def analyse(name: str, attach: Attach | None = None) -> None:
     print(f"analysed: {write_analysis(name, attach) / 'analysis.md'}")
 
 
-def write_analysis(name: str, attach: Attach) -> Path:
+def write_analysis(name: str, attach: Attach | None = None) -> Path:
     """results/<recipe>/analysis, whole or not at all."""
+    from pipelines.evaluation.folder import read_evaluation
+    from pipelines.report.errors_page import errors_page
+    from pipelines.tracking.runs import attach_folder
+
     evaluation = read_evaluation(places.evaluated(name))
     truth = true_poses(name, evaluation)
     folder, record = places.analysed(name), evaluation.record
@@ -61,12 +60,14 @@ def write_analysis(name: str, attach: Attach) -> Path:
         (part / "analysis.md").write_text(errors_page(name, record, numbers))
     errors = {protocol: each["errors"] for protocol, each in numbers.items()}
     shares = {f"analysis/{kind}@{p}": v for p, of in errors.items() for kind, v in of.items()}
-    attach(record.run_id, record.fingerprint, name, folder, shares)
+    (attach or attach_folder)(record.run_id, record.fingerprint, name, folder, shares)
     return folder
 
 
 def true_poses(name: str, evaluation: EvaluationFolder) -> dict[int, list[Pose]]:
     """The split's truth. Raises ValueError where it is not what was evaluated on."""
+    from pipelines.intake.prepared import data_hash
+
     record = evaluation.record
     digest = data_hash(record.dataset)
     if digest != record.data_hash:
@@ -85,6 +86,8 @@ def true_poses(name: str, evaluation: EvaluationFolder) -> dict[int, list[Pose]]
 
 
 def protocols_of(evaluation: EvaluationFolder) -> list[str]:
+    from pipelines.evaluation.scoring import PROTOCOLS
+
     files = {p: evaluation.path / f"predictions_{p}.json" for p in PROTOCOLS}
     protocols = [protocol for protocol, file in files.items() if file.is_file()]
     if not protocols:
@@ -97,6 +100,12 @@ def write_protocol(
     part: Path, evaluation: EvaluationFolder, protocol: str, truth: Poses
 ) -> dict[str, Any]:
     """Numbers of one protocol; their pictures into `part`."""
+    from data.files.images import read_image
+    from pipelines.intake.prepared import image_files
+    from pipelines.pictures.people import draw_poses, write_picture
+    from pipelines.prediction.coco_results import read_predictions
+    from pipelines.report.errors_page import draw_errors, draw_groups
+
     record = evaluation.record
     skeleton: Skeleton = data_set(record.dataset).SKELETON
     threshold = record.protocol.keypoint_threshold

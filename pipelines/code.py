@@ -11,23 +11,16 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipelines.digests.deciding import (
-    Deciding,
-    compares,
-    detects,
-    fetches,
-    prepares,
-    promotes,
-    scores,
-    trains,
-)
 from pipelines.digests.sources import Sources
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.folders import whole_folder
 from pipelines.recipe.params import load_params
-from pipelines.recipe.reader import load_recipe
+
+if TYPE_CHECKING:
+    from pipelines.digests.deciding import Deciding
 
 
 def main(argv: Sequence[str]) -> int:
@@ -51,6 +44,17 @@ def deciding_code(
     recipes: Sequence[str], datasets: Sequence[str], sources: Sources
 ) -> dict[str, Deciding]:
     """By the file that its digests will stand in."""
+    from pipelines.digests.deciding import (
+        compares,
+        detects,
+        fetches,
+        prepares,
+        promotes,
+        scores,
+        trains,
+    )
+    from pipelines.recipe.reader import load_recipe
+
     code: dict[str, Deciding] = {}
     for name in datasets:
         code[f"datasets/{name}/fetch"] = fetches(name, sources)

@@ -13,23 +13,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data.ground.refusal import refusal
-from pipelines.evaluation.scoring import NUMBERS, PROTOCOLS
-from pipelines.evaluation.test_dev import PROTOCOL as TEST_DEV
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.recipe.params import load_params
-from pipelines.recipe.reader import load_recipe, recipe_names
 from pipelines.recipe.schema import Published
-from pipelines.report.benchmarks import benchmark_of
-from pipelines.report.comparison import comparison_report
-from pipelines.report.difference import recipes_page, write_difference
-from pipelines.report.pictures import write_curves, write_pictures
-from pipelines.report.published import quoted_rows
-from pipelines.report.results import Result, is_evaluated, read_result
-from pipelines.tracking.runs import attach_folder
+
+if TYPE_CHECKING:
+    from pipelines.report.results import Result
 
 REPORT = ("comparison.md", "pictures")  # what of reports/ tells of all recipes
 
@@ -42,6 +35,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def compare(both: Sequence[str], recipes_alone: bool = False) -> None:
+    from pipelines.recipe.reader import load_recipe
+    from pipelines.report.difference import recipes_page, write_difference
+
     if recipes_alone:
         if len(both) != 2:
             raise refusal("--recipes", given=" ".join(both), accepted="two recipes")
@@ -55,6 +51,10 @@ def compare(both: Sequence[str], recipes_alone: bool = False) -> None:
 
 def compare_recipes() -> Path:
     """The stage, over the recipes of params.yaml; returns the path of the report."""
+    from pipelines.recipe.reader import load_recipe, recipe_names
+    from pipelines.report.published import quoted_rows
+    from pipelines.report.results import is_evaluated, read_result
+
     wanted = list(load_params()["run"]["recipes"])
     results = [read_result(name, load_recipe(name)) for name in wanted if is_evaluated(name)]
     others = set(recipe_names()) - {result.name for result in results}
@@ -65,10 +65,13 @@ def compare_recipes() -> Path:
 
 
 def attach_report(
-    results: Sequence[Result], report: Path, attach: Callable[..., bool] = attach_folder
+    results: Sequence[Result], report: Path, attach: Callable[..., bool] | None = None
 ) -> None:
     """The report and its pictures to the runs that it tells of, as long as a server answers."""
+    from pipelines.tracking.runs import attach_folder
+
     others = [path.name for path in report.parent.iterdir() if path.name not in REPORT]
+    attach = attach or attach_folder
     for result in results:
         record = result.evaluation
         if not attach(record.run_id, record.fingerprint, result.name, report.parent, {}, others):
@@ -79,6 +82,9 @@ def write_comparison(
     wanted: Sequence[str], results: Sequence[Result], quoted: Mapping[str, Sequence[Published]]
 ) -> Path:
     """Fills reports/. wanted: recipes that should be evaluated; quoted: of those that are not."""
+    from pipelines.report.comparison import comparison_report
+    from pipelines.report.pictures import write_curves, write_pictures
+
     if not results:
         raise refusal(
             "results/",
@@ -98,6 +104,10 @@ def write_comparison(
 
 def numbers_of(result: Result) -> dict[str, Any]:
     """What DVC compares between experiments: numbers only."""
+    from pipelines.evaluation.scoring import NUMBERS, PROTOCOLS
+    from pipelines.evaluation.test_dev import PROTOCOL as TEST_DEV
+    from pipelines.report.benchmarks import benchmark_of
+
     protocols = (*PROTOCOLS, TEST_DEV) if result.test_dev else tuple(PROTOCOLS)
     published = {
         f"{key}@{protocol}": row.metrics[f"{key}@{protocol}"]

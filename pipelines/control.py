@@ -17,28 +17,23 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from data.ground.refusal import refusal
-from data.menus import CODECS, EVALUATORS
-from pipelines.digests.deciding import scores, trains
 from pipelines.digests.sources import Sources
 from pipelines.evaluation.bootstrap import CONFIDENCE, RESAMPLES, SEED, Interval
-from pipelines.evaluation.folder import EvaluationFolder
-from pipelines.evaluation.scoring import PROTOCOLS
 from pipelines.evaluation.seeds import seeds_interval
 from pipelines.host import places
 from pipelines.host.command import Arguments, listed_numbers, run_command
-from pipelines.host.processes import Interrupted, catch_signals, say_interrupted
+from pipelines.host.signals import Interrupted, catch_signals, say_interrupted
 from pipelines.recipe.params import load_params
 from pipelines.recipe.profile import read_cluster
-from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
 from pipelines.report.markdown import markdown_table
-from pipelines.report.recipe_difference import differences_section, recipe_differences
 from pipelines.training.job import TrainingStopped
-from pipelines.training.repeat import evaluated, repeat_job
+
+if TYPE_CHECKING:
+    from pipelines.evaluation.folder import EvaluationFolder
 
 FEW = 10  # trainings: below, what varies from one to the next is hardly known
 Load = Callable[[str], Recipe]
@@ -53,7 +48,7 @@ class Pair:
     second: EvaluationFolder
 
 
-def main(argv: Sequence[str], load: Load = load_recipe) -> int:
+def main(argv: Sequence[str], load: Load | None = None) -> int:
     """load: the recipe of a name."""
     arguments = Arguments("control", __doc__)
     arguments.add_argument("first", metavar="A", help="a recipe")
@@ -62,7 +57,7 @@ def main(argv: Sequence[str], load: Load = load_recipe) -> int:
     return run_command(arguments, argv, lambda asked: exit_code(asked, load))
 
 
-def exit_code(asked: Namespace, load: Load) -> int:
+def exit_code(asked: Namespace, load: Load | None) -> int:
     """Of the control; a refusal is raised."""
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # also into a file
     catch_signals()
@@ -76,8 +71,15 @@ def exit_code(asked: Namespace, load: Load) -> int:
     return 0
 
 
-def control(names: tuple[str, str], seeds: Sequence[int], load: Load = load_recipe) -> Path:
+def control(names: tuple[str, str], seeds: Sequence[int], load: Load | None = None) -> Path:
     """Trains what is not trained yet; prints the page and returns where it lies."""
+    import torch
+
+    from pipelines.recipe.reader import load_recipe
+    from pipelines.report.recipe_difference import differences_section, recipe_differences
+    from pipelines.training.repeat import evaluated, repeat_job
+
+    load = load or load_recipe
     first, second = (load(name) for name in names)
     refuse_other_protocols(names, first, second)
     cluster = read_cluster(load_params(), torch.cuda.device_count(), workers=1)
@@ -119,6 +121,8 @@ def refuse_other_protocols(names: tuple[str, str], first: Recipe, second: Recipe
 
 def asked_of(recipe: Recipe) -> dict[str, object]:
     """What the numbers of two recipes have to share."""
+    from data.menus import CODECS
+
     evaluation = {f"evaluation.{key}": value for key, value in asdict(recipe.evaluation).items()}
     boxes = "whole images" if CODECS[recipe.codec.name].whole_image else "people in boxes"
     return {"dataset": recipe.dataset, "what is read": boxes, **evaluation}
@@ -126,12 +130,17 @@ def asked_of(recipe: Recipe) -> dict[str, object]:
 
 def code_of(recipe: Recipe, sources: Sources) -> str:
     """Digest of the code that decides what the recipe's training and evaluation end with."""
+    from pipelines.digests.deciding import scores, trains
+
     digests = [deciding(recipe, sources).digests(sources) for deciding in (trains, scores)]
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
 def control_page(names: tuple[str, str], recipe: Recipe, pairs: Sequence[Pair]) -> str:
     """By protocol a row per seed, and the mean difference with its interval."""
+    from data.menus import EVALUATORS
+    from pipelines.evaluation.scoring import PROTOCOLS
+
     record, main = pairs[0].first.record, EVALUATORS[recipe.evaluation.evaluator].main
     data = f"{record.dataset} {record.split}, {record.images} images"
     lines = [f"# {names[0]} - {names[1]}", "", f"{data}, data `{record.data_hash[:12]}`, x 100."]

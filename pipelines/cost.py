@@ -14,8 +14,6 @@ from collections.abc import Sequence
 
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
-from pipelines.recipe.reader import load_recipe
-from pipelines.report.cost import all_rows, measure, parts_table, write_cost
 
 
 def main(argv: Sequence[str]) -> int:
@@ -26,6 +24,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def cost(recipe: str | None, depth: int) -> None:
+    from pipelines.recipe.reader import load_recipe
+    from pipelines.report.cost import all_rows, measure, parts_table, write_cost
+
     if recipe:
         print(parts_table(load_recipe(recipe), depth))
         return

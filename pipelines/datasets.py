@@ -18,7 +18,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data.datasets.formats.guessing import guess
 from data.datasets.formats.labels import Labels
@@ -30,24 +30,16 @@ from pipelines.host import places
 from pipelines.host.command import Arguments, Verb, called, run_command
 from pipelines.host.places import told_path
 from pipelines.recipe.datasets import own_data
-from pipelines.recipe.reader import load_recipe
-from pipelines.registry.starts import start_of
-from pipelines.survey.adding import Check, Targets, Wish, look, write
-from pipelines.survey.example import write_example
-from pipelines.survey.exporting import AS_SEEN, behind_lines, export_labels
 from pipelines.survey.listing import listed
-from pipelines.survey.overview import TRAIN, VAL, in_order, overview_lines, overview_of
-from pipelines.survey.samples import write_samples
-from pipelines.survey.sigmas import (
-    labelled_by_both,
-    measured_lines,
-    measured_sigmas,
-    write_sigmas,
-)
+
+if TYPE_CHECKING:
+    from pipelines.survey.adding import Check, Targets
 
 
-def main(argv: Sequence[str], targets: Targets | None = None, check: Check = load_recipe) -> int:
+def main(argv: Sequence[str], targets: Targets | None = None, check: Check | None = None) -> int:
     """targets, check: where files are written, and who reads the recipe (a test's own)."""
+    from pipelines.survey.adding import Targets
+
     arguments = Arguments("datasets", __doc__)
     verbs = arguments.add_subparsers(dest="verb", required=True, parser_class=Verb)
     _add_adding(verbs)
@@ -97,7 +89,12 @@ def _add_adding(verbs: Any) -> None:
     verb.add_argument("--network", metavar="RECIPE", help="of a file that does not tell its own")
 
 
-def add(asked: argparse.Namespace, targets: Targets, check: Check) -> None:
+def add(asked: argparse.Namespace, targets: Targets, check: Check | None = None) -> None:
+    from pipelines.recipe.reader import load_recipe
+    from pipelines.registry.starts import start_of
+    from pipelines.survey.adding import Wish, look, write
+    from pipelines.survey.overview import overview_lines
+
     if asked.val_labels and asked.val_share is not None:
         do = "leave one of them out"
         raise refusal("--val-share", fault="given beside --val-labels", do=do)
@@ -113,7 +110,7 @@ def add(asked: argparse.Namespace, targets: Targets, check: Check) -> None:
     start = start_of(asked.start, asked.network) if asked.start else None
     found = look(wish, targets.params)
     print("\n".join(overview_lines(found.overview)))
-    files = write(found, start, targets, check)
+    files = write(found, start, targets, check or load_recipe)
     recipe = files["recipe"].stem
     print(f"\nparams.yaml: datasets.{asked.name}: {found.entry}")
     for what, path in files.items():
@@ -122,6 +119,9 @@ def add(asked: argparse.Namespace, targets: Targets, check: Check) -> None:
 
 
 def check_data_set(name: str, targets: Targets) -> None:
+    from pipelines.survey.overview import TRAIN, VAL, overview_lines, overview_of
+    from pipelines.survey.samples import write_samples
+
     labels, folders, skeleton = _read(name, targets)
     source = own_data(name, targets.params).source
     if source.val is not None and _places(source.val) == _places(source.train):
@@ -137,6 +137,14 @@ def check_data_set(name: str, targets: Targets) -> None:
 
 def sigmas(asked: argparse.Namespace, targets: Targets) -> None:
     """Told, and with --write put into the skeleton's file."""
+    from pipelines.survey.overview import in_order
+    from pipelines.survey.sigmas import (
+        labelled_by_both,
+        measured_lines,
+        measured_sigmas,
+        write_sigmas,
+    )
+
     labels, _, skeleton = _read(asked.name, targets)
     ordered = [in_order(each, skeleton, asked.name) for each in labels.values()]
     source = own_data(asked.name, targets.params).source
@@ -159,6 +167,8 @@ def sigmas(asked: argparse.Namespace, targets: Targets) -> None:
 
 
 def export(asked: argparse.Namespace, targets: Targets) -> None:
+    from pipelines.survey.exporting import AS_SEEN, behind_lines, export_labels
+
     labels, folders, skeleton = _read(asked.name, targets)
     source = own_data(asked.name, targets.params).source
     stored = source.exif == "stored" and source.format not in AS_SEEN
@@ -169,6 +179,8 @@ def export(asked: argparse.Namespace, targets: Targets) -> None:
 
 
 def example(folder: Path) -> None:
+    from pipelines.survey.example import write_example
+
     write_example(folder)
     print(f"12 photos of pliers, labelled: {folder}")
     print(f"next:\n  {called()}datasets add pliers {folder} {folder / 'images'}")

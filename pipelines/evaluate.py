@@ -23,29 +23,19 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data.ground.refusal import refusal
-from pipelines.evaluation.ceiling import told
-from pipelines.evaluation.decoded import read_options, read_otherwise, spelled
-from pipelines.evaluation.measure import Reader, write_evaluation, write_json
-from pipelines.evaluation.poses_file import told_scores
-from pipelines.evaluation.record import EvaluationRecord, Identity
-from pipelines.evaluation.test_dev import keep_scores
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.folders import whole_folder
-from pipelines.intake.prepared import data_hash
-from pipelines.prediction.boxes import read_detections
-from pipelines.prediction.coco_results import official_name, read_image_info, results_rows
-from pipelines.prediction.reading import read_poses
-from pipelines.prediction.trained import Trained, load_trained
 from pipelines.recipe.datasets import data_set
-from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
-from pipelines.registry.versions import champion_checkpoint
-from pipelines.report.decoded import write_gains
-from pipelines.tracking.runs import attach_folder
-from pipelines.training.record import TrainingRecord, has_training
+
+if TYPE_CHECKING:
+    from pipelines.evaluation.measure import Reader
+    from pipelines.evaluation.record import Identity
+    from pipelines.prediction.trained import Trained
 
 BIG = ("predictions_*.json", "matches_*.npz")
 Attach = Callable[..., object]  # as `attach_folder`
@@ -70,6 +60,10 @@ def main(argv: Sequence[str]) -> int:
 
 def run(asked: Namespace) -> None:
     """What was asked for; says where its results lie, or its numbers."""
+    from pipelines.evaluation.ceiling import told
+    from pipelines.evaluation.test_dev import keep_scores
+    from pipelines.recipe.reader import load_recipe
+
     if asked.poses:
         print(score_poses_file(asked))
         return
@@ -105,6 +99,8 @@ def run(asked: Namespace) -> None:
 
 
 def score_poses_file(asked: Namespace) -> str:
+    from pipelines.evaluation.poses_file import told_scores
+
     if asked.recipe or asked.champion or not asked.dataset:
         raise refusal(
             "--poses FILE", accepted="with --dataset NAME, and --split where it is not val"
@@ -112,27 +108,40 @@ def score_poses_file(asked: Namespace) -> str:
     return told_scores(asked.poses, asked.dataset, asked.split)
 
 
-def attach_evaluation(name: str, folder: Path, attach: Attach = attach_folder) -> None:
+def attach_evaluation(name: str, folder: Path, attach: Attach | None = None) -> None:
     """Numbers, pictures and whose boxes to the training's run; what is big stays here."""
+    from pipelines.evaluation.record import EvaluationRecord
+    from pipelines.tracking.runs import attach_folder
+
     record = EvaluationRecord.read(folder)
     numbers, tags = record.boxes_numbers, record.boxes_tags
+    attach = attach or attach_folder
     attach(record.run_id, record.fingerprint, name, folder, numbers, BIG, tags)
 
 
-def evaluate(name: str, recipe: Recipe | None = None, read: Reader = read_poses) -> Path:
+def evaluate(name: str, recipe: Recipe | None = None, read: Reader | None = None) -> Path:
     """The stage: results/<recipe>/trained -> results/<recipe>/evaluation and metrics.json.
 
     recipe: the one of that name, unless it is given; read: as `write_evaluation` takes it.
     """
+    from pipelines.evaluation.measure import write_evaluation
+    from pipelines.prediction.reading import read_poses
+    from pipelines.recipe.reader import load_recipe
+
     trained, identity = load_on_its_data(name, recipe or load_recipe(name))
     folder = places.evaluated(name)
-    record = write_evaluation(trained, folder, identity, read)
+    record = write_evaluation(trained, folder, identity, read or read_poses)
     record.write_metrics(places.recipe_metrics(name))
     return folder
 
 
 def load_on_its_data(name: str, recipe: Recipe) -> tuple[Trained, Identity]:
     """What was trained from the recipe on the data that are prepared now; ValueError if neither."""
+    from pipelines.evaluation.record import Identity
+    from pipelines.intake.prepared import data_hash
+    from pipelines.prediction.trained import load_trained
+    from pipelines.training.record import TrainingRecord, has_training
+
     trained = load_trained(places.best_weights(name), name, recipe)
     digest = data_hash(recipe.dataset)
     if trained.origin.data_hash != digest:
@@ -144,13 +153,19 @@ def load_on_its_data(name: str, recipe: Recipe) -> tuple[Trained, Identity]:
 
 
 def evaluate_decoded(
-    name: str, given: Sequence[str], recipe: Recipe | None = None, read: Reader = read_poses
+    name: str, given: Sequence[str], recipe: Recipe | None = None, read: Reader | None = None
 ) -> Path:
     """The same weights read by other options of the codec, `KEY=VALUE` each; no stage reads it."""
+    from pipelines.evaluation.decoded import read_options, read_otherwise, spelled
+    from pipelines.evaluation.measure import write_evaluation
+    from pipelines.prediction.reading import read_poses
+    from pipelines.recipe.reader import load_recipe
+    from pipelines.report.decoded import write_gains
+
     trained, identity = load_on_its_data(name, recipe or load_recipe(name))
     options = read_options(given, trained.codec)
     folder = places.decoded(name, spelled(options))
-    write_evaluation(read_otherwise(trained, options), folder, identity, read)
+    write_evaluation(read_otherwise(trained, options), folder, identity, read or read_poses)
     print("\n".join(write_gains(folder, places.evaluated(name))))
     return folder
 
@@ -158,11 +173,16 @@ def evaluate_decoded(
 def evaluate_champion(
     slot: str,
     dataset: str,
-    checkpoint: Callable[[str], tuple[Path, Identity]] = champion_checkpoint,
+    checkpoint: Callable[[str], tuple[Path, Identity]] | None = None,
 ) -> Path:
     """The slot's champion on another data set's split, for a fair comparison there."""
+    from pipelines.evaluation.measure import write_evaluation
+    from pipelines.intake.prepared import data_hash
+    from pipelines.prediction.trained import load_trained
+    from pipelines.registry.versions import champion_checkpoint
+
     labelled = data_set(dataset)  # a wrong name is refused before the registry is asked
-    path, identity = checkpoint(slot)
+    path, identity = (checkpoint or champion_checkpoint)(slot)
     trained = load_trained(path, f"champion of {slot}", None)
     if trained.skeleton != labelled.SKELETON:
         theirs, ours = labelled.SKELETON.name, trained.skeleton.name
@@ -179,6 +199,13 @@ def evaluate_test_dev(
     name: str, detections: Path, images: Path, image_info: Path, recipe: Recipe | None = None
 ) -> Path:
     """The results file for COCO's server, from a detector's boxes; nothing here can score it."""
+    from pipelines.evaluation.measure import write_json
+    from pipelines.prediction.boxes import read_detections
+    from pipelines.prediction.coco_results import official_name, read_image_info, results_rows
+    from pipelines.prediction.reading import read_poses
+    from pipelines.prediction.trained import load_trained
+    from pipelines.recipe.reader import load_recipe
+
     recipe = recipe or load_recipe(name)
     files = read_image_info(image_info, images)
     boxes = read_detections(detections, files.keys())

@@ -34,8 +34,8 @@ from pipelines.intake.sources import bring_raw, from_home
 from pipelines.recipe.datasets import data_set
 from pipelines.recipe.params import dataset_settings
 from pipelines.recipe.pin import pin_digest
-from pipelines.recipe.reader import load_recipe, recipe_path
 from pipelines.recipe.schema import Pretrained
+from pipelines.recipe.typed import typed_recipe
 from pipelines.tracking.registered_weights import REGISTERED, bring_weights
 
 Bring = Callable[[str, Path], str]
@@ -59,7 +59,7 @@ def act(options: Namespace) -> None:
     elif options.weights is None:
         fetch(options.dataset, dataset_settings(options.dataset))
     else:
-        pretrained = load_recipe(options.weights).pretrained
+        pretrained = typed_recipe(options.weights).pretrained
         if options.pin:
             pretrained = pin_weights(options.weights, pretrained)
         fetch_weights(options.weights, pretrained)
@@ -83,6 +83,8 @@ def pin_weights(
     registered: Bring = bring_weights,
 ) -> Pretrained:
     """Brings what the source means now and writes its digest into the recipe, or into `path`."""
+    from pipelines.recipe.reader import recipe_path
+
     if pretrained is None:
         accepted = "pretrained: {source: ...}"
         raise refusal(f"recipes/{recipe_name}.yaml: pretrained", fault="none", accepted=accepted)

@@ -16,14 +16,17 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
-from pipelines.host.processes import DVC, run_child
+from pipelines.host.dvc import DVC
+from pipelines.host.processes import run_child
 from pipelines.recipe.params import add_to_run
-from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
-from pipelines.training.imported import Log, import_weights, log_import, note_unfetched
+
+if TYPE_CHECKING:
+    from pipelines.training.imported import Log
 
 Add = Callable[[str, Recipe], None]  # a recipe to what params.yaml runs
 Run = Callable[[Sequence[str]], int]  # a command, run in the repository -> its exit code
@@ -34,7 +37,7 @@ def run_here(command: Sequence[str]) -> int:
 
 
 def main(
-    argv: Sequence[str], log: Log = log_import, add: Add = add_to_run, run: Run = run_here
+    argv: Sequence[str], log: Log | None = None, add: Add = add_to_run, run: Run = run_here
 ) -> int:
     arguments = Arguments("import_weights", __doc__)
     arguments.add_argument("file", type=Path, help="a checkpoint: torch or safetensors")
@@ -45,9 +48,14 @@ def main(
     return run_command(arguments, argv, lambda asked: import_file(asked, log, add, run))
 
 
-def import_file(asked: argparse.Namespace, log: Log, add: Add, run: Run) -> int:
+def import_file(asked: argparse.Namespace, log: Log | None, add: Add, run: Run) -> int:
+    from pipelines.recipe.reader import load_recipe
+    from pipelines.training.imported import import_weights, log_import
+
     recipe = load_recipe(asked.recipe)
-    import_weights(asked.file, asked.recipe, recipe, asked.drop, replace=asked.replace, log=log)
+    import_weights(
+        asked.file, asked.recipe, recipe, asked.drop, replace=asked.replace, log=log or log_import
+    )
     add(asked.recipe, recipe)
     if with_dvc():
         tell_dvc(asked.recipe, run)
@@ -78,6 +86,8 @@ def tell_dvc(name: str, run: Run) -> None:
 
     Nothing was trained, so what the recipe starts from need not be here: a note stands for it.
     """
+    from pipelines.training.imported import note_unfetched
+
     note_unfetched(name)
     before, done = ["repro", "--single-item", "code"], [f"weights@{name}", f"train@{name}"]
     if run([*DVC, *before]) or run([*DVC, "commit", "--force", *done]):

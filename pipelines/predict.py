@@ -29,8 +29,8 @@ from pathlib import Path
 
 from data.ground.refusal import refusal
 from pipelines.host.command import Arguments, run_command
-from pipelines.host.processes import Interrupted, catch_signals
 from pipelines.host.progress import Tally
+from pipelines.host.signals import Interrupted, catch_signals
 from pipelines.media.frame import Source
 from pipelines.media.journal import OVERLAYS, POSES, TABLE
 from pipelines.media.limited import Limited
@@ -41,7 +41,7 @@ from pipelines.prediction.ahead import ahead
 from pipelines.prediction.api import BOX_SCORE, Predictor
 from pipelines.prediction.frames import Began, Ended, Seen, watch, weight
 from pipelines.prediction.given_boxes import GivenBoxes, read_given_boxes
-from pipelines.prediction.named import open_reader
+from pipelines.prediction.named import RUNTIMES, open_reader
 
 OUT = Path("predictions")
 
@@ -92,6 +92,11 @@ def add_people(arguments: ArgumentParser) -> None:
         action=BooleanOptionalAction,
         help="paint the mirrored image too (as it was evaluated); without it twice as fast",
     )
+    arguments.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        help="what runs an ONNX file of `export` (openvino: `pip install openvino`)",
+    )
 
 
 def add_video(arguments: ArgumentParser) -> None:
@@ -137,6 +142,8 @@ def predict(asked: Namespace) -> int:
     try:
         predictor, sources = open_predictor(asked), open_sources(asked.sources, out=asked.out)
         tell_whole_images(predictor)
+        if predictor.reader.about:
+            print(f"{predictor.reader.name}: {predictor.reader.about}")
         return run(predictor, sources, asked)
     except Interrupted as interrupted:
         print("predict: interrupted", file=sys.stderr, flush=True)
@@ -150,7 +157,9 @@ def open_predictor(asked: Namespace) -> Predictor:
         raise refusal("--threshold", given=asked.threshold, accepted="a number")
     if asked.seconds is not None and not asked.seconds > 0:
         raise refusal("--seconds", given=asked.seconds, accepted="above 0")
-    reader = open_reader(asked.model, flip_test=asked.flip_test, sidecar=asked.sidecar)
+    reader = open_reader(
+        asked.model, flip_test=asked.flip_test, sidecar=asked.sidecar, runtime=asked.runtime
+    )
     if not reader.needs_boxes and (asked.boxes or asked.detector):
         fault = f"{asked.model} finds everyone in the whole image itself"
         raise refusal("predict", fault=fault, do="leave out --boxes and --detector")

@@ -4,19 +4,23 @@
 
 In: data/store/raw/DATASET, its entry in params.yaml. Out, whole or not at all:
 data/store/prepared/DATASET with SPLIT/{images,persons,ignore}.arrow, quarantine.csv, summary.json,
-preview.png.
+preview.png. With `regions` of params.yaml also data/store/regions/DATASET: photos cut without loss
+into pieces, of which training reads what a view sees; and beside it DATASET.json, what is there.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from data.ground.refusal import refusal
 from pipelines.host.command import Arguments, run_command
 from pipelines.intake.preparing import prepare
+from pipelines.intake.tiled import leave_tiles
 from pipelines.recipe.params import dataset_settings
+from pipelines.recipe.regions import splits_in_pieces
 
 Settings = Mapping[str, Any]
 
@@ -31,6 +35,7 @@ def main(argv: Sequence[str], read: Callable[[str], Settings] = dataset_settings
 def act(dataset: str, settings: Settings) -> None:
     limit, turned = bad_row_limit(dataset, settings), turns_photos(dataset, settings)
     prepare(dataset, limit, settings.get("weights"), turned)
+    leave_tiles(dataset, partial(splits_in_pieces, dataset))
 
 
 def bad_row_limit(dataset: str, settings: Settings) -> float:

@@ -3,40 +3,93 @@
 python -m pipelines.promote                   the stage: all evaluated recipes of params.yaml
 python -m pipelines.promote --rollback SLOT   gives the slot back to the previous champion
 python -m pipelines.promote --list            who is champion of what
+python -m pipelines.promote --verify          the registry against the ledger and files' digests;
+                                              what differs is mended (with --list: only told)
 
+Webhooks of the rule book are told of a new champion when all is decided; what they could not be
+told waits in runs/webhooks for the next call, `--list` too.
 Inside `dvc exp run` the stage registers nothing: an experiment is promoted on purpose, by hand.
 """
 
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipelines.evaluation.record import has_evaluation
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.processes import held
 from pipelines.recipe.params import load_params
-from pipelines.registry.crowning import restore, roll_back
-from pipelines.registry.gate import Candidate, WriteFiles, consider, read_candidate, register
-from pipelines.registry.ledger import Ledger
-from pipelines.registry.rules import RULES, Rule, read_rules, slots_of, why_not
-from pipelines.registry.slots import slot_lines, slot_state
-from pipelines.registry.versions import Registry
-from pipelines.serving.model_files import write_model_files
+from pipelines.registry.ledger import Entry, Ledger
 from pipelines.tracking.server import answers_in_words
+
+if TYPE_CHECKING:
+    from pipelines.registry.gate import Candidate, WriteFiles
+    from pipelines.registry.rules import Rule
+    from pipelines.registry.versions import Registry, Version
 
 
 def main(argv: Sequence[str]) -> int:
     arguments = Arguments("promote", __doc__)
     arguments.add_argument("--rollback", metavar="SLOT", help="back to the previous champion")
     arguments.add_argument("--list", action="store_true", help="say who is champion, decide none")
-    return run_command(arguments, argv, lambda asked: decide_champions(asked.rollback, asked.list))
+    arguments.add_argument("--verify", action="store_true", help="mend what is not as decided")
+    return run_command(arguments, argv, act)
+
+
+def act(asked: Namespace) -> int:
+    from pipelines.registry.rules import RULES, read_rules
+
+    if asked.verify:
+        return int(not verify(read_rules(RULES), mend=not asked.list))
+    decide_champions(asked.rollback, asked.list)
+    return 0
+
+
+def verify(rules: Mapping[str, Rule], *, mend: bool, write_files: WriteFiles | None = None) -> bool:
+    """Says of each slot how it differs from the ledger; whether all is well now."""
+    from pipelines.evaluation.record import has_evaluation
+    from pipelines.registry.gate import read_candidate, register
+    from pipelines.registry.verifying import verify_slot
+    from pipelines.serving.model_files import write_model_files
+
+    with deciding() as (registry, ledger):
+
+        def again(entry: Entry) -> Version | None:
+            """From results/, where the very weights that the ledger tells of still lie."""
+            name = str(entry.get("recipe") or "")
+            if not name or not has_evaluation(places.evaluated(name)):
+                return None
+            candidate = read_candidate(name)
+            if candidate.identity != entry.get("identity"):
+                return None
+            return register(
+                registry,
+                entry["slot"],
+                candidate,
+                rules[entry["slot"]],
+                write_files or write_model_files,
+            )
+
+        found = [
+            verify_slot(registry, ledger, slot, rule, again if mend else None)
+            for slot, rule in rules.items()
+        ]
+        print("\n".join(each.line() for each in found))
+        if mend:
+            ledger.set_slots(print_slots(registry, rules))
+    return all(each.is_well for each in found)
 
 
 def decide_champions(rollback: str | None, only_list: bool) -> None:
+    from pipelines.registry.crowning import roll_back
+    from pipelines.registry.rules import RULES, read_rules
+    from pipelines.registry.versions import Registry
+    from pipelines.registry.webhooks import read_hooks, tell
+
     rules = read_rules(RULES)
     if rollback:
         with deciding() as (registry, ledger):
@@ -46,6 +99,7 @@ def decide_champions(rollback: str | None, only_list: bool) -> None:
         registry = Registry()
         with answers_in_words(registry.uri):
             print_slots(registry, rules)
+        tell(read_hooks())
     elif trial := places.trial():
         stand_aside(trial)
     else:
@@ -63,30 +117,42 @@ def stand_aside(trial: str) -> None:
 @contextmanager
 def deciding() -> Iterator[tuple[Registry, Ledger]]:
     """Registry and ledger, for this process alone: two at once would register all twice."""
+    from pipelines.registry.versions import Registry
+    from pipelines.registry.webhooks import noticing, read_hooks, tell
+
     lock = places.promotion_lock()
     lock.parent.mkdir(parents=True, exist_ok=True)
-    registry = Registry()
+    registry, hooks = Registry(), read_hooks()
     with held(lock, "decides who is champion"), answers_in_words(registry.uri):
-        yield registry, Ledger(places.promotion())
+        ledger = Ledger(places.promotion(), places.promotion_journal())
+        with noticing(hooks, ledger):
+            yield registry, ledger
+    tell(hooks)
 
 
 def promote(
     recipes: Iterable[str],
     rules: Mapping[str, Rule],
-    write_files: WriteFiles = write_model_files,
+    write_files: WriteFiles | None = None,
 ) -> None:
     """The stage: each evaluated recipe to the slots that take it; then who is champion of what."""
+    from pipelines.registry.crowning import restore
+    from pipelines.serving.model_files import write_model_files
+
     with deciding() as (registry, ledger):
         for slot, rule in rules.items():
             restore(registry, ledger, slot, rule)
         for name in recipes:
             if candidate := candidate_of(name):
-                offer(registry, ledger, candidate, rules, write_files)
+                offer(registry, ledger, candidate, rules, write_files or write_model_files)
         ledger.set_slots(print_slots(registry, rules))
 
 
 def candidate_of(name: str) -> Candidate | None:
     """None, and a line that says why, where the recipe has nothing to register."""
+    from pipelines.evaluation.record import has_evaluation
+    from pipelines.registry.gate import read_candidate
+
     if not has_evaluation(places.evaluated(name)):
         print(f"{name}: not evaluated, left out (`make repro RECIPE={name}`)")
         return None
@@ -105,6 +171,9 @@ def offer(
     rules: Mapping[str, Rule],
     write_files: WriteFiles,
 ) -> None:
+    from pipelines.registry.gate import consider, register
+    from pipelines.registry.rules import RULES, slots_of, why_not
+
     skeleton, record = candidate.trained.skeleton.name, candidate.evaluation.record
     fitting = slots_of(rules, record.dataset)
     fitting = {slot: rule for slot, rule in fitting.items() if rule.skeleton == skeleton}
@@ -121,6 +190,8 @@ def offer(
 def print_slots(registry: Registry, rules: Mapping[str, Rule]) -> dict[str, dict[str, Any]]:
     """Says who is champion of what; returns the state of the slots. Slots of own data sets that
     nobody was offered to are left out."""
+    from pipelines.registry.slots import slot_lines, slot_state
+
     told = {s: rule for s, rule in rules.items() if rule.dataset is None or registry.aliases(s)}
     slots = {slot: slot_state(registry, slot, rule) for slot, rule in told.items()}
     print("\n".join(slot_lines(slots)))

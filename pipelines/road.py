@@ -11,24 +11,28 @@ any failed; 128 + n after a signal, which ends all of them: the same command goe
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from data.menus import EVALUATORS
 from pipelines.cluster.ahead_of_dvc import train_ahead
 from pipelines.cluster.head import one_head
-from pipelines.evaluation.record import EvaluationRecord, has_evaluation
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
+from pipelines.host.dvc import THEN, run_dvc_or_end
 from pipelines.host.launcher import typed
-from pipelines.host.processes import Interrupted, run_dvc, run_dvc_or_end, say_interrupted
 from pipelines.host.progress import told_number
-from pipelines.intake.prepared import image_files
+from pipelines.host.signals import Interrupted, say_interrupted
 from pipelines.recipe.params import add_to_run, load_params
 from pipelines.recipe.profile import read_cluster
-from pipelines.recipe.reader import load_recipe
+from pipelines.recipe.typed import checked_before, typed_recipe
 from pipelines.registry.ledger import Ledger
 from pipelines.store.settings import use_s3_settings
+
+if TYPE_CHECKING:
+    from pipelines.evaluation.record import EvaluationRecord
+    from pipelines.recipe.schema import Recipe
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,10 +44,11 @@ def main(argv: Sequence[str]) -> int:
 def road(recipes: Sequence[str]) -> int:
     recipes = list(dict.fromkeys(recipes))
     for name in recipes:
-        add_to_run(name, load_recipe(name))
+        add_to_run(name, checked(name))
     use_s3_settings()  # of stages, and of DVC, whose remote may lie there
     started = time.monotonic()
     before = lock_file()
+    threading.Thread(target=load_for_the_end, name="imports").start()
     try:
         with one_head():
             code, failed = reproduce(recipes)
@@ -59,6 +64,24 @@ def road(recipes: Sequence[str]) -> int:
     print("\n".join([*summary_lines(recipes), *next_lines(recipes, keep=not same)]))
     print("\n".join(failed_lines(failed)), end="", file=sys.stderr, flush=True)
     return code
+
+
+def checked(name: str) -> Recipe:
+    """The recipe; its whole check, which loads torch, is left out where it would tell nothing new.
+
+    Raises ValueError.
+    """
+    if checked_before(name):
+        return typed_recipe(name)
+    from pipelines.recipe.reader import load_recipe
+
+    return load_recipe(name)
+
+
+def load_for_the_end() -> None:
+    """What is said at the end needs torch: a second or two that DVC, another process, takes too."""
+    from data.menus import EVALUATORS  # noqa: F401
+    from pipelines.evaluation.record import EvaluationRecord  # noqa: F401
 
 
 def reproduce(recipes: Sequence[str]) -> tuple[int, dict[str, str]]:
@@ -82,9 +105,10 @@ def reproduce(recipes: Sequence[str]) -> tuple[int, dict[str, str]]:
 def repro(recipes: Sequence[str]) -> int:
     """Exit code of `dvc repro` for these recipes; their report and promotion come last."""
     if not recipes:
-        return run_dvc("repro")
+        return run_dvc_or_end("repro")
     targets = [f"evaluate@{name}" for name in recipes]
-    return run_dvc("repro", *targets) or run_dvc("repro", "--single-item", "compare", "promote")
+    last = ("repro", "--single-item", "compare", "promote")
+    return run_dvc_or_end("repro", *targets, THEN, *last)
 
 
 def failed_lines(failed: Mapping[str, str]) -> list[str]:
@@ -117,6 +141,8 @@ def summary_lines(recipes: Sequence[str]) -> list[str]:
 
 def next_lines(recipes: Sequence[str], *, keep: bool) -> list[str]:
     """Three commands that lead on; keep: and the one that keeps what ran in git."""
+    from pipelines.evaluation.record import EvaluationRecord, has_evaluation
+
     done = [name for name in recipes if has_evaluation(places.evaluated(name))]
     if not done:
         return []
@@ -137,12 +163,17 @@ def next_lines(recipes: Sequence[str], *, keep: bool) -> list[str]:
 
 def some_images(record: EvaluationRecord, count: int = 3) -> str:
     """Ids of the first images of the evaluated split, as `--images` takes them."""
+    from pipelines.intake.prepared import image_files
+
     prepared, raw = places.prepared(record.dataset), places.raw(record.dataset)
     return ",".join(map(str, sorted(image_files(prepared, raw, record.split))[:count]))
 
 
 def main_numbers(recipe: str) -> str:
     """The main number of the recipe's evaluator under each protocol; "" where not evaluated."""
+    from data.menus import EVALUATORS
+    from pipelines.evaluation.record import EvaluationRecord, has_evaluation
+
     folder = places.evaluated(recipe)
     if not has_evaluation(folder):
         return ""

@@ -15,22 +15,19 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from data.files.images import read_image
 from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton
-from data.menus import DATASETS
-from pipelines.evaluation.chosen import Chosen, boxes_for, of_folder, of_split, read_chosen
-from pipelines.evaluation.shown import Shown, heatmaps_page, poses_page, stages_of
 from pipelines.host import places
 from pipelines.host.command import Arguments, listed_numbers, run_command
 from pipelines.host.folders import writable
-from pipelines.pictures.people import write_picture
-from pipelines.prediction.boxes import PERSON
-from pipelines.prediction.split import split_place
-from pipelines.prediction.trained import Trained, load_trained
-from pipelines.recipe.reader import load_recipe, recipe_names
 from pipelines.recipe.strict import hint
+
+if TYPE_CHECKING:
+    from pipelines.evaluation.chosen import Chosen
+    from pipelines.evaluation.shown import Shown
+    from pipelines.prediction.trained import Trained
 
 LONGEST = 200  # letters of a folder's name
 
@@ -50,6 +47,12 @@ def main(argv: Sequence[str]) -> int:
 
 
 def show(asked: Namespace) -> None:
+    from data.menus import DATASETS
+    from pipelines.evaluation.chosen import boxes_for, of_folder, of_split
+    from pipelines.evaluation.shown import Shown, stages_of
+    from pipelines.prediction.boxes import PERSON
+    from pipelines.prediction.split import split_place
+
     listed = (asked.image_info, asked.images_folder)
     if asked.test_dev == (None in listed) or (not asked.test_dev and listed != (None, None)):
         accepted = "all of --test-dev, --image-info and --images-folder, or none"
@@ -85,6 +88,11 @@ def write_pages(
     scale: int | None,
 ) -> list[Path]:
     """ID_poses.jpg and, with keypoints, ID_heatmaps.jpg of every chosen image."""
+    from data.files.images import read_image
+    from pipelines.evaluation.chosen import read_chosen
+    from pipelines.evaluation.shown import heatmaps_page, poses_page
+    from pipelines.pictures.people import write_picture
+
     with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
     found = {each.name: read_chosen(each.trained, chosen, each.boxes) for each in shown}
@@ -129,6 +137,9 @@ def load_all(names: Sequence[str]) -> dict[str, Trained]:
 
 
 def load_one(name: str) -> Trained:
+    from pipelines.prediction.trained import load_trained
+    from pipelines.recipe.reader import load_recipe, recipe_names
+
     recipe, path = load_recipe(name), places.best_weights(name)
     if not path.is_file():
         there = [each for each in recipe_names() if places.best_weights(each).is_file()]

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 from data.ground.refusal import refusal
 from pipelines.host.command import Arguments, Verb, called, run_command
-from pipelines.host.processes import run_dvc
+from pipelines.host.dvc import run_dvc
 from pipelines.recipe.params import load_params
 from pipelines.recipe.storage import read_storage
 from pipelines.store.checking import check_store

@@ -17,13 +17,12 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 
 from pipelines.cluster.addresses import wanted_address
-from pipelines.cluster.stage import JobEnded, train_by_job
 from pipelines.host.command import Arguments, run_command
-from pipelines.host.processes import Interrupted, catch_signals, say_interrupted
+from pipelines.host.signals import Interrupted, catch_signals, say_interrupted
 from pipelines.recipe.params import load_params
 
 
-def main(argv: Sequence[str], stage: Callable[..., None] = train_by_job) -> int:
+def main(argv: Sequence[str], stage: Callable[..., None] | None = None) -> int:
     arguments = Arguments("submit", __doc__)
     arguments.add_argument("recipe", help="name of a file in recipes/, without .yaml")
     arguments.add_argument("--address", help="of the cluster's dashboard")
@@ -32,12 +31,16 @@ def main(argv: Sequence[str], stage: Callable[..., None] = train_by_job) -> int:
     return run_command(arguments, argv, lambda options: submit(options, stage))
 
 
-def submit(options: Namespace, stage: Callable[..., None]) -> int:
+def submit(options: Namespace, stage: Callable[..., None] | None) -> int:
+    from pipelines.cluster.stage import JobEnded, train_by_job
+
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # also into a file
     catch_signals()
     address = wanted_address(load_params()["cluster"].get("address"), options.address)
     try:
-        stage(options.recipe, address, workers=options.workers, again=options.again)
+        (stage or train_by_job)(
+            options.recipe, address, workers=options.workers, again=options.again
+        )
     except JobEnded as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return error.code

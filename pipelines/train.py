@@ -21,32 +21,28 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.cluster.addresses import inside_a_job, wanted_address
-from pipelines.cluster.by_store import train_for_all
-from pipelines.cluster.driver import planned
-from pipelines.cluster.ray_train import check_worker, train_through_ray
-from pipelines.cluster.stage import JobEnded, check_by_job, train_by_job
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
-from pipelines.host.processes import Interrupted, catch_signals, say_interrupted
+from pipelines.host.folders import writable
 from pipelines.host.progress import Clock
+from pipelines.host.signals import Interrupted, catch_signals, say_interrupted
 from pipelines.recipe.params import load_params
 from pipelines.recipe.profile import Cluster
 from pipelines.recipe.schema import Recipe
-from pipelines.training.attempt import Outcome, check_rank, train_in_this_process
-from pipelines.training.finished import (
-    Finished,
-    finished_alike,
-    say_taken_over,
-    set_aside,
-)
 from pipelines.training.job import Job, TrainingStopped
-from pipelines.training.results import write_results
+
+if TYPE_CHECKING:
+    from pipelines.training.attempt import Outcome
+    from pipelines.training.finished import Finished
 
 
 def main(argv: Sequence[str], stage: Callable[..., None] | None = None) -> int:
@@ -61,6 +57,8 @@ def main(argv: Sequence[str], stage: Callable[..., None] | None = None) -> int:
 
 def exit_code(options: Namespace, stage: Callable[..., None]) -> int:
     """Of the stage; a refusal is raised."""
+    from pipelines.cluster.stage import JobEnded
+
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # also into a file
     catch_signals()
     local = options.local or "TORCHELASTIC_RUN_ID" in os.environ  # torchrun: no Ray either
@@ -84,36 +82,78 @@ def train(
     workers: int | None = None,
     again: bool = False,
     recipe: Recipe | None = None,
-    train_local: Callable[[Job, Cluster], Outcome] = train_in_this_process,
+    train_local: Callable[[Job, Cluster], Outcome] | None = None,
 ) -> None:
     """The whole stage. Raises ValueError, before Ray starts where it can, and TrainingStopped.
 
     recipe: what trains under that name, where it is not recipes/NAME.yaml; again: also where the
-    same training is finished.
+    same training is finished; train_local: in place of `train_in_this_process`.
     """
+    from pipelines.cluster.by_store import train_for_all
+    from pipelines.cluster.driver import planned
+    from pipelines.cluster.ray_train import train_through_ray
+    from pipelines.cluster.stage import train_by_job
+    from pipelines.training.attempt import train_in_this_process
+
     address = wanted_address(load_params()["cluster"].get("address"))
     if address and not (local or recipe or inside_a_job()):
+        check_kept(name)
         return train_by_job(name, address, workers=workers, again=again)
     clock = Clock()
     with clock("configuration"):
         torchrun = int(os.environ.get("WORLD_SIZE", "1")) if local else None
         job, cluster = planned(name, torchrun or workers, recipe)
+    through_ray = partial(train_through_ray, cluster=cluster, clock=clock)
     if cluster.storage:
-        through_ray = partial(train_through_ray, cluster=cluster, clock=clock)
         return train_for_all(cluster.storage, job, through_ray, clock)
-    main_process = not local or os.environ.get("RANK", "0") == "0"
+    if not local:
+        return train_here(job, clock, through_ray, again=again)
+    here, is_main = train_local or train_in_this_process, os.environ.get("RANK", "0") == "0"
+    return train_here(job, clock, lambda it: here(it, cluster), again=again, is_main=is_main)
+
+
+def train_here(
+    job: Job,
+    clock: Clock,
+    attempt: Callable[[Job], Outcome],
+    *,
+    again: bool,
+    is_main: bool = True,
+) -> None:
+    """In this home's folders. is_main: of several processes by torchrun the one that writes."""
+    from pipelines.training.finished import aside, finished_alike
+
     done = None if again else finished_alike(job)
-    if main_process:
+    if is_main:
         places.leave_note()
     if done:
-        return _take_over(job, done, clock) if main_process else None
-    if main_process:
-        set_aside(job.run_folder, job.code)
-    outcome = train_local(job, cluster) if local else train_through_ray(job, cluster, clock)
-    return _keep(job, outcome, clock) if main_process else None
+        return _take_over(job, done, clock) if is_main else None
+    if not is_main:
+        attempt(job)
+        return None
+    check_kept(job.name)
+    check_writable(job.run_folder if job.run_folder.is_dir() else job.run_folder.parent)
+    with aside(job.run_folder, job.code):
+        outcome = attempt(job)
+    return _keep(job, outcome, clock)
+
+
+def check_kept(name: str) -> None:
+    """Raises ValueError, before anything is trained, where results could not be written."""
+    check_writable(places.trained(name).parent)
+
+
+def check_writable(folder: Path) -> None:
+    with writable(folder / "any"):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"room")
 
 
 def _take_over(job: Job, done: Finished, clock: Clock) -> None:
+    from pipelines.training.finished import say_taken_over
+    from pipelines.training.results import write_results
+
     say_taken_over(job, done)
     write_results(job, done.summary, clock)
 
@@ -122,6 +162,11 @@ def preflight(name: str, *, local: bool, workers: int | None) -> None:
     """What comes before a training, without it: on the cluster that is named, else here. Raises
     ValueError with what is lacking where; JobEnded where a cluster's job, whose log says it, fails.
     """
+    from pipelines.cluster.driver import planned
+    from pipelines.cluster.ray_train import check_worker, train_through_ray
+    from pipelines.cluster.stage import check_by_job
+    from pipelines.training.attempt import check_rank, train_in_this_process
+
     address = wanted_address(load_params()["cluster"].get("address"))
     if address and not (local or inside_a_job()):
         check_by_job(name, address, workers=workers)
@@ -137,6 +182,9 @@ def preflight(name: str, *, local: bool, workers: int | None) -> None:
 
 
 def _keep(job: Job, outcome: Outcome, clock: Clock) -> None:
+    from pipelines.training.finished import Finished
+    from pipelines.training.results import write_results
+
     if outcome.summary is None:
         raise TrainingStopped(outcome.error) if outcome.stopped else ValueError(outcome.error)
     with clock("results"):

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,17 +17,21 @@ from typing import Any, NoReturn
 import pytest
 import torch
 
-from pipelines.host import places
-from pipelines.host.processes import SIGNALS
+from pipelines.host import places, signals
+from pipelines.host.signals import SIGNALS, forget_signals
 from tests.worlds.fault_proxy import FaultProxy, fault_proxy
 from tests.worlds.here import REAL_DATA, ROOT
 from tests.worlds.s3_servers import KINDS, emptied, served, use
+from tests.worlds.started import command_of, still_there
 
 TIERS = ("unit", "contract", "road")
+STARTED_BY_TESTS = "LIMBER_TESTS"  # in the environment of all that tests start: whose
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Workers of pytest-xdist share the machine: one thread of torch each."""
+    """Workers of pytest-xdist share the machine: one thread of torch each. A hang-up is heard in
+    tests also where they run under `nohup`, whose children would not hear it."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if hasattr(config, "workerinput"):
         torch.set_num_threads(1)
 
@@ -57,6 +61,19 @@ def refuse_process(*_: Any, **__: Any) -> NoReturn:
     pytest.fail("a unit test starts a process or listens: mark it `contract`")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    """What tests start is gone when all are through; what is not is told, and ended."""
+    os.environ[STARTED_BY_TESTS] = me = str(os.getpid())
+    yield
+    left = still_there(STARTED_BY_TESTS, me)
+    told = [command_of(process) for process in left]
+    for process in left:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    assert not told, f"processes that tests left behind: {told}"
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of the test's own, not made yet, whose tracker is a file in it."""
@@ -76,12 +93,15 @@ def module_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def signals_as_before() -> Iterator[None]:
-    """What catches the signals that end a command is put back when the test is over."""
+def signals_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What catches the signals that end a command is put back when the test is over; one that a
+    test caught does not come again."""
+    monkeypatch.setattr(signals, "AGAIN_S", 1e6)
     before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+    forget_signals()
 
 
 @pytest.fixture

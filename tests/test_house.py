@@ -26,7 +26,7 @@ def test_the_house_keeps_its_rules(rule: Callable[[Path], list[str]]) -> None:
 
 
 def test_no_exception_outlives_its_file() -> None:
-    for exceptions in (plugs.GROUND, pages.DEFAULTS, pages.LONG):
+    for exceptions in (plugs.GROUND, pages.DEFAULTS, pages.GUARDED, pages.LONG):
         places = [name.partition(":")[0] for name in exceptions]
         assert [name for name in places if not (ROOT / name).is_file()] == []
     assert [name for name in arrows.FLOORS if not (ROOT / "pipelines" / name).is_dir()] == []

@@ -20,9 +20,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from data.codecs.tags.drawing import draw_heatmaps, draw_tags, mark_cells, sampled
-from data.codecs.tags.grouping import Grouping, group
-from data.codecs.tags.peaks import find_peaks, grid
-from data.codecs.tags.refinement import complete
 from data.ground.codec import Codec
 from data.ground.refusal import refusal
 from data.ground.resize import Resize
@@ -38,6 +35,7 @@ ORDERS = {
     18: (0, 1, 2, 5, 14, 15, 16, 17, 8, 11, 3, 6, 4, 7, 9, 12, 10, 13),
 }
 
+Grouping = Literal["gated", "reference"]
 Resolution = Literal["exact", "fast"]
 Scale = Literal["all", "coarse", "fine"]
 KINDS = (("grouping", Grouping), ("resolution", Resolution), ("scale", Scale))
@@ -161,7 +159,14 @@ class AssociativeEmbedding(Codec):
         return Prepared(_on_host(heatmaps), _on_host(apart), size)
 
     def people(self, prepared: Prepared, image: int) -> Found:
-        """The host's part, one image; may run beside others and beside the device's work."""
+        """The host's part, one image; may run beside others and beside the device's work.
+
+        Numba and SciPy are loaded by the first one: whoever only draws targets needs neither.
+        """
+        from data.codecs.tags.grouping import group
+        from data.codecs.tags.peaks import find_peaks, grid
+        from data.codecs.tags.refinement import complete
+
         heatmaps, tags = prepared.heatmaps[image], prepared.tags[image]
         cells = heatmaps.shape[:0:-1], tags.shape[:1:-1]
         read = grid(cells[0], cells[1], prepared.size)

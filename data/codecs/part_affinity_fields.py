@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -22,13 +22,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from data.codecs.limbs.drawing import draw_heatmaps, draw_limbs
-from data.codecs.limbs.grouping import People, Rules, group
-from data.codecs.limbs.peaks import Peaks, bordered, enlarged_peaks, refined_peaks
 from data.ground.codec import Codec
 from data.ground.refusal import refusal
 from data.ground.resize import Resize
 from data.ground.sample import Decoded, Fields, Outputs, Targets, WholeBatch
 from data.ground.skeleton import Skeleton, load_skeleton
+
+if TYPE_CHECKING:  # Numba and SciPy: whoever only draws targets needs neither
+    from data.codecs.limbs.grouping import People, Rules
+    from data.codecs.limbs.peaks import Peaks
 
 COCO = load_skeleton("coco")
 OPENPOSE18 = load_skeleton("openpose18")
@@ -159,6 +161,8 @@ class PartAffinityFields(Codec):
 
     def prepare(self, stages: list[Fields], input_size: tuple[int, int]) -> Prepared:
         """The device's part: what `people` needs of the last stage, as one copy to the host."""
+        from data.codecs.limbs.peaks import bordered, refined_peaks
+
         heatmaps, pafs = stages[-1]["heatmaps"][:, :KEYPOINTS], stages[-1]["pafs"]
         scale = input_size[0] / pafs.shape[3], input_size[1] / pafs.shape[2]
         if self.resolution == "exact":
@@ -180,6 +184,9 @@ class PartAffinityFields(Codec):
 
     def people(self, prepared: Prepared, image: int) -> People:
         """The host's part, one image; may run beside others and beside the device's work."""
+        from data.codecs.limbs.grouping import group
+        from data.codecs.limbs.peaks import enlarged_peaks
+
         enlarged = prepared.heatmaps is not None
         if prepared.heatmaps is not None:
             given = self.peak_threshold, self.peak_distance, self.max_peaks
@@ -193,6 +200,8 @@ class PartAffinityFields(Codec):
 
     def _apart(self, cells: np.ndarray, heights: np.ndarray, scale: tuple[float, float]) -> Peaks:
         """Cells [K, P, 2], highest first -> peaks that are peak_distance apart in input pixels."""
+        from data.codecs.limbs.peaks import Peaks
+
         points = (cells + 0.5) * scale - 0.5
         apart = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1)  # [K, P, P]
         near = (apart < self.peak_distance) & (heights > 0)[:, None]
@@ -201,6 +210,8 @@ class PartAffinityFields(Codec):
         return Peaks(points[kept], heights[kept], first.astype(np.int64))
 
     def _rules(self) -> Rules:
+        from data.codecs.limbs.grouping import Rules
+
         samples = self.limb_samples
         enough = (n for n in range(1, samples + 1) if n / samples > self.min_share)
         return Rules(

@@ -1,4 +1,4 @@
-"""Data sets, a class each; the menu stands in data/menus.py.
+"""Data sets, a class each; the menu stands in menu.py.
 
 In: a folder of raw files in their official layout, settings in params.yaml. Out: `Sample`s for
 training, the official truth for evaluation. May import: ground, sources, the data set whose files

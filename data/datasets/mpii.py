@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 
 from data.datasets.sources.mpii_mat import gt_valid, mat_rows
-from data.ground.data_set import Counted, DataSet, Layout, accept
-from data.ground.json_text import read_json, whole
+from data.ground.data_set import Counted, DataSet, Expected, Layout, accept
+from data.ground.json_text import LARGEST, read_json, whole
 from data.ground.refusal import refusal
 from data.ground.sample import Pose, Reject, Rejected, Sample
 from data.ground.skeleton import load_skeleton
 
 MAT = "mpii_human_pose_v1_u12_1.mat"
+FAR = 1e9  # of a centre or a scale, far beyond any image: its area is finite in 32 bits
 LAYOUT = Layout(
     told="MPII as HRNet's tools (annot/{train,valid}.json, annot/gt_valid.mat) or the official "
     f"release ({MAT}) have it, and images/",
@@ -73,10 +74,8 @@ class Mpii(DataSet):
             image_id = _image_id(row["image"])
             names[image_id] = row["image"]
             people.setdefault(image_id, []).append(_to_pose(row))
-        for image_id, poses in people.items():
-            regions: tuple[object, ...] = tuple([] for pose in poses if not pose.visibility.any())
-            path = root / "images" / names[image_id]
-            yield Sample(image_id, path, 0, 0, tuple(poses), regions, clip=False)
+        paths = {image_id: root / "images" / name for image_id, name in names.items()}
+        return Expected(_samples(paths, people), len(people))
 
     def truth(self, root: Path, split: str) -> dict[int, list[Pose]]:
         """With head sizes, and positions as gt_valid.mat has them.
@@ -91,6 +90,12 @@ class Mpii(DataSet):
             if not (_image_name_fault(row) or _keypoint_fault(row)) and np.any(row["joints_vis"]):
                 people.setdefault(_image_id(row["image"]), []).append(_to_pose(row))
         return people
+
+
+def _samples(paths: Mapping[int, Path], people: Mapping[int, Sequence[Pose]]) -> Iterator[Sample]:
+    for image_id, poses in people.items():
+        regions: tuple[object, ...] = tuple([] for pose in poses if not pose.visibility.any())
+        yield Sample(image_id, paths[image_id], 0, 0, tuple(poses), regions, clip=False)
 
 
 def truth_file(root: Path, split: str) -> Path:
@@ -219,12 +224,13 @@ def _keypoint_fault(row: Mapping[str, Any]) -> str | None:
         return "wrong number of values: joints_vis"
     if not np.isin(labelled, (0, 1, 2)).all():
         return "joints_vis other than 0, 1"
-    return None if np.isfinite(joints[labelled > 0]).all() else "not finite: joints"
+    inside = np.abs(joints[labelled > 0]) <= LARGEST
+    return None if inside.all() else "not finite: joints"
 
 
 def _place_fault(row: Mapping[str, Any]) -> str | None:
     center, scale = _numbers(row.get("center")), _numbers(row.get("scale"))
-    if center.shape != (2,) or scale.shape != () or not np.isfinite([*center, scale]).all():
+    if center.shape != (2,) or scale.shape != () or not (np.abs([*center, scale]) <= FAR).all():
         return "no centre and scale"
     return "no centre and scale" if center[0] == -1 or scale <= 0 else None
 
@@ -233,7 +239,7 @@ def _numbers(value: object) -> np.ndarray:
     """float64, or an empty array where there are no numbers."""
     try:
         return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return np.zeros(0)
 
 

@@ -19,6 +19,7 @@ from data.ground.data_set import DataSet, Making, accept
 from data.ground.refusal import refusal
 from data.ground.sample import Pose, Reject, Rejected, Sample
 from data.ground.skeleton import Skeleton
+from data.ground.spans import Share
 
 SPLITS = ("train", "val")
 
@@ -48,7 +49,7 @@ class Source:
     category: str | None = None
     skeleton: str | None = None
     exif: Literal["stored", "apply"] = "stored"
-    bad_row_limit: float = 0.1  # one bad row of a dozen is no reason to stop
+    bad_row_limit: Share = 0.1  # one bad row of a dozen is no reason to stop
     detections: str | None = None
 
     def check(self, where: str) -> None:

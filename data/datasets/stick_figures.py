@@ -43,17 +43,15 @@ class StickFigures(DataSet):
         """Draws as many images of each split as the settings say, from their seed."""
         for split in self.SPLITS:
             count = _whole(making, f"{split}_images", None, 1, MOST_IMAGES)
-            seed = _whole(making, "seed", 1, 0)
+            seed = _whole(making, "seed", 1, 0, 2**32 - 1)
             with making.counting(f"draw {split}", count) as drawn:
                 draw_split(making.folder, split, count, seed, tell=drawn)
 
 
-def _whole(
-    making: Making, key: str, default: int | None, least: int, most: int | None = None
-) -> int:
+def _whole(making: Making, key: str, default: int | None, least: int, most: int) -> int:
     value = making.settings.get(key, default)
-    if not isinstance(value, int) or value < least or (most is not None and value > most):
-        accepted = f"{least} to {most}" if most is not None else f"a whole number from {least}"
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        accepted = f"a whole number, {least} to {most}"
         raise refusal(f"{making.where}.{key}", given=value, accepted=accepted)
     return value
 

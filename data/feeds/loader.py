@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -12,8 +13,14 @@ import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from data.feeds.person_crops import collate
+from data.feeds.worker import end_with_parent
 from data.ground.refusal import refusal
 from data.views.draws import Turn
+
+PRELOADED = (  # what workers need, where it is loaded here
+    "data.feeds.person_crops", "data.feeds.whole_images", "data.feeds.readable",
+    "data.feeds.loader", "albumentations",
+)  # fmt: skip
 
 
 class EpochSampler(DistributedSampler[Any]):
@@ -101,13 +108,13 @@ def build_loader(
 ) -> DataLoader[Any]:
     """Batches in the sampler's order, or of the rows that `batches` lists.
 
-    Workers live across epochs; each holds one CPU thread. forkserver: no inherited locks of Ray,
-    CUDA or OpenCV, and modules are imported only once.
+    Workers live across epochs, and end with this process; each holds one CPU thread. forkserver: no
+    inherited locks of Ray, CUDA or OpenCV, and modules are imported only once, for all workers.
     """
     context = None
     if workers:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["data.feeds.person_crops", "data.feeds.whole_images"])
+        context.set_forkserver_preload([name for name in PRELOADED if name in sys.modules])
     order: dict[str, Any] = {"batch_size": batch_size, "sampler": sampler}
     return DataLoader(
         dataset,
@@ -123,5 +130,6 @@ def build_loader(
 
 
 def _start_worker(_: int) -> None:
+    end_with_parent()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

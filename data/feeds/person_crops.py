@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from data.files.images import RowReader, read_image
+from data.files.images import read_image
 from data.files.table import Table
+from data.files.tiles import Tiles
+from data.files.windows import WindowReader
 from data.ground.refusal import refusal
 from data.ground.sample import Batch
 from data.ground.skeleton import Skeleton
@@ -24,8 +26,8 @@ from data.views.geometry import (
     crop,
     cut_box,
     invert,
-    lowest_row,
     move,
+    seen_window,
     view_matrix,
 )
 from data.views.photometric import Photometric
@@ -46,7 +48,8 @@ class TopDownDataset(Dataset[Item]):
     """Persons of a prepared split; by row or, with augmentation, by (epoch, row) or `Turn`.
 
     prepared: the data set's folder of tables; raw: what image paths are relative to;
-    input_size: (width, height); aligned: DARK's pixel alignment (`codec.aligned`).
+    input_size: (width, height); aligned: DARK's pixel alignment (`codec.aligned`); tiles: folder of
+    photos in pieces, which read faster and give the same samples to the bit.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class TopDownDataset(Dataset[Item]):
         aligned: bool,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        tiles: Path | None = None,
     ) -> None:
         self.raw = str(raw)
         self.input_size = (int(input_size[0]), int(input_size[1]))
@@ -68,6 +72,7 @@ class TopDownDataset(Dataset[Item]):
         self.photometric = Photometric(augmentation.photometric if augmentation else [])
         self.persons = Table(Path(prepared) / split / "persons.arrow")
         self.images = Table(Path(prepared) / split / "images.arrow")
+        self.tiles = Tiles(tiles, split, self.images) if tiles else None
 
     def __len__(self) -> int:
         return len(self.persons)
@@ -87,8 +92,9 @@ class TopDownDataset(Dataset[Item]):
             view = self._draw(rng, view, keypoints_image, visibility)
         matrix = view_matrix(view, self.input_size, self.aligned)
         to_image = invert(matrix)
-        rows = lowest_row(to_image, self.input_size)
-        image = crop(self._read(self.image_path(row), rows), matrix, self.input_size)
+        window = seen_window(to_image, self.input_size)
+        photo = self._read(int(columns["image_row"][row]), self.image_path(row), window)
+        image = crop(photo, matrix, self.input_size)
         if self.photometric.plugs:
             image = self.photometric(image, int(rng.integers(1 << 31)))
         if view.flip:
@@ -123,8 +129,8 @@ class TopDownDataset(Dataset[Item]):
         return columns | {"border": border}
 
     @cached_property
-    def _read(self) -> RowReader:
-        return RowReader()
+    def _read(self) -> WindowReader:
+        return WindowReader(self.tiles)
 
     @cached_property
     def _mirror(self) -> np.ndarray:

@@ -39,8 +39,10 @@ class PersonViewDataset(WholeImageDataset):
         *,
         augmentation: PersonCropAugmentation,
         seed: int = 0,
+        tiles: Path | None = None,
     ) -> None:
-        super().__init__(prepared, raw, split, input_size, skeleton, seed=seed, resize=GREY)
+        place = prepared, raw, split
+        super().__init__(*place, input_size, skeleton, seed=seed, resize=GREY, tiles=tiles)
         self.around, self.count_outside = augmentation, True
         self.photometric = Photometric(augmentation.photometric)
         self.rows = main_people(self.people)  # of the person table

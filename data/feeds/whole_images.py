@@ -18,12 +18,13 @@ import torch
 from torch.utils.data import Dataset
 
 from data.feeds.image_people import ImagePeople
-from data.files.images import RowReader
+from data.files.tiles import Tiles
+from data.files.windows import WindowReader
 from data.ground.resize import Resize
 from data.ground.sample import WholeBatch
 from data.ground.skeleton import Skeleton
 from data.views.draws import Index, sample_generator, turn_of
-from data.views.geometry import View, crop, invert, lowest_row, move, view_matrix
+from data.views.geometry import View, crop, invert, move, seen_window, view_matrix
 from data.views.photometric import Photometric
 from data.views.settings import WholeImageAugmentation
 from data.views.whole_views import SHORT_SIDE, draw_whole_view, plain_view
@@ -48,7 +49,7 @@ class WholeImageDataset(Dataset[WholeItem]):
 
     input_size: (width, height); without augmentation the plain view, its reference side filled.
     resize: how it is fed at test time, of which views have the `fill` outside the image, and those
-    as tested their place.
+    as tested their place; tiles: folder of photos in pieces, which give the same samples.
     """
 
     def __init__(
@@ -62,8 +63,10 @@ class WholeImageDataset(Dataset[WholeItem]):
         augmentation: WholeImageAugmentation | None = None,
         seed: int = 0,
         resize: Resize = SHORT_SIDE,
+        tiles: Path | None = None,
     ) -> None:
         self.people = ImagePeople(prepared, raw, split)
+        self.tiles = Tiles(tiles, split, self.people.images) if tiles else None
         self.input_size = (int(input_size[0]), int(input_size[1]))
         self.skeleton, self.seed, self.resize = skeleton, seed, resize
         self.augmentation = augmentation
@@ -94,8 +97,8 @@ class WholeImageDataset(Dataset[WholeItem]):
     def _cut(self, place: int, row: int, view: View, seed: int) -> WholeItem:
         matrix = view_matrix(view, self.input_size, aligned=False)
         to_image = invert(matrix)
-        rows = lowest_row(to_image, self.input_size)
-        pixels = self._read(self.people.path(row), rows)
+        window = seen_window(to_image, self.input_size)
+        pixels = self._read(row, self.people.path(row), window)
         image = crop(pixels, matrix, self.input_size, self.resize.fill, self.interpolation)
         if self.photometric.plugs:
             image = self.photometric(image, seed)
@@ -107,8 +110,8 @@ class WholeImageDataset(Dataset[WholeItem]):
         return WholeItem(image, moved, visibility, keep, place, to_image)
 
     @cached_property
-    def _read(self) -> RowReader:
-        return RowReader()
+    def _read(self) -> WindowReader:
+        return WindowReader(self.tiles)
 
     @cached_property
     def _mirror(self) -> np.ndarray:

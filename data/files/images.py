@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import simplejpeg
 
+from data.files.image_size import check_content, check_file, check_pixels
 from data.ground.refusal import refusal
 
 READ = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
@@ -29,20 +30,29 @@ def read_image(path: Path | str) -> np.ndarray:
     As stored (no EXIF turn: COCO's labels ignore it), but for paths of `as_seen`.
     """
     file, flags = _how(path)
-    image = cv2.imread(file, flags)
+    check_file(file)
+    try:
+        image = cv2.imread(file, flags)
+    except cv2.error:  # of another size than its header told
+        image = None
     if image is None:
         raise _unreadable(file)
     return image
 
 
 def decode(content: bytes, turned: bool = False, eighth: bool = False) -> np.ndarray | None:
-    """A file's content as `read_image` reads it, or None where it does not.
+    """A file's content as `read_image` reads it, or None where it does not. ValueError for one of
+    more pixels than memory is risked for.
 
     turned: as its EXIF says; eighth: a JPEG's sides an eighth as long, which reads every byte too.
     """
+    check_content(content)
     flags = cv2.IMREAD_REDUCED_COLOR_8 if eighth else cv2.IMREAD_COLOR_RGB
     flags |= 0 if turned else cv2.IMREAD_IGNORE_ORIENTATION
-    return cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+    try:
+        return cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+    except cv2.error:  # of another size than its header told
+        return None
 
 
 class RowReader:
@@ -58,7 +68,8 @@ class RowReader:
     def __call__(self, path: Path | str, rows: int) -> np.ndarray:
         """uint8 [>= min(rows, H), W, 4], RGB and a filler (OpenCV warps four channels faster).
 
-        What is no plain JPEG, or turned, is read whole, [H, W, 3]. ValueError where there is none.
+        What is no plain JPEG, or turned, is read whole, [H, W, 3]. ValueError where there is none,
+        or one of more pixels than memory is risked for.
         """
         if str(path).endswith(AS_SEEN):
             return read_image(path)
@@ -73,6 +84,7 @@ class RowReader:
         )
         if place is None or height == 0:  # or stated at the end of the file
             return read_image(path)
+        check_pixels(path, width, height)
         rows = max(min(rows, height), 1)
         content[place], content[place + 1] = rows >> 8, rows & 255
         buffer = self._buffer if rows * width * 4 <= BUFFER else None

@@ -1,6 +1,6 @@
 """What a data set is: images with their people for training, and the official truth, untouched.
 
-A new one is a class in `data/datasets/NAME.py`, one line of the menu in `data/menus.py` and its
+A new one is a class in `data/datasets/NAME.py`, one line of `data/datasets/menu.py` and its
 entry in `params.yaml`. Members with a default here are those that a data set may leave out.
 """
 
@@ -79,6 +79,19 @@ class Drawn:
 
     rows: np.ndarray
     added: np.ndarray
+
+
+class Expected(Iterator[Sample]):
+    """Samples one by one, and how many come at most, which `operator.length_hint` asks."""
+
+    def __init__(self, samples: Iterator[Sample], most: int) -> None:
+        self._samples, self._most = samples, most
+
+    def __next__(self) -> Sample:
+        return next(self._samples)
+
+    def __length_hint__(self) -> int:
+        return self._most
 
 
 def accept(rejected: Rejected) -> None:

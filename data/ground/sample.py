@@ -90,6 +90,7 @@ class Pose:
 
 
 AREA_OF_BOX = 0.53  # what people fill of their boxes: CrowdPose's share, COCO's mean is 0.5
+LARGEST_AREA = 1e10  # pixels^2: beyond any image, and OKS would forgive anything there
 
 
 def box_around(points: np.ndarray) -> tuple[float, float, float, float]:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 PADDING = 1.25  # view around a person's box, all official top-down code
-MARGIN = 5  # rows: neighbours of bicubic, and those that colour upsampling looks at
+MARGIN = 5  # pixels: neighbours of bicubic, and those that colour upsampling looks at
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,14 @@ def cut_box(
     return crop(image, matrix, input_size), invert(matrix)
 
 
-def lowest_row(to_image: np.ndarray, input_size: tuple[int, int]) -> int:
-    """How many rows of the image, from the top, a crop with this affine (input_to_image) sees."""
-    c, d, y = to_image[1].tolist()
-    return math.ceil(y + max(c * input_size[0], 0.0) + max(d * input_size[1], 0.0)) + MARGIN
+def seen_window(to_image: np.ndarray, input_size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) of the image's pixels, and beyond it, that a view with this affine
+    (input_to_image) sees, a margin around it."""
+    (a, b, x), (c, d, y) = to_image.tolist()
+    wide, tall = input_size
+    return (
+        math.floor(x + min(a * wide, 0.0) + min(b * tall, 0.0)) - MARGIN,
+        math.floor(y + min(c * wide, 0.0) + min(d * tall, 0.0)) - MARGIN,
+        math.ceil(x + max(a * wide, 0.0) + max(b * tall, 0.0)) + MARGIN,
+        math.ceil(y + max(c * wide, 0.0) + max(d * tall, 0.0)) + MARGIN,
+    )

@@ -8,6 +8,7 @@ from typing import Literal
 
 from data.ground.plug import Plug
 from data.ground.refusal import refusal
+from data.ground.spans import Degrees, Factor, Length, Share, Turn
 
 Reference = Literal["short", "long", "tested"]
 
@@ -25,13 +26,13 @@ class Augmentation:
     albumentations image-only transforms, applied in order.
     """
 
-    scale: float | list[float] = 0.0
-    rotation: float | list[float] = 0.0
-    rotation_probability: float = 0.6
-    flip_probability: float = 0.5
-    shift: float = 0.0
-    half_body_probability: float = 0.0
-    half_body_upper: float = 0.7
+    scale: Share | list[Factor] = 0.0
+    rotation: Turn | list[Degrees] = 0.0
+    rotation_probability: Share = 0.6
+    flip_probability: Share = 0.5
+    shift: Share = 0.0
+    half_body_probability: Share = 0.0
+    half_body_upper: Share = 0.7
     photometric: list[Plug] = field(default_factory=list)
 
 
@@ -68,10 +69,10 @@ class PersonCropAugmentation:
     """
 
     view: Literal["person_crop"]
-    scale: list[float] = field(default_factory=lambda: [0.5, 1.1])
-    rotation: float = 40.0
-    shift: float = 40.0
-    flip_probability: float = 0.5
+    scale: list[Factor] = field(default_factory=lambda: [0.5, 1.1])
+    rotation: Turn = 40.0
+    shift: Length = 40.0
+    flip_probability: Share = 0.5
     photometric: list[Plug] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -91,10 +92,10 @@ class WholeImageAugmentation:
     """
 
     view: Literal["whole_image"]
-    scale: list[float] = field(default_factory=lambda: [1.0, 1.0])
-    rotation: float = 0.0
-    shift: float = 0.0
-    flip_probability: float = 0.5
+    scale: list[Factor] = field(default_factory=lambda: [1.0, 1.0])
+    rotation: Turn = 0.0
+    shift: Length = 0.0
+    flip_probability: Share = 0.5
     reference: Reference = "short"
     count_outside: bool = False
     photometric: list[Plug] = field(default_factory=list)

@@ -18,7 +18,8 @@ INSIDE_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the entrypoint o
 NONE = ("", "local")  # Ray's word for "start one of your own"
 ACCEPTED = "http://HOST:8265, HOST:6379, ray://HOST:10001, auto, or null (a local head)"
 PORTS = {"http": 80, "https": 443, "ray": 10001}
-PATIENCE_S = 10.0  # for somebody to listen
+HTTP = ("http", "https")
+PATIENCE_S = 10.0  # for somebody to listen, and to say something
 
 
 def wanted_address(configured: str | None, given: str | None = None) -> str | None:
@@ -46,10 +47,10 @@ def dashboard(address: str | None, patience_s: float = PATIENCE_S) -> str:
             return str(get_address_for_submission_client(None))
     assert address is not None
     scheme, host, port = _parts(address)
-    _listens(address, host, port, patience_s)
-    if scheme in ("http", "https"):
+    speaks_http = _answers(address, host, port, patience_s)
+    if scheme in HTTP:
         return address.rstrip("/")
-    if not scheme and _speaks_http(host, port, patience_s):
+    if not scheme and speaks_http:
         return f"http://{host}:{port}"
     with _without(VARIABLES):  # Ray prefers them to what it is asked for
         try:
@@ -61,7 +62,7 @@ def dashboard(address: str | None, patience_s: float = PATIENCE_S) -> str:
         "start its head with --dashboard-host=0.0.0.0, or bring that port here (`ssh -L 8265:"
         f"localhost:{port} HOST`, `kubectl port-forward`) and give http://localhost:8265"
     )
-    _listens(f"{address}: its dashboard {found}", host, port, patience_s, do)
+    _answers(f"{address}: its dashboard {found}", host, port, patience_s, do)
     return found
 
 
@@ -81,24 +82,34 @@ def _parts(address: str) -> tuple[str, str, int]:
     return scheme, host, port
 
 
-def _listens(
+def _answers(
     where: str, host: str, port: int, patience_s: float, do: str = "look whether it runs"
-) -> None:
+) -> bool:
+    """Whether who answers there speaks HTTP, as a dashboard does. Raises ValueError where nobody
+    listens, or whoever does says nothing: Ray's clients would wait for minutes without a word."""
     try:
         socket.create_connection((host, port), patience_s).close()
+        return where.startswith("https:") or _speaks_http(host, port, patience_s)
+    except TimeoutError as error:
+        fault = f"no answer within {patience_s:g} s"
+        raise refusal(where, fault=fault, accepted=ACCEPTED, do=do) from error
     except OSError as error:
         fault = f"nobody listens there ({error.strerror or error})"
         raise refusal(where, fault=fault, accepted=ACCEPTED, do=do) from error
 
 
 def _speaks_http(host: str, port: int, patience_s: float) -> bool:
-    """Whether it is a dashboard's port."""
+    """Whether it is a dashboard's port. Raises TimeoutError where it says nothing."""
     try:
         with urlopen(f"http://{host}:{port}/api/version", timeout=patience_s):
             return True
     except HTTPError:
         return True  # it asks for a token
-    except (URLError, HTTPException, OSError, ValueError):
+    except TimeoutError:
+        raise
+    except (URLError, HTTPException, OSError, ValueError) as error:
+        if isinstance(error, URLError) and isinstance(error.reason, TimeoutError):
+            raise error.reason from error
         return False  # Ray's own protocol answers in bytes that are no HTTP/1
 
 

@@ -7,7 +7,6 @@ for the rest afterwards, its train stages take the finished trainings over.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,10 +15,27 @@ from data.ground.refusal import refusal
 from pipelines.cluster.side_by_side import train_side_by_side
 from pipelines.cluster.table import shown_table
 from pipelines.host import places
-from pipelines.host.processes import ask_dvc, run_dvc_or_end
+from pipelines.host.dvc import ask_dvc, run_dvc_or_end
 
-RUNS = re.compile(r"^Running stage '([^']+)'", re.MULTILINE)
-CACHED = re.compile(r"^Stage '([^']+)' is cached", re.MULTILINE)  # of its run cache
+# `dvc repro --dry` looks into the cache of runs with what the last run read: a changed recipe whose
+# last run is kept would be "cached". This looks with what lies there now, as a true run does.
+OUT_OF_DATE = """
+import sys
+from dvc.repo import Repo
+
+sys.excepthook = lambda kind, error, trace: print("ERROR:", error, file=sys.stderr)
+repo = Repo()
+cache = repo.stage_cache
+with repo.lock:
+    for name in sys.argv[1:]:
+        stage = repo.stage.load_one(name=name)
+        if not stage.changed():
+            continue
+        stage.save_deps(allow_missing=True)
+        run = cache._load(stage)
+        if not run or not cache._create_stage(run, wdir=stage.wdir).outs_cached():
+            print(name)
+"""
 
 
 def train_ahead(recipes: Sequence[str], parallel: int, run: Mapping[str, Any]) -> dict[str, str]:
@@ -31,7 +47,8 @@ def train_ahead(recipes: Sequence[str], parallel: int, run: Mapping[str, Any]) -
     wanted = out_of_date([name for name in recipes if name not in failed])
     if wanted:
         logs = places.training_log("RECIPE")
-        print(f"training {len(wanted)} recipes, {parallel} at a time; what each says: {logs}")
+        many = f"{len(wanted)} recipe{'s' * (len(wanted) > 1)}"
+        print(f"training {many}, {parallel} at a time; what each says: {logs}")
         with shown_table() as show:
             failed |= train_side_by_side(wanted, parallel, show)
     return failed
@@ -65,10 +82,9 @@ def out_of_date(recipes: Sequence[str]) -> list[str]:
     """Recipes whose training DVC would run now: not what is there or in its cache of runs."""
     if not recipes:
         return []
-    stages = [f"train@{name}" for name in recipes]
-    said = ask_dvc("repro", "--dry", "--single-item", *stages)
+    said = ask_dvc(OUT_OF_DATE, *(f"train@{name}" for name in recipes))
     if said is None:
         fault = "does not say which trainings are out of date; its words stand above"
         raise refusal("dvc", fault=fault, do="wait for other calls of DVC, then try again")
-    runs = set(RUNS.findall(said)) - set(CACHED.findall(said))
+    runs = set(said.split())
     return [name for name in recipes if f"train@{name}" in runs]

@@ -29,13 +29,15 @@ BEGUN = "begun"  # in a run folder: which wish to train anew it is of
 
 
 class Handed(NamedTuple):
-    """What a driver tells its ranks beside the job; the rest: as of `Cluster`."""
+    """What a driver tells its ranks beside the job; auto_loaders: as of `Profile`, the rest: as of
+    `Cluster`."""
 
     attempt: str
     stall_s: float
     storage: str | None
     cache_gib: float
     anew: str
+    auto_loaders: bool = False
 
 
 def reached(storage: str) -> Store:
@@ -103,7 +105,10 @@ def train_for_all(storage: str, job: Job, train: Callable[[Job], Outcome], clock
     Raises TrainingStopped and ValueError as the training ended, or where the store fails.
     """
     store, key = reached(storage), run_key(job)
-    done = stored_finish(store, key)
+    try:
+        done = stored_finish(store, key)
+    except ValueError as error:  # the checkout has reached it: what is lacking is lacking here
+        raise ValueError(f"node {socket.gethostname()}: {error}") from error
     if done and done.code == job.code:
         print(f"{job.name}: finished already, in {store.address}", flush=True)
         return
@@ -112,20 +117,3 @@ def train_for_all(storage: str, job: Job, train: Callable[[Job], Outcome], clock
         raise TrainingStopped(outcome.error) if outcome.stopped else ValueError(outcome.error)
     with clock("results"):
         leave_results(store, key, job, outcome.summary, clock)
-
-
-def ray_storage(storage: str | None, job: Job) -> str:
-    """Where Ray Train keeps what it notes of a run: all nodes must see it alike."""
-    return f"{storage}/ray" if storage else str(job.run_folder / "ray")
-
-
-def forget_ray_notes(storage: str | None, run_name: str) -> None:
-    """Of a run that has ended: its notes serve nobody any more."""
-    if not storage:
-        return
-    try:
-        store = reached(storage)
-        for name in store.names(f"ray/{run_name}/"):
-            store.remove(name)
-    except ValueError as error:  # a training that is through does not fail by them
-        print(f"notes of Ray stay in the store: {error}", flush=True)

@@ -103,7 +103,8 @@ def check_capacity(where: str, cluster: Cluster, facts: Facts) -> None:
         return
     machine, nodes = cluster.machine, facts.nodes
     needed = machine.fewest_workers
-    each = f"{machine.cpus_per_worker} CPUs{' and 1 GPU' if machine.gpu else ''}"
+    cpus = machine.cpus_per_worker
+    each = f"{cpus} CPU{'s' * (cpus != 1)}{' and 1 GPU' if machine.gpu else ''}"
     fitting = sum(node.workers(machine) for node in nodes)
     if fitting >= needed:
         return

@@ -14,6 +14,7 @@ from pipelines.cluster.job_client import job_client
 HERE = "this machine"
 ACCEPTED = "`ray start --head` first, or --address http://HOST:8265, or RAY_ADDRESS set"
 DO = "`python -m pipelines.train RECIPE` needs none"
+OTHER = "another server may listen there: give the dashboard of the head, http://HOST:8265"
 AUTH = (
     "the cluster asks for a token: export RAY_AUTH_MODE=token (and RAY_AUTH_TOKEN, or "
     "RAY_AUTH_TOKEN_PATH, or put it into ~/.ray/auth_token), then try again"
@@ -57,7 +58,7 @@ def connect(address: str | None, ask: Callable[[str], Jobs] | None = None) -> Jo
             raise refusal(where, fault=AUTH) from error
         if address in (None, "auto"):
             raise refusal(HERE, fault="no Ray cluster runs", accepted=ACCEPTED, do=DO) from error
-        raise refusal(where, fault=f"no answer from a Ray cluster: {error}") from error
+        raise refusal(where, fault=f"no answer from a Ray cluster: {error}", do=OTHER) from error
     return client
 
 

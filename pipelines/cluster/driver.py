@@ -39,7 +39,7 @@ def planned(
         return make_job(name, cluster, recipe), cluster
     cluster = read_cluster(_with(params, told | {"profile": handed.profile}), 0, handed.workers)
     storage = read_storage(params)
-    cluster = replace(cluster, grows=handed.grows, anew=handed.anew, storage=storage)
+    cluster = replace(cluster, grows=handed.grows, anew=handed.anew, storage=storage, fitted=True)
     job = make_handed_job(handed, cluster)
     if storage is None and (problem := unseen_home(job)):
         raise ValueError(problem)

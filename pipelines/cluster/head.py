@@ -22,16 +22,29 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+import psutil
 
 from data.ground.refusal import refusal
+from pipelines.host.command import STARTED_BY
 from pipelines.host.places import REPOSITORY
 from pipelines.host.processes import held, usable_cores
 
 FOLDER = "LIMBER_RAY_FOLDER"  # where the owner keeps its place for a head
 START_S, END_S = 120.0, 20.0
+REMOVED_S = 10.0  # for a folder into which some still write to be empty
 OBJECT_STORE = 200_000_000  # bytes; images never travel through it
+# `ray`, which ends as by a signal where the guard that started it is killed, with all of the head
+RAY = (
+    "from pipelines.host.signals import end_with_parent; end_with_parent(); "
+    "from ray.scripts.scripts import main; main()"
+)
+# Ray turns 127.0.0.1 into an address that others reach, unless it is told that no others come: by
+# the switch of systems that cannot have clusters.
+ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
+AT_ONCE = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}  # an end: nobody waits for its trainings
 
 
 @contextmanager
@@ -60,8 +73,9 @@ def ray_address(wanted: str | None) -> Iterator[str]:
         return
     with one_head():
         head = _find_head(Path(os.environ[FOLDER]))
-        before = {key: os.environ.get(key) for key in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
-        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=head["token"])
+        told = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": head["token"], **ALONE}
+        before = {key: os.environ.get(key) for key in told}
+        os.environ.update(told)
         try:
             yield head["address"]
         finally:
@@ -75,13 +89,32 @@ def _place() -> Iterator[Path]:
     root = tempfile.gettempdir()
     # Ray puts sockets deep into it, and their paths may have 107 letters.
     folder = Path(tempfile.mkdtemp(prefix="limber-", dir=root if len(root) < 30 else "/tmp"))
-    with _lock(folder).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
+    try:
+        with _lock(folder).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
+    finally:
+        _clear(folder)
+
+
+def _clear(folder: Path) -> None:
+    """The end of a place for a head, once that has ended; one whose guard was killed is ended."""
     end = time.monotonic() + END_S
-    while _note(folder).exists() and time.monotonic() < end:
+    while (guardian := _guardian(folder)) and _is_alive(guardian) and time.monotonic() < end:
         time.sleep(0.05)
-    shutil.rmtree(folder, ignore_errors=True)
+    if guardian:
+        _kill_session(guardian)
+    _remove(folder)
+
+
+def _remove(folder: Path, patience_s: float = REMOVED_S) -> None:
+    """Also where who dies still writes into it: what is made meanwhile goes as well."""
+    end = time.monotonic() + patience_s
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        if time.monotonic() > end:
+            return
+        time.sleep(0.05)
 
 
 def _lock(folder: Path) -> Path:
@@ -92,13 +125,33 @@ def _note(folder: Path) -> Path:
     return folder / "head.json"
 
 
-def _find_head(folder: Path, start: Callable[[Path], None] | None = None) -> dict[str, str]:
-    """Its note; the first who asks starts it, by `start` or as it is, while others wait."""
+def _find_head(folder: Path, start: Callable[[Path], None] | None = None) -> dict[str, Any]:
+    """Its note; the first who asks starts it, by `start` or as it is, while others wait. One whose
+    guard was killed is gone with it."""
     with held(folder / "start.lock", "starts the local Ray head"):  # trainings may run side by side
+        guardian = _guardian(folder)
+        if guardian and not _is_alive(guardian):
+            _kill_session(guardian)
+            _note(folder).unlink()
+            _remove(folder / "ray")
         if not _note(folder).is_file():
             (start or _start)(folder)
-    note: dict[str, str] = json.loads(_note(folder).read_text())
+        note: dict[str, Any] = json.loads(_note(folder).read_text())
     return note
+
+
+def _guardian(folder: Path) -> int | None:
+    """The process that guards a head there; None where none does."""
+    try:
+        return int(json.loads(_note(folder).read_text())["guard"])
+    except FileNotFoundError:
+        return None
+
+
+def _is_alive(process: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def _start(folder: Path) -> None:
@@ -108,6 +161,7 @@ def _start(folder: Path) -> None:
         guardian = subprocess.Popen(
             [sys.executable, "-m", "pipelines.cluster", "--guard", str(folder)],
             cwd=REPOSITORY,
+            env={name: value for name, value in os.environ.items() if name not in STARTED_BY},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -140,28 +194,31 @@ def guard(folder: Path) -> int:
                 time.sleep(0.25)
         finally:
             _end(head)
-            shutil.rmtree(folder / "ray", ignore_errors=True)
+            _remove(folder / "ray")
             _note(folder).unlink(missing_ok=True)
             if _is_free(lock):  # an owner that was killed removes nothing
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
     return 0
 
 
 def _start_ray(folder: Path, token: str, lock: IO[str]) -> tuple[subprocess.Popen[bytes], str]:
     """(`ray start`'s process, address); the address is empty when three tries failed."""
+    (folder / "tmp").mkdir(exist_ok=True)
     for attempt in range(3):
         port, dashboard, agent, metrics, client = free_ports(5)
         log = folder / f"start_{attempt}.log"
         with log.open("w") as file:
             head = subprocess.Popen(
-                [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block",
+                [sys.executable, "-c", RAY, "start", "--head", "--block",
                  "--node-ip-address=127.0.0.1", f"--port={port}", "--dashboard-host=127.0.0.1",
                  f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}",
                  f"--metrics-export-port={metrics}", f"--ray-client-server-port={client}",
                  f"--object-store-memory={OBJECT_STORE}", f"--num-cpus={usable_cores()}",
                  f"--temp-dir={folder / 'ray'}", "--disable-usage-stats"],
-                env={**os.environ, **QUIET, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token,
-                     "RAY_ADDRESS": f"127.0.0.1:{port}"},  # helpers in workers look for it
+                env={**os.environ, **QUIET, **AT_ONCE,
+                     **ALONE, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token,
+                     "RAY_ADDRESS": f"127.0.0.1:{port}",  # helpers in workers look for it
+                     "TMPDIR": str(folder / "tmp")},  # who is killed leaves something there
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file,
             )  # fmt: skip
         while head.poll() is None and not _is_free(lock):
@@ -188,13 +245,23 @@ def _end(head: subprocess.Popen[bytes]) -> None:
     head.terminate()
     with suppress(subprocess.TimeoutExpired):
         head.wait(10)
-    for pid in _session_members(os.getsid(0)):
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
+    _kill_session(os.getsid(0))
+
+
+def _kill_session(session: int) -> None:
+    """All processes of it but this one, until they are gone, with those that they began."""
+    end = time.monotonic() + END_S
+    while members := [each for each in _session_members(session) if _is_alive(each)]:
+        for pid in members:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if time.monotonic() > end:
+            return
+        time.sleep(0.02)
 
 
 def _session_members(session: int) -> list[int]:
-    """Other processes of our session (a head's children may have process groups of their own)."""
+    """Its processes but this one (a head's children may have process groups of their own)."""
     members = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

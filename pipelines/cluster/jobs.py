@@ -15,7 +15,7 @@ from data.ground.refusal import refusal
 from pipelines.cluster.connecting import Jobs
 from pipelines.cluster.job_log import AGAIN_S, JobLog
 from pipelines.cluster.package import packed
-from pipelines.host.processes import Interrupted, uninterrupted
+from pipelines.host.signals import Interrupted, uninterrupted
 
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 LOST = "LOST"  # the cluster does not know the job any more, or its driver went with a node

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 import uuid
@@ -17,23 +18,21 @@ from data.ground.refusal import refusal
 from pipelines.cluster.by_store import (
     Handed,
     brought,
-    forget_ray_notes,
-    ray_storage,
     train_mirrored,
 )
 from pipelines.cluster.driver import unseen_home
 from pipelines.cluster.handing import rank_variables
 from pipelines.cluster.head import ray_address
-from pipelines.cluster.room import why_waiting
+from pipelines.cluster.room import NodesWatch, wait_for_nodes, why_waiting
 from pipelines.cluster.spare import spare_resources, training_beside
 from pipelines.cluster.worker_lines import plain_worker_lines
 from pipelines.host.places import REPOSITORY
-from pipelines.host.processes import Interrupted, catch_signals, say_interrupted, usable_cores
+from pipelines.host.processes import usable_cores
 from pipelines.host.progress import Clock
+from pipelines.host.signals import Interrupted, catch_signals, say_interrupted
 from pipelines.recipe.profile import Cluster, check_machine
-from pipelines.training.attempt import Outcome, check_rank, run_rank
+from pipelines.training.attempt import Outcome, before_training, check_rank, run_rank
 from pipelines.training.job import Job, TrainingStopped
-from pipelines.training.preflight import preflight
 from pipelines.training.rank import Rank
 from pipelines.training.worlds import take_place
 
@@ -82,29 +81,19 @@ def fit_with_ray(job: Job, cluster: Cluster, address: str, worker: Worker | None
     """One TorchTrainer. It runs in a thread: Ray's own way out on Ctrl-C may exit with 0."""
     import ray
 
-    try:
-        with chdir(REPOSITORY):  # where workers look for our code, wherever one stands
-            ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True)
-        catch_signals()  # Ray took SIGTERM for itself, and would abort
-    except (ConnectionError, RuntimeError) as error:
-        raise refusal(
-            f"no Ray cluster answers at {address}",
-            fault=str(error),
-            do="start one, or leave cluster.address in params.yaml null and RAY_ADDRESS unset for "
-            "a local one",
-        ) from error
+    _connect(address)
     box: list[Outcome | BaseException] = []
     try:
-        resources = ray.cluster_resources()
-        check_machine(cluster, resources.get("CPU", 0), resources.get("GPU", 0), "the cluster")
+        wait_for_nodes(job.name, cluster, ray.cluster_resources)
         if waits := why_waiting(cluster, ray.available_resources()):
             print(f"{job.name}: {waits}", flush=True)
         thread = threading.Thread(
             target=_fit, args=(job, cluster, worker or ray_worker, box), daemon=True
         )
         thread.start()
-        while thread.is_alive():
-            thread.join(0.2)
+        if given_up := _wait(thread, NodesWatch(job.name, cluster, ray.cluster_resources)):
+            print(f"error: {given_up}", file=sys.stderr, flush=True)
+            os._exit(1)
     except Interrupted as interrupted:
         # Shutting Ray down under the waiting thread crashes; without us Ray ends the workers, and
         # a head of our own is ended by its guard.
@@ -116,41 +105,82 @@ def fit_with_ray(job: Job, cluster: Cluster, address: str, worker: Worker | None
     return answer
 
 
+def _connect(address: str) -> None:
+    import ray
+
+    try:
+        with chdir(REPOSITORY):  # where workers look for our code, wherever one stands
+            ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True)
+        catch_signals()  # Ray took SIGTERM for itself, and would abort
+    except (ConnectionError, RuntimeError) as error:
+        raise refusal(
+            f"no Ray cluster answers at {address}",
+            fault=str(error),
+            do="start one, or leave cluster.address in params.yaml null and RAY_ADDRESS unset for "
+            "a local one",
+        ) from error
+
+
+def _wait(training: threading.Thread, nodes: NodesWatch) -> str:
+    """Until the training is through: ""; or why nobody waits any longer for what it lacks."""
+    nodes.start()
+    while training.is_alive() and not nodes.given_up:
+        training.join(0.2)
+    return nodes.given_up
+
+
 def _fit(job: Job, cluster: Cluster, worker: Worker, box: list[Outcome | BaseException]) -> None:
     """Puts the outcome of rank 0 into the box, or the error that ended it."""
     import ray
-    from ray.train import FailureConfig, LoggingConfig, ScalingConfig, TrainingFailedError
+    from ray.train import TrainingFailedError
+
+    try:
+        box.append(_trainer(job, cluster, worker).fit().return_value)
+    except TrainingFailedError as error:
+        often = f"{job.name}: workers failed more than {cluster.max_failures} times"
+        box.append(TrainingStopped(f"{often}, last: {error}"))
+    except ray.exceptions.RayError as error:
+        box.append(TrainingStopped(_lost(job, error)))
+    except BaseException as error:  # noqa: BLE001 - the thread that waits raises it
+        box.append(error)
+
+
+def _trainer(job: Job, cluster: Cluster, worker: Worker) -> Any:
+    """The TorchTrainer."""
+    import ray
+    from ray.train import FailureConfig, LoggingConfig, ScalingConfig
     from ray.train.torch import TorchConfig
 
     from pipelines.cluster import elastic
 
     RunConfig, TorchTrainer = _version_two()
-    run_name = f"{job.run_folder.name}-{uuid.uuid4().hex[:8]}"
     machine = cluster.machine
     resources = {kind: n for kind, n in machine.each_worker.items() if n}
-    try:
-        result = TorchTrainer(
-            worker,
-            train_loop_config=_told(job, cluster, ray.cluster_resources()),
-            torch_config=TorchConfig(backend=machine.backend),
-            scaling_config=ScalingConfig(
-                **elastic.scaling(machine), use_gpu=machine.gpu, resources_per_worker=resources
-            ),
-            run_config=RunConfig(
-                name=run_name,
-                storage_path=ray_storage(cluster.storage, job),
-                logging_config=LoggingConfig("WARNING"),
-                failure_config=FailureConfig(**elastic.failures(cluster)),
-                callbacks=elastic.callbacks(machine),
-            ),
-        ).fit()
-        forget_ray_notes(cluster.storage, run_name)
-        box.append(result.return_value)
-    except TrainingFailedError as error:
-        often = f"{job.name}: workers failed more than {cluster.max_failures} times"
-        box.append(TrainingStopped(f"{often}, last: {error}"))
-    except BaseException as error:  # noqa: BLE001 - the thread that waits raises it
-        box.append(error)
+    return TorchTrainer(
+        worker,
+        train_loop_config=_told(job, cluster, ray.cluster_resources()),
+        torch_config=TorchConfig(backend=machine.backend),
+        scaling_config=ScalingConfig(
+            **elastic.scaling(machine), use_gpu=machine.gpu, resources_per_worker=resources
+        ),
+        run_config=RunConfig(
+            name=f"{job.run_folder.name}-{uuid.uuid4().hex[:8]}",
+            # of this node alone: so is Ray's controller, and ranks give Ray no checkpoints
+            storage_path=str(job.run_folder / "ray"),
+            logging_config=LoggingConfig("WARNING"),
+            failure_config=FailureConfig(**elastic.failures(cluster)),
+            callbacks=elastic.callbacks(machine),
+        ),
+    )
+
+
+def _lost(job: Job, error: Exception) -> str:
+    """In words: what Ray says when its head, or what drives the training there, is gone."""
+    words = " ".join(str(error).split())[:200]
+    return (
+        f"{job.name}: Ray lost the training, its head or controller is gone "
+        f"({type(error).__name__}: {words}); the same command goes on from the last checkpoint"
+    )
 
 
 def _told(job: Job, cluster: Cluster, there: Mapping[str, float]) -> dict[str, Any]:
@@ -161,6 +191,7 @@ def _told(job: Job, cluster: Cluster, there: Mapping[str, float]) -> dict[str, A
         storage=cluster.storage,
         cache_gib=cluster.cache_gib,
         anew=cluster.anew,
+        auto_loaders=cluster.machine.auto_loaders,
     )
     return {
         "job": job,
@@ -200,12 +231,15 @@ def ray_worker(config: dict[str, Any], run: Callable[..., Outcome] = run_rank) -
     if problem or rank is None:
         return Outcome(error=problem)
     try:
-        how: dict[str, Any] = {"stall_s": handed.stall_s, "check": preflight}
+        check = before_training(handed.auto_loaders)
+        how: dict[str, Any] = {"stall_s": handed.stall_s, "check": check}
         if config["spare"]:
             how["train"] = training_beside(config)
         if handed.storage and run is run_rank:
             return train_mirrored(job, rank, handed, **how)
         return run(job, rank, handed.attempt, **how)
+    except ValueError as error:  # for the others' sake: Ray shows it, our frames say nothing more
+        raise ValueError(str(error)) from None
     finally:
         WORD.over()
 

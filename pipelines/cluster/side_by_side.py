@@ -20,7 +20,7 @@ from typing import Protocol
 
 from pipelines.cluster.said import Said
 from pipelines.host import places
-from pipelines.host.processes import Interrupted, catching_signals, uninterrupted
+from pipelines.host.signals import Interrupted, catching_signals, uninterrupted
 
 POLL_S = 0.3
 END_S = 120.0  # for a training that was told to end: its job may stop, its checkpoint go up
@@ -63,7 +63,7 @@ class _Training:
 
 
 def start_training(recipe: str, log: Path) -> Process:
-    """In a session of its own: a Ctrl-C reaches it through us alone, and once."""
+    """In a session of its own: a Ctrl-C reaches it through us alone, and once. It ends with us."""
     with log.open("wb") as file:
         return subprocess.Popen(
             [sys.executable, "-m", "pipelines.train", recipe],
@@ -72,7 +72,7 @@ def start_training(recipe: str, log: Path) -> Process:
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "LIMBER_STARTED": "1"},
         )
 
 

@@ -6,27 +6,23 @@ another's files; the manifest, as in the run folder, comes last and goes first.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 
 from data.ground.refusal import refusal
 from pipelines.depot.key import run_prefix
 from pipelines.host.folders import writable
-from pipelines.store.parcels import SHA256
 from pipelines.store.store import Store
 from pipelines.training.checkpoint import (
     Manifest,
     best_manifests,
     checkpoint_folder,
+    manifest_of,
+    manifest_text,
     why_unusable,
     write_manifest,
 )
-
-FILE = re.compile(r"step_\d+\.pt")
 
 
 def folder_name(key: str) -> str:
@@ -57,28 +53,18 @@ def stored_manifests(store: Store, key: str) -> list[Manifest]:
         if not name.endswith(".json") or (content := store.read(name)) is None:
             continue
         try:
-            manifest = Manifest(**json.loads(content))
-            _check(manifest)
-            manifests.append(manifest)
-        except (ValueError, TypeError):
+            manifests.append(manifest_of(content, Path(name).stem))
+        except ValueError:
             print(f"{store.address}/{name}: not a manifest; its checkpoint is not used", flush=True)
     return sorted(manifests, key=lambda manifest: manifest.step)
-
-
-def _check(manifest: Manifest) -> None:
-    """Raises ValueError for what no training writes: a name may lead out of the run folder."""
-    numbers = (manifest.epoch, manifest.step, manifest.size)
-    whole = all(isinstance(number, int) for number in numbers)
-    if not (whole and FILE.fullmatch(manifest.file) and SHA256.fullmatch(manifest.sha256)):
-        raise ValueError(manifest.file)
 
 
 def manifests_here(run_folder: Path) -> list[Manifest]:
     """As `checkpoint.read_manifests`, beside a training that writes and removes them, silently."""
     manifests = []
     for path in checkpoint_folder(run_folder).glob("step_*.json"):
-        with suppress(OSError, ValueError, TypeError):
-            manifests.append(Manifest(**json.loads(path.read_text())))
+        with suppress(OSError, ValueError):
+            manifests.append(manifest_of(path.read_bytes(), path.stem))
     return sorted(manifests, key=lambda manifest: manifest.step)
 
 
@@ -93,13 +79,21 @@ def put_checkpoint(
 
 def put_manifest(store: Store, key: str, manifest: Manifest) -> None:
     """Of a file that is there: it was rated meanwhile, or is new."""
-    content = json.dumps(asdict(manifest), indent=1).encode()
-    store.write(manifest_name(key, manifest), content)
+    store.write(manifest_name(key, manifest), manifest_text(manifest).encode())
 
 
 def remove_checkpoint(store: Store, key: str, manifest: Manifest) -> None:
     store.remove(manifest_name(key, manifest))  # first: without it the checkpoint does not count
     store.remove(checkpoint_name(key, manifest))
+
+
+def remove_others(store: Store, key: str, here: Sequence[Manifest]) -> None:
+    """What an attempt that was taken over wrote in the moment before it knew; here: all that was
+    kept by the one that is through, none of an emptied folder."""
+    steps = {manifest.step for manifest in here}
+    for manifest in stored_manifests(store, key) if here else []:
+        if manifest.step not in steps:
+            remove_checkpoint(store, key, manifest)
 
 
 def remove_strays(store: Store, key: str) -> None:

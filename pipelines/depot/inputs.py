@@ -1,7 +1,8 @@
 """What a training reads, on every node: tables, images with their truth, weights.
 
 In: the job of a checkout that has them. Out, in the store, once for all trainings that share them:
-inputs/tables/DATASET-..., inputs/images/DATASET-... (shards), inputs/weights/..., and
+inputs/tables/DATASET-..., inputs/images/DATASET-... (shards), inputs/weights/..., of photos in
+pieces inputs/regions/DATASET-..., and
 inputs/trainings/FINGERPRINT.json, which says which of them a training needs; on a node the same as
 folders of its cache, laid out as in the checkout.
 """
@@ -17,6 +18,7 @@ from typing import Any
 
 from data.files.images import AS_SEEN
 from data.files.table import Table
+from data.files.tiles import tile_files
 from data.ground.data_set import DataSet
 from data.ground.refusal import refusal
 from pipelines.host import places
@@ -37,12 +39,14 @@ SUMMARY = "summary.json"
 
 @dataclass(frozen=True)
 class Inputs:
-    """Names of a training's parcels below `inputs/`; weights: "" without; file: of the weights."""
+    """Names of a training's parcels below `inputs/`; weights, regions: "" without; file: of the
+    weights."""
 
     tables: str
     images: str
     weights: str = ""
     file: str = ""
+    regions: str = ""
 
 
 def publish(store: Store, job: Job, shard_bytes: int = SHARD_BYTES) -> None:
@@ -58,6 +62,8 @@ def publish(store: Store, job: Job, shard_bytes: int = SHARD_BYTES) -> None:
         send(store, f"inputs/{inputs.tables}", _table_files(job.prepared))
         if job.weights:
             send(store, f"inputs/{inputs.weights}", {inputs.file: job.weights})
+        if inputs.regions:
+            send(store, f"inputs/{inputs.regions}", _pieces(job))
         if not is_whole(store, f"inputs/{inputs.images}"):
             members = image_members(job.prepared, job.raw, job.recipe)
             shards = work / Path(inputs.images).name
@@ -83,7 +89,12 @@ def bring(store: Store, job: Job, cache: NodeCache) -> Job:
         return cache.folder(name, partial(bring_shards, *parcel), partial(unpacking_bytes, *parcel))
 
     weights = files(inputs.weights) / inputs.file if inputs.weights else None
-    return replace(job, prepared=files(inputs.tables), raw=shards(inputs.images), weights=weights)
+    here = replace(job, prepared=files(inputs.tables), raw=shards(inputs.images), weights=weights)
+    try:
+        return replace(here, tiles=files(inputs.regions) if inputs.regions else None)
+    except ValueError as error:
+        print(f"{inputs.regions} is not here, so photos are read themselves: {error}", flush=True)
+        return replace(here, tiles=None)
 
 
 def inputs_of(job: Job) -> Inputs:
@@ -91,9 +102,14 @@ def inputs_of(job: Job) -> Inputs:
     dataset = job.recipe.dataset
     images = f"images/{dataset}-{images_digest(job.prepared, job.recipe)[:16]}"
     tables = f"tables/{dataset}-{job.data_hash[:16]}"
+    inputs, pieces = Inputs(tables, images), _pieces(job)
+    if pieces:  # their table holds a digest of each photo's
+        digest = file_digest(next(path for name, path in pieces.items() if name.endswith(".arrow")))
+        inputs = replace(inputs, regions=f"regions/{dataset}-{digest[:16]}")
     if job.weights is None:
-        return Inputs(tables, images)
-    return Inputs(tables, images, f"weights/{file_digest(job.weights)[:16]}", job.weights.name)
+        return inputs
+    weights = f"weights/{file_digest(job.weights)[:16]}"
+    return replace(inputs, weights=weights, file=job.weights.name)
 
 
 def images_digest(prepared: Path, recipe: Recipe) -> str:
@@ -148,6 +164,14 @@ def _truth_files(dataset: DataSet, raw: Path) -> list[Path]:
 def _table_files(prepared: Path) -> dict[str, Path]:
     paths = [*sorted(prepared.glob("*/*.arrow")), prepared / SUMMARY]
     return {path.relative_to(prepared).as_posix(): path for path in paths}
+
+
+def _pieces(job: Job) -> dict[str, Path]:
+    """Files of photos in pieces of the split that is trained on; {} where there are none."""
+    if job.tiles is None:
+        return {}
+    paths = tile_files(job.tiles, job.recipe.evaluation.train_split)
+    return {path.name: path for path in paths} if all(path.is_file() for path in paths) else {}
 
 
 def _note(job: Job) -> str:

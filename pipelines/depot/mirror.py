@@ -3,7 +3,8 @@
 Training never waits for the store and never fails for it before its end: what cannot go up stays in
 the run folder, is told in a line and tried again. A checkpoint is linked under another name before
 it goes up, so that the training may remove it meanwhile; what was removed before its turn is left
-out, the newest goes first.
+out. The best one and those that are still to be rated go before newer ones: a training that goes on
+elsewhere from the newest has the best epoch's weights too. Of the others the newest goes first.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ from pipelines.depot.checkpoints import (
     put_checkpoint,
     put_manifest,
     remove_checkpoint,
+    remove_others,
     remove_strays,
 )
 from pipelines.depot.key import run_prefix
 from pipelines.depot.owner import LostError, Owner
 from pipelines.depot.run_files import RunFiles, bring_outbox, bring_unsent_pictures
 from pipelines.store.store import Store
-from pipelines.training.checkpoint import Manifest, checkpoint_folder
+from pipelines.training.checkpoint import Manifest, best_manifests, checkpoint_folder
 
 FAULT_LETTERS = 600  # of what went wrong, in a line
 LINKS = ".mirror"  # in a run folder: checkpoints on their way up
@@ -134,6 +136,8 @@ class Mirror:
         self.check()
         if not up:
             raise self._not_up()
+        with suppress(ValueError):  # a store that is away by now keeps a little more
+            remove_others(self.store, self.key, manifests_here(self._folder))
 
     def _end(self) -> None:
         self._ending.set()
@@ -212,14 +216,18 @@ class Mirror:
     def _hold(self) -> None:
         """Before anything is written: the training is still ours."""
         if not self._owner.check():  # somebody emptied the store: all goes up anew
-            self._owner.take()
+            self._owner.take_back()
             self._there.clear()
             self._files.forget()
 
     def _pending(self) -> list[Manifest]:
-        """What is not up yet, newest first."""
+        """What is not up yet, in the order in which it goes up: see the module."""
         manifests = manifests_here(self._folder)
-        return [each for each in reversed(manifests) if self._there.get(each.step) != each]
+        kept = manifests[:-2] + [each for each in manifests[-2:] if each.is_due]
+        kept += [each for each in best_manifests(manifests, 1) if each not in kept]
+        kept.sort(key=lambda manifest: manifest.step)
+        ordered = kept + [each for each in reversed(manifests) if each not in kept]
+        return [each for each in ordered if self._there.get(each.step) != each]
 
     def _send_checkpoint(self, manifest: Manifest) -> None:
         there = self._there.get(manifest.step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -47,6 +47,15 @@ class MirroredLog:
     def checkpoint(self, path: Path, epoch: int, metrics: dict[str, float], sha256: str) -> None:
         self._log.checkpoint(path, epoch, metrics, sha256)
         self._mirror.check()
+
+    def load(self, metrics: Mapping[str, float], spent: Mapping[str, float]) -> None:
+        self._log.load(metrics, spent)
+
+    def age(self) -> float:
+        return self._log.age()
+
+    def tag(self, name: str, value: str) -> None:
+        self._log.tag(name, value)
 
     def flush(self, timeout: float) -> bool:
         """Waits until all is up, so many seconds at most: after a checkpoint before a node goes."""

@@ -31,8 +31,18 @@ class Owner:
         self.token = uuid.uuid4().hex
 
     def take(self) -> None:
-        said = {"token": self.token, "process": f"{os.getpid()} on {socket.gethostname()}"}
-        self._store.write(self._name, json.dumps(said).encode())
+        """Whoever has it: this attempt came later."""
+        self._store.write(self._name, self._said())
+
+    def take_back(self) -> None:
+        """Where nobody's token was there any more. Raises LostError where a later attempt took it
+        in this very moment (see `Store.write_new`)."""
+        if not self._store.write_new(self._name, self._said()) and not self.check():
+            self.take()  # what lies there says nothing
+
+    def _said(self) -> bytes:
+        process = f"{os.getpid()} on {socket.gethostname()}"
+        return json.dumps({"token": self.token, "process": process}).encode()
 
     def check(self) -> bool:
         """False where nobody's token is there any more. Raises LostError for another's."""

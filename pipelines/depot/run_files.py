@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +13,7 @@ from pipelines.host.folders import writable
 from pipelines.store.store import Store
 from pipelines.tracking.outbox import POSITION_SUFFIX
 from pipelines.tracking.runs import OUTBOX_NAME
+from pipelines.tracking.sealed import read_position, whole_records
 
 PICTURES, NON_FINITE = "pictures", "non_finite.jsonl"
 OUTBOX_POSITION = Path(OUTBOX_NAME).with_suffix(POSITION_SUFFIX).name
@@ -92,12 +92,11 @@ def bring_others(store: Store, key: str, run_folder: Path) -> None:
 def bring_unsent_pictures(store: Store, key: str, run_folder: Path) -> None:
     """Those that the outbox here has still to show to a server; none where the checkout shows."""
     position, outbox = run_folder / OUTBOX_POSITION, run_folder / OUTBOX_NAME
-    sent = json.loads(position.read_text())["position"] if position.is_file() else 0
+    _, sent = read_position(position, outbox)
     content = outbox.read_bytes() if outbox.is_file() else b""
-    whole = content[: content.rfind(b"\n") + 1]  # a node that died may have left a torn line
-    shows = whole and json.loads(whole.splitlines()[0])["uri"]
-    lines = whole[sent:].splitlines() if shows else []
-    paths = [Path(json.loads(line)["path"]) for line in lines if b'"picture"' in line]
+    shows = next((each["uri"] for each in whole_records(content) if "uri" in each), None)
+    told = whole_records(content[sent:]) if shows else ()
+    paths = [Path(each["path"]) for each in told if each["kind"] == "picture" and "path" in each]
     _bring(store, key, run_folder, [f"{PICTURES}/{path.name}" for path in paths] + [NON_FINITE])
 
 
@@ -127,9 +126,8 @@ def _tells_more(theirs: bytes, ours: bytes) -> bool:
 
 
 def _last_epoch(outbox: bytes) -> int:
-    lines = (line for line in outbox.splitlines(keepends=True) if b'"epoch"' in line)
-    records = (json.loads(line) for line in lines if line.endswith(b"\n"))
-    return max((int(each["epoch"]) for each in records if each["kind"] == "epoch"), default=-1)
+    told = (each for each in whole_records(outbox) if each["kind"] == "epoch")
+    return max((int(each["epoch"]) for each in told if "epoch" in each), default=-1)
 
 
 def _small_files(folder: Path) -> list[Path]:

@@ -10,9 +10,10 @@ import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from data.ground.refusal import refusal
+from data.ground.spans import Share, Span
 from pipelines.recipe.beside import read_beside
 from pipelines.recipe.detectors import DETECTORS, detector_entries, sidecars
 from pipelines.recipe.params import PARAMS
@@ -39,17 +40,17 @@ class DetectorSettings:
     file: str | None = None
     sha256: str | None = None
     kind: str | None = None
-    score: float | None = None
-    nms: float | None = None
-    most: int | None = None
-    classes: list[int] | None = None
-    size: list[int] | None = None
+    score: Share | None = None
+    nms: Share | None = None
+    most: Annotated[int, Span(1, 10_000)] | None = None
+    classes: list[Annotated[int, Span(0, 100_000)]] | None = None
+    size: list[Annotated[int, Span(8, 8192)]] | None = None
     layout: Literal["nchw", "nhwc"] | None = None
     colour: Literal["rgb", "bgr"] | None = None
-    mean: list[float] | None = None
-    std: list[float] | None = None
+    mean: list[Annotated[float, Span(-1_000_000, 1_000_000)]] | None = None
+    std: list[Annotated[float, Span(1e-6, 1_000_000)]] | None = None
     fit: Literal["corner", "centre", "stretch"] | None = None
-    padding: int | None = None
+    padding: Annotated[int, Span(0, 255)] | None = None
 
     def over(self, other: DetectorSettings) -> DetectorSettings:
         """These, and where they say nothing, the others."""
@@ -66,28 +67,21 @@ def read_settings(entry: object, where: str) -> DetectorSettings:
 
 def check(settings: DetectorSettings, where: str) -> None:
     """ValueError that names the key where a value is none."""
+    said = {key: each for key, each in vars(settings).items() if each is not None}
+    read(DetectorSettings, said, where)  # what did not come from a file has spans too
     if settings.sha256 and not re.fullmatch(r"(sha256:)?[0-9a-fA-F]{8,64}", settings.sha256):
         raise refusal(f"{where}: sha256", given=settings.sha256, accepted="8 to 64 hex digits")
-    for key in ("score", "nms"):
-        value = getattr(settings, key)
-        if value is not None and not 0 <= value <= 1:
-            raise refusal(f"{where}: {key}", given=value, accepted="0 to 1")
     accepted = {
-        "size": (2, 8, "[width, height] in pixels"),
-        "mean": (3, None, "a number for each of three channels"),
-        "std": (3, 1e-6, "a number over 0 for each of three channels"),
+        "size": (2, "[width, height] in pixels"),
+        "mean": (3, "a number for each of three channels"),
+        "std": (3, "a number over 0 for each of three channels"),
     }
-    for key, (length, least, words) in accepted.items():
+    for key, (length, words) in accepted.items():
         value = getattr(settings, key)
-        low = value is not None and least is not None and min(value, default=0) < least
-        if value is not None and (len(value) != length or low):
+        if value is not None and len(value) != length:
             raise refusal(f"{where}: {key}", given=value, accepted=words)
-    if settings.classes is not None and (not settings.classes or min(settings.classes) < 0):
+    if settings.classes is not None and not settings.classes:
         raise refusal(f"{where}: classes", given=settings.classes, accepted="numbers from 0")
-    if settings.most is not None and settings.most < 1:
-        raise refusal(f"{where}: most", given=settings.most, accepted="1 or more")
-    if settings.padding is not None and not 0 <= settings.padding <= 255:
-        raise refusal(f"{where}: padding", given=settings.padding, accepted="0 to 255")
 
 
 def named_settings(name: str, params: Path = PARAMS) -> DetectorSettings:

@@ -12,7 +12,8 @@ from data.ground.refusal import refusal
 from pipelines.host.imports import imported_files
 
 MENUS = {  # file -> its menus; a line on one of them decides for those alone who name it
-    "data/menus.py": ("DATASETS", "CODECS", "EVALUATORS"),
+    "data/menus.py": ("CODECS", "EVALUATORS"),
+    "data/datasets/menu.py": ("DATASETS",),
     "data/datasets/formats/menu.py": ("READERS", "WRITERS"),
     "data/evaluators/__init__.py": ("MATCHES",),
     "models/menus.py": ("ARCHITECTURES", "REFINEMENTS", "LOSSES"),

@@ -6,13 +6,18 @@ import argparse
 import ast
 import inspect
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
+from pipelines.host.signals import Interrupted, catching_signals, end_with_starter, hear_signal
 
+# in the environment of what DVC or a command of ours starts, which is to end with it
+STARTED_BY = ("DVC_STAGE", "LIMBER_STARTED")
 ROOF = Path(__file__).resolve().parents[1]
 
 
@@ -44,12 +49,27 @@ class Verb(Arguments):
 
 
 def run_command(arguments: Arguments, argv: Sequence[str], act: Callable[[Any], int | None]) -> int:
-    """Exit code of `act` on what was given; 2 and one line on stderr where it is refused."""
+    """Exit code of `act` on what was given; 2 and one line on stderr where it is refused, 128 + n
+    where a signal ended it.
+
+    An error that is nobody's is told whole, exit code 1, but for passwords of addresses in it.
+    """
+    if any(name in os.environ for name in STARTED_BY):
+        end_with_starter()
     try:
-        return act(arguments.read(list(argv))) or 0
+        with catching_signals():
+            return act(arguments.read(list(argv))) or 0
+    except Interrupted as interrupted:
+        number = int(interrupted.args[0])
+        hear_signal()
+        print(f"ended by {signal.Signals(number).name}", file=sys.stderr, flush=True)
+        return 128 + number
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(masked(f"error: {error}"), file=sys.stderr, flush=True)
         return 2
+    except Exception:  # noqa: BLE001 - as Python itself would tell it
+        print(masked(traceback.format_exc()), end="", file=sys.stderr, flush=True)
+        return 1
 
 
 def listed_numbers(option: str, text: str, accepted: str) -> list[int]:

@@ -9,37 +9,42 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from data.ground.refusal import refusal
+from pipelines.host.one_writer import one_writer
 
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
     """An empty folder to fill; takes the place of `target` at the end, or vanishes on any error.
 
-    Raises ValueError where the place cannot be written.
+    A second writer of the place waits for the first. Raises ValueError where it cannot be written.
     """
     part = target.with_name(f".{target.name}.part")
     with writable(target):
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-    try:
-        with writable(target):
-            yield part
-            _put_in_place(part, target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with one_writer(target):
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            try:
+                yield part
+                _put_in_place(part, target)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager
-def writable(target: Path) -> Iterator[None]:
-    """Turns a failing write (permission, full disk) under `target` into a ValueError."""
+def writable(target: Path, setting: str = "LIMBER_HOME") -> Iterator[None]:
+    """Turns a failing write (permission, full disk) under `target` into a ValueError.
+
+    setting: what moves it to another folder.
+    """
     try:
         yield
     except OSError as error:
         raise refusal(
-            error.filename or target,
+            error.filename2 or error.filename or target,  # of a copy: where to
             fault=f"cannot be written ({error.strerror or error})",
             do=f"give this user write access to {target.parent} and room on its disk, or set "
-            "LIMBER_HOME to a folder that has both",
+            f"{setting} to a folder that has both",
         ) from error
 
 

@@ -26,6 +26,11 @@ def git_commit() -> str:
     return f"{commit}-dirty" if commit and _git("status", "--porcelain", "-uno") else commit
 
 
+def has_commit(commit: str) -> bool:
+    """Whether this repository holds it."""
+    return bool(_git("cat-file", "-t", f"{commit}^{{commit}}"))
+
+
 def versions() -> dict[str, str]:
     """Python's version and those of the packages that decide a result, by name."""
     by_name = {"python": platform.python_version()}

@@ -279,8 +279,18 @@ def surveyed(dataset: str) -> Path:
 
 
 def promotion() -> Path:
-    """The ledger of promotions."""
+    """What is shown of the ledger of promotions."""
     return reports() / "promotion.json"
+
+
+def webhooks() -> Path:
+    """Decisions that webhooks are still to be told of, a folder each."""
+    return runs() / "webhooks"
+
+
+def promotion_journal() -> Path:
+    """Its lines, a decision each: added and never changed."""
+    return runs() / "promotions.jsonl"
 
 
 def promotion_lock() -> Path:

@@ -1,7 +1,8 @@
-"""Processes: children that get our signals, signals that end us, one training per folder."""
+"""Processes: children that get our signals, one training per folder."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import math
 import os
@@ -10,22 +11,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from data.ground.refusal import refusal
-from pipelines.host import places
+from pipelines.host.signals import handled
 
-# dvc, but for its hint to track dvc.lock with git, once per call: the road says it at its end
-DVC = [
-    sys.executable,
-    "-c",
-    "import logging, sys; logging.getLogger('dvc.repo.scm_context').setLevel('WARNING'); "
-    "from dvc.cli import main; sys.exit(main(sys.argv[1:]))",
-]
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # of some network disks
+END_S = 60.0  # for what was told to end
 
 
 @contextmanager
@@ -40,8 +35,8 @@ def run_lock(run_folder: Path, patience_s: float = 60.0) -> Iterator[None]:
 
 
 @contextmanager
-def held(path: Path, does: str, patience_s: float = math.inf) -> Iterator[None]:
-    """Holds a lock file for this process, which lets go of it by dying at the latest.
+def held(path: Path, does: str, patience_s: float = math.inf) -> Iterator[TextIO]:
+    """Holds a lock file for this process, which lets go of it by dying at the latest; the file.
 
     does: what whoever holds it does. Raises ValueError after `patience_s` of waiting in vain.
     """
@@ -51,7 +46,7 @@ def held(path: Path, does: str, patience_s: float = math.inf) -> Iterator[None]:
         file.truncate()
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
-        yield
+        yield file
 
 
 def _wait_for(file: Any, path: Path, does: str, patience_s: float) -> None:
@@ -61,7 +56,8 @@ def _wait_for(file: Any, path: Path, does: str, patience_s: float) -> None:
         try:
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = path.read_text() or "a process"
+            file.seek(0)
+            holder = file.read() or "a process"
             if time.monotonic() > end:
                 raise refusal(
                     path.parent,
@@ -72,122 +68,45 @@ def _wait_for(file: Any, path: Path, does: str, patience_s: float) -> None:
                 print(f"{path}: waiting for {holder}, which {does}", flush=True)
             told = True
             time.sleep(0.5)
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                return None
+            raise
 
 
 def run_child(command: Sequence[str], cwd: Path | None = None) -> int:
     """The command's exit code, 128 + n if a signal ended it; signals to us are passed on."""
-    return _run_child(command, cwd)[0]
+    return run_told(command, cwd, _tell_child)[0]
 
 
-def _run_child(command: Sequence[str], cwd: Path | None) -> tuple[int, int]:
-    """(exit code, the signal to us that was passed on, 0 for none)."""
+def run_told(
+    command: Sequence[str], cwd: Path | None, tell: Callable[[subprocess.Popen[bytes], int], None]
+) -> tuple[int, int]:
+    """(exit code, the signal to us that was passed on by `tell`, 0 for none)."""
     ours = str(Path(sys.executable).parent)  # stages say `python`, also where no shell knows ours
     path = os.pathsep.join([ours, os.environ.get("PATH", os.defpath)])
-    child = subprocess.Popen(command, cwd=cwd, env={**os.environ, "PATH": path})
-    told = 0
+    child, told = None, 0
 
     def pass_on(number: int, _: object) -> None:
         nonlocal told
         told = number
+        if child is not None:
+            tell(child, number)
+
+    with handled(pass_on):
+        child = subprocess.Popen(command, cwd=cwd, env={**os.environ, "PATH": path})
+        if told:
+            tell(child, told)
+        code = child.wait()
+    return code if code >= 0 else 128 - code, told
+
+
+def _tell_child(child: subprocess.Popen[bytes], number: int) -> None:
+    if number != signal.SIGINT:  # of Ctrl-C: the child is in our process group and got it too
         with suppress(ProcessLookupError):
             child.send_signal(number)
-
-    before = signal.signal(signal.SIGTERM, pass_on)
-    try:
-        while True:
-            try:
-                code = child.wait()
-                return code if code >= 0 else 128 - code, told
-            except KeyboardInterrupt:
-                told = signal.SIGINT  # the child is in our process group and got it too
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def usable_cores() -> int:
     """CPUs that this process may use."""
     return len(os.sched_getaffinity(0))
-
-
-def run_dvc(*arguments: str) -> int:
-    """Exit code of DVC with these arguments, in the repository."""
-    return run_child([*DVC, *arguments], places.REPOSITORY)
-
-
-def run_dvc_or_end(*arguments: str) -> int:
-    """As `run_dvc`, for one of several calls: a signal that DVC failed by raises Interrupted."""
-    code, told = _run_child([*DVC, *arguments], places.REPOSITORY)
-    if code and told:
-        raise Interrupted(told)
-    return code
-
-
-def ask_dvc(*arguments: str) -> str | None:
-    """What DVC prints, asked in the repository; None, and its words on stderr, where it fails."""
-    done = subprocess.run(
-        [*DVC, *arguments], cwd=places.REPOSITORY, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        print(done.stdout, done.stderr, sep="", file=sys.stderr, flush=True)
-        return None
-    return done.stdout
-
-
-class Interrupted(BaseException):
-    """A signal that ends us; its number is the argument."""
-
-
-def catch_signals() -> None:
-    for number in SIGNALS:
-        signal.signal(number, _interrupt)
-
-
-@contextmanager
-def catching_signals() -> Iterator[None]:
-    """As `catch_signals`, until the end: what caught them before does so again then."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    catch_signals()
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _interrupt(number: int, _: object) -> None:
-    for each in SIGNALS:
-        signal.signal(each, signal.SIG_IGN)  # one is enough: nothing disturbs the way out
-    if _Whole.depth:
-        _Whole.waiting = number
-        return
-    raise Interrupted(number)
-
-
-class _Whole:
-    """How many `uninterrupted` are open, and the signal that came meanwhile."""
-
-    depth = 0
-    waiting = 0
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """A signal that comes meanwhile is raised at the end: what is written inside is written whole.
-
-    For the main thread, which signals interrupt.
-    """
-    _Whole.depth += 1
-    try:
-        yield
-    finally:
-        _Whole.depth -= 1
-        if not _Whole.depth and _Whole.waiting:
-            number, _Whole.waiting = _Whole.waiting, 0
-            raise Interrupted(number)
-
-
-def say_interrupted(name: str, number: int) -> int:
-    """The exit code: a stage that a signal ended must never look done to DVC."""
-    end = f"{name}: ended by {signal.Signals(number).name}"
-    print(f"{end}; the same command goes on from the last checkpoint", file=sys.stderr, flush=True)
-    return 128 + number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -41,8 +41,27 @@ class Clock:
         return self.seconds.get(part, 0.0)
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What a progress line was told last, for whoever tells it elsewhere. left: steps to do."""
+
+    pace: Pace
+    samples_per_step: int
+    left: int
+
+    def numbers(self) -> dict[str, float]:
+        rate = self.pace.steps_per_second
+        return {
+            "samples_per_second": rate * self.samples_per_step,
+            "data_wait_share": self.pace.wait_share,
+            "eta_hours": self.left / rate / 3600,
+        }
+
+
 class ProgressLine:
     """One line that rewrites itself on a terminal; elsewhere a line every few seconds."""
+
+    latest: Standing | None = None  # of this process, which trains one recipe at a time
 
     def __init__(self, name: str, epochs: int, steps: int, samples_per_step: int) -> None:
         self._name, self._epochs, self._steps = name, epochs, steps
@@ -52,11 +71,12 @@ class ProgressLine:
 
     def show(self, epoch: int, step: int, pace: Pace, loss: Callable[[], float]) -> None:
         """epoch: 0-based; step: done in it; `loss` is only called when a line is due."""
+        left = (self._epochs - epoch) * self._steps - step
+        ProgressLine.latest = Standing(pace, self._samples_per_step, left)
         now = time.monotonic()
         if now < self._next and not (self._tty and step == self._steps):
             return
         self._next = now + (EVERY_TTY_S if self._tty else EVERY_S)
-        left = (self._epochs - epoch) * self._steps - step
         text = (
             f"{self._name}  epoch {epoch + 1}/{self._epochs}  step {step}/{self._steps}  "
             f"{pace.steps_per_second * self._samples_per_step:.1f} samples/s  loss {loss():.3g}  "
@@ -115,6 +135,12 @@ def told_number(name: str, value: float) -> str:
     name: of the number, with or without its protocol: `APM@gt`, `AR`.
     """
     return f"{value:.3f}" if value >= 0 or value != value else nobody(name)
+
+
+def told_names(names: Sequence[str], most: int) -> str:
+    """`a, b and 3 more`: at most so many of them by name."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def nobody(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,21 @@ def save_tensors(path: Path, state: TensorState) -> None:
         torch.save(state, file)
 
 
-def read_tensors(path: Path) -> TensorState:
-    """What `save_tensors` wrote, on the CPU. Raises ValueError for any other file."""
+def read_tensors(path: Path, whole: bool = True) -> TensorState:
+    """What `save_tensors` wrote, on the CPU. Raises ValueError for any other file.
+
+    whole: else tensors are left on the disk until somebody looks at them. No code in it is run.
+    """
     try:
-        state: TensorState = torch.load(path, map_location="cpu", weights_only=True)
+        state: TensorState = torch.load(path, map_location="cpu", weights_only=True, mmap=not whole)
     except Exception as error:
-        raise refusal(path, fault=f"no checkpoint, or a damaged one ({error})") from error
+        raise refusal(path, fault=f"no checkpoint, or a damaged one ({_why(error)})") from error
     return state
+
+
+def _why(error: Exception) -> str:
+    """Torch's words, without its advice to run what is in the file."""
+    if not isinstance(error, pickle.UnpicklingError):
+        return str(error)
+    asks = "Unsupported" in str(error)
+    return "it asks for code to be run, which is not done" if asks else "no tensors are in it"

@@ -5,13 +5,18 @@ A download goes on where it stopped, and stands under its name only when size an
 
 from __future__ import annotations
 
+import errno
+import lzma
 import os
 import re
 import shutil
 import stat
+import struct
 import time
 import zipfile
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -28,6 +33,13 @@ if TYPE_CHECKING:
 CHUNK = 1 << 16  # what a lost connection costs at most
 MIB = 1 << 20
 ATTEMPTS = 5  # of one https download, each going on where the last stopped
+TIGHTEST = 100  # of what is packed: its bytes to those of the zip
+ENCRYPTED = 0x1
+BROKEN_ZIP = (  # what the reader of zips raises: cut, damaged, of another method
+    zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, RuntimeError, struct.error,
+    ValueError, NotImplementedError,
+)  # fmt: skip
+ODD_NAMES = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL)
 REMOTE = ("https://", "http://", "s3://", "hf://")
 ACCEPTED = f"a file's path, or {', '.join(REMOTE)}"
 
@@ -74,20 +86,35 @@ def check_file(path: Path, source: str, digest: str | None, size: int | None) ->
 
 
 def extract(archive: Path, folder: Path) -> None:
-    """Unpacks a zip. Raises ValueError, before writing, where an entry would leave `folder`."""
-    try:
-        with zipfile.ZipFile(archive) as file:
-            entries = file.infolist()
-            for entry in entries:
-                _check_entry(archive, entry)
-            tally = Tally(f"unpack {archive.name}", len(entries), "files")
-            for entry in entries:
+    """Unpacks a zip. Raises ValueError, before writing, where an entry would leave `folder`, or
+    where the whole is larger than any archive of images and labels."""
+    with _zip_errors(archive):
+        file = zipfile.ZipFile(archive)
+    with file:
+        entries = file.infolist()
+        for entry in entries:
+            _check_entry(archive, entry)
+        _check_whole(archive, entries)
+        tally = Tally(f"unpack {archive.name}", len(entries), "files")
+        for entry in entries:
+            with _zip_errors(archive):
                 file.extract(entry, folder)
-                tally.add()
-            tally.close()
-    except (zipfile.BadZipFile, EOFError) as error:
-        fault = f"no whole zip ({error})"
+            tally.add()
+        tally.close()
+
+
+@contextmanager
+def _zip_errors(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except BROKEN_ZIP as error:
+        fault = f"no whole zip ({str(error)[:300]})"
         raise refusal(archive, fault=fault, do="remove it, fetch again") from error
+    except OSError as error:
+        if error.errno not in ODD_NAMES:
+            raise
+        fault = f"an entry cannot be a file here ({error.strerror})"
+        raise refusal(archive, fault=fault, do="pack it again, with other names") from error
 
 
 def _from_https(source: str, part: Path) -> None:
@@ -198,7 +225,21 @@ def _agrees(path: Path, digest: str) -> bool:
 def _check_entry(archive: Path, entry: ZipInfo) -> None:
     name = PurePosixPath(entry.filename.replace("\\", "/"))
     link = stat.S_ISLNK(entry.external_attr >> 16)
-    if name.is_absolute() or ".." in name.parts or ":" in name.parts[0] or link:
-        fault = f"entry {entry.filename!r} leaves the folder or is a link"
+    if name.is_absolute() or ".." in name.parts or ":" in "".join(name.parts[:1]) or link:
+        fault = f"entry {entry.filename[:200]!r} leaves the folder or is a link"
         do = "nothing was unpacked: get the archive from a source that you trust"
         raise refusal(archive, fault=fault, do=do)
+    if entry.flag_bits & ENCRYPTED:
+        fault = f"entry {entry.filename[:200]!r} is encrypted"
+        raise refusal(archive, fault=fault, accepted="zips without a password")
+    if not name.parts:
+        raise refusal(archive, fault="an entry without a name", do="pack it again")
+
+
+def _check_whole(archive: Path, entries: Sequence[ZipInfo]) -> None:
+    size, unpacked = archive.stat().st_size, sum(entry.file_size for entry in entries)
+    if unpacked > TIGHTEST * size + MIB:
+        fault = f"{unpacked:,} bytes in a zip of {size:,}"
+        accepted = f"at most {TIGHTEST} times as many, far more than images and labels come to"
+        do = "nothing was unpacked: get the archive from a source that you trust"
+        raise refusal(archive, fault=fault, accepted=accepted, do=do)

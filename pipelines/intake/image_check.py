@@ -10,9 +10,11 @@ import multiprocessing
 import os
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from io import BytesIO
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,11 +22,14 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
+from data.feeds.worker import end_with_parent
+from data.files.image_size import UNREADABLE
 from data.files.images import AS_SEEN, decode
 from pipelines.host.progress import Tally
 
 _FEW = 2000  # below, starting processes costs more than it saves
-_AT_ONCE = 64
+_AT_ONCE = 64  # images of one errand, and errands ahead of the answers for each process
+_AHEAD = 4
 SIDEWAYS = (5, 6, 7, 8)  # its values that swap width and height
 BLACK = 16  # of 255: what 12 of 16 bits come to
 _OTHER_SIZE = "image size differs from the json"
@@ -68,20 +73,24 @@ class Header(NamedTuple):
     orientation: int
 
 
-def check_images(images: Sequence[Told], name: str, workers: int | None = None) -> list[Seen]:
-    """One answer per image, in order. Keeps no picture.
+def check_images(
+    images: Iterable[Told], name: str, workers: int | None = None, most: int = 0
+) -> Iterator[Seen]:
+    """One answer per image, in order; a few images are asked for ahead of it. Keeps no picture.
 
     workers: processes that look; None: one per core where there are many images, else none.
+    most: how many images come, where it is known, for the line of progress.
     """
+    images = iter(images)
     if workers is None:
-        workers = len(os.sched_getaffinity(0)) if len(images) >= _FEW else 1
-    tally = Tally(name, len(images), "images")
-    answers = []
+        first = list(islice(images, _FEW))
+        workers = len(os.sched_getaffinity(0)) if len(first) == _FEW else 1
+        images = chain(first, images)
+    tally = Tally(name, most, "images")
     for seen in _answers(images, workers):
-        answers.append(seen)
+        yield seen
         tally.add()
     tally.close()
-    return answers
 
 
 def check_image(told: Told) -> Seen:
@@ -132,7 +141,7 @@ def _header(content: bytes) -> Header | None:
             return Header(str(image.format), *image.size, int(turns))
     except Image.DecompressionBombError as error:
         raise ValueError("image unreadable: more pixels than memory is risked for") from error
-    except (OSError, SyntaxError, ValueError, OverflowError):
+    except UNREADABLE:
         return None
 
 
@@ -145,7 +154,7 @@ def _why_unreadable(content: bytes, header: Header | None) -> str:
             warnings.simplefilter("ignore")
             mode = image.mode
             image.load()
-    except (OSError, SyntaxError, ValueError) as error:
+    except UNREADABLE as error:
         return f"image unreadable: {'truncated' if 'truncated' in str(error) else 'corrupt'}"
     return f"image unreadable: {header.format} ({mode}) is not read in training; make it jpg or png"
 
@@ -156,7 +165,7 @@ def _refuse_few_bits(content: bytes) -> None:
         raise ValueError("image of 16 bits that uses 12 at most: read black; stretch its values")
 
 
-def _answers(images: Sequence[Told], workers: int) -> Iterator[Seen]:
+def _answers(images: Iterator[Told], workers: int) -> Iterator[Seen]:
     if workers == 1:
         level = cv2.utils.logging.getLogLevel()
         _say_nothing()
@@ -164,8 +173,24 @@ def _answers(images: Sequence[Told], workers: int) -> Iterator[Seen]:
         cv2.utils.logging.setLogLevel(level)
         return
     context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers, context, _say_nothing) as pool:
-        yield from pool.map(check_image, images, chunksize=_AT_ONCE)
+    with ProcessPoolExecutor(workers, context, _begin) as pool:
+        asked: deque[Future[list[Seen]]] = deque()
+        while some := list(islice(images, _AT_ONCE)):
+            asked.append(pool.submit(_check_some, some))
+            if len(asked) > _AHEAD * workers:
+                yield from asked.popleft().result()
+        while asked:
+            yield from asked.popleft().result()
+
+
+def _check_some(images: Sequence[Told]) -> list[Seen]:
+    return [check_image(told) for told in images]
+
+
+def _begin() -> None:
+    """Of a process that checks for another one."""
+    end_with_parent()
+    _say_nothing()
 
 
 def _say_nothing() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import tee
+from operator import length_hint
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from data.files.images import as_seen
 from data.ground.data_set import DataSet
@@ -14,37 +16,58 @@ from data.ground.reasons import kinds, row_told
 from data.ground.refusal import refusal
 from data.ground.sample import MOST_PEOPLE, Pose, Rejected, Sample
 from pipelines.intake.image_check import Seen, Told, check_images
+from pipelines.intake.person_columns import Box, PersonColumns
+from pipelines.intake.regions import run_lengths
 
-Box = tuple[float, float, float, float]
 TOO_MANY = f"beyond {MOST_PEOPLE} people of its image: no network of whole images learns it"
 _BOXLESS = ("box empty", "area not")  # people that were counted before they were left out
 AS_STORED = "photo that EXIF turns, read as stored (`exif: apply` reads it as seen)"
 NOTE = "note"  # `Rejected.kind` of rows that are used all the same
 
 
+class ImageRow(NamedTuple):
+    """A usable image: its path below the raw data, its size in pixels, crc32 of its bytes.
+
+    clip: boxes of its people are cut to it (`Sample.clip`).
+    """
+
+    image_id: int
+    path: str
+    width: int
+    height: int
+    crc32: int
+    clip: bool
+
+
+class IgnoreRow(NamedTuple):
+    """Somebody whom losses over whole images leave out: COCO's compressed RLE of the region."""
+
+    image_row: int
+    is_crowd: bool
+    counts: str
+
+
 @dataclass
 class Split:
-    """The checked rows of one split on their way into tables."""
+    """The checked rows of one split on their way into tables: no more of a row than they hold."""
 
     name: str
     root: Path
-    images: list[Sample] = field(default_factory=list)
-    crc32: list[int] = field(default_factory=list)
-    people: list[tuple[int, Pose, Box]] = field(default_factory=list)  # image row, pose, clipped
-    ignore: list[tuple[int, Pose, object]] = field(default_factory=list)
+    images: list[ImageRow] = field(default_factory=list)
+    people: PersonColumns = field(default_factory=PersonColumns)
+    ignore: list[IgnoreRow] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     persons: int = 0  # all rows that could be read, crowds and people without keypoints too
+    unlabelled: int = 0  # of these: crowds, and people without keypoints
 
     @property
     def counts(self) -> dict[str, Any]:
-        crowds = sum(pose.is_crowd for _, pose, _ in self.ignore)
-        unlabelled = sum(_no_crop(pose) for _, pose, _ in self.ignore)
         return {
             "images": len(self.images),
             "persons": self.persons,
-            "persons_with_keypoints": self.persons - unlabelled,
+            "persons_with_keypoints": self.persons - self.unlabelled,
             "training_persons": len(self.people),
-            "crowds": crowds,
+            "crowds": sum(row.is_crowd for row in self.ignore),
             "quarantined": _by_reason(self.unusable),
             "notes": _by_reason([row for row in self.rejected if row.kind == NOTE]),
         }
@@ -59,17 +82,22 @@ def read_split(dataset: DataSet, called: str, name: str, raw: Path, turned: bool
     """Split `name` of a data set, `called` so in progress; ValueError where nobody is in it.
 
     turned: photos are read as their EXIF says, by everybody who reads the tables (`as_seen`).
+    Samples come one by one and go as they are checked, so that none waits in memory for all.
     """
     split = Split(name, raw)
-    samples = list(dataset.samples(raw, name, split.rejected.append))
-    told = [Told(str(s.image_path), s.width, s.height, turned) for s in samples]
-    seen = check_images(told, f"{called} {name}: check")
+    coming = dataset.samples(raw, name, split.rejected.append)
+    most = length_hint(coming)
+    samples, ahead = tee(coming)
+    told = (Told(str(s.image_path), s.width, s.height, turned) for s in ahead)
+    seen = check_images(told, f"{called} {name}: check", most=most)
+    taking = _Taking(split, turned)
     for sample, answer in zip(samples, seen, strict=True):
-        _take(split, _turned(split, sample, answer, turned), answer)
+        taking.take(sample, answer)
+    split.rejected += taking.of_images + taking.of_regions
     if not split.people:
         why = kinds((r.reason, row_told(r.kind, r.id, r.image_id)) for r in split.unusable)
         fault = (
-            f"no person to train on or to evaluate ({len(samples)} images, {split.persons} "
+            f"no person to train on or to evaluate ({taking.images} images, {split.persons} "
             f"persons; left out: {', '.join(why[:3]) or 'nothing'})"
         )
         accepted = "at least one with labelled keypoints"
@@ -77,43 +105,65 @@ def read_split(dataset: DataSet, called: str, name: str, raw: Path, turned: bool
     return split
 
 
-def _turned(split: Split, sample: Sample, seen: Seen, turned: bool) -> Sample:
-    """The sample by the path that reads it turned, or with a note that it is not."""
-    if seen.fault or seen.orientation == 1:
-        return sample
-    if turned:
-        return replace(sample, image_path=as_seen(sample.image_path))
-    image_id = str(sample.image_id)
-    split.rejected.append(Rejected(split.name, NOTE, image_id, image_id, AS_STORED))
-    return sample
+class _Taking:
+    """Samples with what was seen of their images, into a split; what is to be told, by what of."""
 
+    def __init__(self, split: Split, turned: bool) -> None:
+        self.split, self.turned = split, turned
+        self.images = 0
+        self.of_images: list[Rejected] = []
+        self.of_regions: list[Rejected] = []
 
-def _take(split: Split, sample: Sample, seen: Seen) -> None:
-    image_id = str(sample.image_id)
-    if seen.fault:
-        split.rejected.append(Rejected(split.name, "image", image_id, image_id, seen.fault))
+    def take(self, sample: Sample, seen: Seen) -> None:
+        self.images += 1
+        if seen.fault:
+            self._say("image", sample.image_id, sample, seen.fault)
+            for pose in sample.poses:
+                self._say("person", pose.id, sample, "its image is not usable")
+            return
+        row = len(self.split.images)
+        path = self._path(sample, seen).relative_to(self.split.root).as_posix()
+        size = seen.width, seen.height
+        image = ImageRow(sample.image_id, path, *size, seen.crc32, sample.clip)
+        self.split.images.append(image)
+        self.split.persons += len(sample.poses)
+        regions, before = iter(sample.ignore), len(self.split.people)
         for pose in sample.poses:
-            why = Rejected(split.name, "person", str(pose.id), image_id, "its image is not usable")
-            split.rejected.append(why)
-        return
-    row = len(split.images)
-    split.images.append(replace(sample, width=seen.width, height=seen.height))
-    split.crc32.append(seen.crc32)
-    split.persons += len(sample.poses)
-    regions, before = iter(sample.ignore), len(split.people)
-    for pose in sample.poses:
-        region = next(regions) if pose.has_region else None
-        if region or _no_crop(pose):  # without a region the file's 0 masks nobody (HigherHRNet)
-            split.ignore.append((row, pose, region))
-        if _no_crop(pose):
-            continue
+            region = next(regions) if pose.has_region else None
+            if region or _no_crop(pose):  # without a region the file's 0 masks nobody (HigherHRNet)
+                self._ignore(row, pose, region, sample, seen)
+            if not _no_crop(pose):
+                self._crop(row, pose, sample, seen)
+        for beyond in self.split.people.ids[before + MOST_PEOPLE :]:
+            self._say(NOTE, beyond, sample, TOO_MANY)
+
+    def _path(self, sample: Sample, seen: Seen) -> Path:
+        """Where the image is read turned, or with a note that it is not."""
+        if seen.orientation == 1:
+            return sample.image_path
+        if self.turned:
+            return as_seen(sample.image_path)
+        self._say(NOTE, sample.image_id, sample, AS_STORED)
+        return sample.image_path
+
+    def _crop(self, row: int, pose: Pose, sample: Sample, seen: Seen) -> None:
         if box := crop_box(pose, seen, sample.clip):
-            split.people.append((row, pose, box))
-        else:
-            reason = "box empty or outside the image" if pose.area > 0 else "area not above 0"
-            split.rejected.append(Rejected(split.name, "person", str(pose.id), image_id, reason))
-    for _, pose, _ in split.people[before + MOST_PEOPLE :]:
-        split.rejected.append(Rejected(split.name, NOTE, str(pose.id), image_id, TOO_MANY))
+            self.split.people.add(row, pose, box)
+            return
+        reason = "box empty or outside the image" if pose.area > 0 else "area not above 0"
+        self._say("person", pose.id, sample, reason)
+
+    def _ignore(self, row: int, pose: Pose, region: object, sample: Sample, seen: Seen) -> None:
+        self.split.unlabelled += _no_crop(pose)
+        counts, why = run_lengths(region, pose, seen.height, seen.width)
+        self.split.ignore.append(IgnoreRow(row, pose.is_crowd, counts))
+        if why:
+            said = Rejected(self.split.name, NOTE, str(pose.id), str(sample.image_id), why)
+            self.of_regions.append(said)
+
+    def _say(self, kind: str, row_id: int, sample: Sample, reason: str) -> None:
+        said = Rejected(self.split.name, kind, str(row_id), str(sample.image_id), reason)
+        self.of_images.append(said)
 
 
 def _no_crop(pose: Pose) -> bool:
@@ -139,15 +189,10 @@ def clip_box(pose: Pose, width: int, height: int) -> Box | None:
 
 def weigh(split: Split, dataset: DataSet, weights: Mapping[str, float]) -> None:
     """Leaves whom the data set's weights draw: some out, or some more than once, other ids each."""
-    images = [split.images[row].image_path for row, _, _ in split.people]
+    images = [split.root / split.images[row].path for row in split.people.image_rows]
     drawn = dataset.draw_people(split.root, split.name, images, weights)
-    if drawn is None:
-        return
-    people = [split.people[row] for row in drawn.rows]
-    split.people = [
-        (row, replace(pose, id=pose.id + int(added)), box)
-        for (row, pose, box), added in zip(people, drawn.added, strict=True)
-    ]
+    if drawn is not None:
+        split.people.draw(drawn)
 
 
 def crop_box(pose: Pose, seen: Seen, clip: bool) -> Box | None:

@@ -14,64 +14,50 @@ from pathlib import Path
 import numpy as np
 
 from data.files.table import Column, write_table
-from data.ground.sample import Rejected
 from data.ground.skeleton import Skeleton
-from pipelines.intake.regions import run_lengths
-from pipelines.intake.splits import NOTE, Split
+from pipelines.intake.splits import Split
 
 
 def write_split(folder: Path, split: Split, skeleton: Skeleton) -> None:
-    """Regions that are not usable are noted among the split's rejected rows."""
     folder.mkdir()
+    images = split.images
     write_table(
         folder / "images.arrow",
         {
-            "image_id": np.array([s.image_id for s in split.images], np.int64),
-            "path": [s.image_path.relative_to(split.root).as_posix() for s in split.images],
-            "width": np.array([s.width for s in split.images], np.int32),
-            "height": np.array([s.height for s in split.images], np.int32),
-            "crc32": np.array(split.crc32, np.int64),
-        },
-    )
-    count, rows = len(skeleton.keypoints), [row for row, _, _ in split.people]
-    poses = [pose for _, pose, _ in split.people]
-    columns: dict[str, Column] = {
-        "person_id": np.array([pose.id for pose in poses], np.int64),
-        "image_row": np.array(rows, np.int64),
-        "image_id": np.array([split.images[row].image_id for row in rows], np.int64),
-        "box_image": np.array([box for _, _, box in split.people], np.float32),
-        "area": np.array([pose.area for pose in poses], np.float32),
-        "keypoints_image": np.array([p.keypoints_image for p in poses], np.float32).reshape(
-            -1, 2 * count
-        ),
-        "visibility": np.array([pose.visibility for pose in poses], np.int8),
-    }
-    border = np.array([split.images[row].clip for row in rows], np.int8)
-    if not border.all():
-        columns["border"] = border
-    counted = np.array([pose.counted_keypoints for pose in poses], np.int32)
-    if (counted != [np.count_nonzero(pose.visibility) for pose in poses]).any():
-        columns["num_keypoints"] = counted
-    write_table(folder / "persons.arrow", columns)
-    _write_ignore(folder / "ignore.arrow", split)
-
-
-def _write_ignore(path: Path, split: Split) -> None:
-    images = [split.images[row] for row, _, _ in split.ignore]
-    rle = []
-    for (_, pose, region), image in zip(split.ignore, images, strict=True):
-        counts, why = run_lengths(region, pose, image.height, image.width)
-        rle.append(counts)
-        if why:
-            said = split.name, NOTE, str(pose.id), str(image.image_id), why
-            split.rejected.append(Rejected(*said))
-    write_table(
-        path,
-        {
-            "image_row": np.array([row for row, _, _ in split.ignore], np.int64),
-            "is_crowd": np.array([pose.is_crowd for _, pose, _ in split.ignore], np.int8),
-            "counts": rle,
-            "height": np.array([image.height for image in images], np.int32),
+            "image_id": np.array([image.image_id for image in images], np.int64),
+            "path": [image.path for image in images],
             "width": np.array([image.width for image in images], np.int32),
+            "height": np.array([image.height for image in images], np.int32),
+            "crc32": np.array([image.crc32 for image in images], np.int64),
         },
     )
+    write_table(folder / "persons.arrow", _persons(split, len(skeleton.keypoints)))
+    ignored = [images[row.image_row] for row in split.ignore]
+    write_table(
+        folder / "ignore.arrow",
+        {
+            "image_row": np.array([row.image_row for row in split.ignore], np.int64),
+            "is_crowd": np.array([row.is_crowd for row in split.ignore], np.int8),
+            "counts": [row.counts for row in split.ignore],
+            "height": np.array([image.height for image in ignored], np.int32),
+            "width": np.array([image.width for image in ignored], np.int32),
+        },
+    )
+
+
+def _persons(split: Split, keypoints: int) -> dict[str, Column]:
+    columns = split.people.columns(keypoints)
+    rows, counted = columns["image_row"], columns.pop("num_keypoints")
+    image_ids = np.array([image.image_id for image in split.images], np.int64)
+    made: dict[str, Column] = {
+        "person_id": columns["person_id"],
+        "image_row": rows,
+        "image_id": image_ids[rows],
+        **{name: columns[name] for name in ("box_image", "area", "keypoints_image", "visibility")},
+    }
+    border = np.array([image.clip for image in split.images], np.int8)[rows]
+    if not border.all():
+        made["border"] = border
+    if (counted != np.count_nonzero(columns["visibility"], axis=1)).any():
+        made["num_keypoints"] = counted
+    return made

@@ -16,7 +16,6 @@ from pipelines.pictures.people import draw_poses
 
 LEAST = 0.1  # of the best score in a picture: who is drawn
 QUALITY = 95  # of a JPEG, of 100
-LONGEST = 65_500  # pixels of a JPEG's side: libjpeg's limit
 
 
 def overlay(
@@ -45,10 +44,6 @@ def write_overlay(path: Path, image: np.ndarray) -> None:
     ValueError where no such file can hold it."""
     settings = [] if path.suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
     kind = ".png" if path.suffix.lower() == ".png" else ".jpg"
-    if (
-        kind == ".jpg" and max(image.shape) > LONGEST
-    ):  # asked beforehand: OpenCV tells it on the terminal, too
-        raise ValueError(f"a JPEG holds no {image.shape[1]} x {image.shape[0]} pixels")
     done, content = cv2.imencode(kind, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
     if not done:
         raise ValueError(f"its {kind[1:]} could not be coded")

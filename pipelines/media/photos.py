@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,19 +13,13 @@ import numpy as np
 from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 
+from data.files.image_size import MOST_PIXELS, TIGHTEST, UNREADABLE, check_pixels, header_size
 from data.files.images import decode
 from data.ground.refusal import refusal
 from pipelines.intake.image_check import BLACK, Told, check_image
 from pipelines.media.frame import Frame
 
-MOST_PIXELS = 150_000_000  # of a picture: 450 MB once it is decoded
 MOST_BYTES = 1 << 30  # of a file: such a picture without compression, 16 bits a colour
-TIGHTEST = 16  # pixels a byte in the formats whose header Pillow does not know (HDR)
-UNREADABLE = (  # what Pillow's readers of headers raise
-    OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError,
-    RuntimeError, MemoryError, struct.error, zlib.error,
-)  # fmt: skip
-TOO_LARGE = (2**31, 2**31)
 SUFFIXES = frozenset({
     ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm",
     ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
@@ -77,14 +69,6 @@ def read_photo(path: Path, name: str) -> np.ndarray:
     return image
 
 
-def check_pixels(name: str, width: int, height: int) -> None:
-    """Raises ValueError for a picture beyond the limit."""
-    if width * height > MOST_PIXELS:
-        size = "too many" if (width, height) == TOO_LARGE else f"{width} x {height}"
-        fault = f"{size} pixels, more than memory is risked for"
-        raise refusal(name, fault=fault, accepted=f"at most {MOST_PIXELS:,}", do="make it smaller")
-
-
 def has_memory(size: int) -> bool:
     """Whether a picture of so many bytes can be decoded: its pixels, and as many beside them."""
     try:
@@ -92,20 +76,6 @@ def has_memory(size: int) -> bool:
     except MemoryError:
         return False
     return True
-
-
-def header_size(path: Path) -> tuple[int, int] | None:
-    """(width, height) as the header tells them; None where Pillow knows no such picture, and
-    `TOO_LARGE` where it is more than Pillow itself risks."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                return image.size
-    except Image.DecompressionBombError:
-        return TOO_LARGE
-    except UNREADABLE:
-        return None
 
 
 def is_film(path: Path) -> bool:
@@ -119,7 +89,7 @@ def is_film(path: Path) -> bool:
 
 def _size(path: Path, size: int) -> tuple[int, int]:
     """What the header tells; without one, what so many bytes can hold at most."""
-    return header_size(path) or (size * TIGHTEST, 1)
+    return header_size(path) or (size * TIGHTEST // 100, 100)
 
 
 def _decoded(content: bytes) -> np.ndarray | None:

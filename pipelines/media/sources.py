@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from data.files.image_size import header_size
 from pipelines.media.frame import Source
 from pipelines.media.journal import OVERLAYS, is_drawn
 from pipelines.media.live import Camera
 from pipelines.media.named import Named, unreadable
 from pipelines.media.names import distinct_names
 from pipelines.media.photos import SUFFIXES as PHOTOS
-from pipelines.media.photos import Photo, header_size, is_film
+from pipelines.media.photos import Photo, is_film
 from pipelines.media.remote import REMOTE, S3, named_address, named_in_s3
 from pipelines.media.videos import SUFFIXES as VIDEOS
 from pipelines.media.videos import Video

@@ -14,11 +14,11 @@ import numpy as np
 from av.error import ArgumentError, ExitError, FFmpegError, InvalidDataError
 from av.stream import Disposition
 
+from data.files.image_size import MOST_PIXELS, check_pixels
 from data.ground.refusal import refusal
 from pipelines.host.processes import usable_cores
 from pipelines.media.frame import Frame
 from pipelines.media.live import newest
-from pipelines.media.photos import MOST_PIXELS, check_pixels
 from pipelines.media.upright import quarters, upright
 
 SUFFIXES = frozenset({

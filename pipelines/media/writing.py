@@ -25,7 +25,7 @@ from av.error import FFmpegError
 from data.ground.refusal import refusal
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton
-from pipelines.host.processes import uninterrupted
+from pipelines.host.signals import uninterrupted
 from pipelines.media.film import Film, film_size
 from pipelines.media.frame import Frame, Source
 from pipelines.media.journal import OVERLAYS, Journal

@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from data.ground.refusal import refusal
 from data.ground.sample import Pose
@@ -187,6 +186,8 @@ def _rounds(
 def _pairs(alike: np.ndarray, worth: np.ndarray, least: float) -> list[tuple[int, int]]:
     """(row, column) of those that together are most alike [N, M], times the columns' worth [M];
     none less alike than `least`."""
+    from scipy.optimize import linear_sum_assignment
+
     gain = np.where(alike >= least, alike * worth, 0.0)
     rows, columns = linear_sum_assignment(gain, maximize=True)
     kept = gain[rows, columns] > 0

@@ -38,7 +38,8 @@ class Predictor:
     was trained here, an ONNX file of `export`, or somebody else's with a sidecar. detector: an ONNX
     file, its address or its name in params.yaml, or a Detector; a network that finds everyone in
     the whole image (bottom-up) needs none, to another one without it the whole image is one person.
-    detect_every, batch, smooth: as `Looking`; box_score: the detector's boxes above it count.
+    detect_every, batch, smooth: as `Looking`; box_score: the detector's boxes above it count;
+    flip_test, runtime: as `open_reader`.
     Raises ValueError for what is not there.
     """
 
@@ -53,6 +54,7 @@ class Predictor:
         smooth: bool = False,
         box_score: float = BOX_SCORE,
         flip_test: bool | None = None,
+        runtime: str | None = None,
     ) -> None:
         for name, number in (("detect_every", detect_every), ("batch", batch)):
             if number < 1:
@@ -62,7 +64,7 @@ class Predictor:
         if detect_every > 1 and detector is None:
             raise refusal("detect_every", given=detect_every, accepted="with a detector")
         if isinstance(model, str | Path):
-            model = open_reader(str(model), flip_test=flip_test)
+            model = open_reader(str(model), flip_test=flip_test, runtime=runtime)
         self.reader = model
         if isinstance(detector, str | Path):
             detector = open_detector(str(detector), score=box_score)

@@ -62,6 +62,7 @@ class CropFeed(Feed):
             aligned=codec.aligned,
             augmentation=changes if augmented else None,
             seed=recipe.seed,
+            tiles=place.tiles,
         )
         return Samples(dataset, collate, dataset.persons["person_id"])
 

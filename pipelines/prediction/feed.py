@@ -45,11 +45,13 @@ class Samples:
 
 @dataclass(frozen=True)
 class SplitPlace:
-    """A prepared split on disk: folder of tables, what image paths are relative to, its name."""
+    """A prepared split on disk: folder of tables, what image paths are relative to, its name;
+    tiles: folder of its photos in pieces, from which the same pixels are read faster."""
 
     prepared: Path
     raw: Path
     split: str
+    tiles: Path | None = None
 
 
 class Feed(Protocol):

@@ -54,12 +54,11 @@ class ImageFeed(Feed):
         split = (place.prepared, place.raw, place.split, recipe.size, skeleton)
         changes = recipe.augmentation if augmented else None
         assert not isinstance(changes, Augmentation), "check_recipe: whole images have a view"
+        settings: dict[str, Any] = {"seed": recipe.seed, "tiles": place.tiles}
         if isinstance(changes, PersonCropAugmentation):
-            views = PersonViewDataset(*split, augmentation=changes, seed=recipe.seed)
+            views = PersonViewDataset(*split, augmentation=changes, **settings)
             return Samples(views, collate_whole, views.people.persons["person_id"][views.rows])
-        whole = WholeImageDataset(
-            *split, augmentation=changes, seed=recipe.seed, resize=codec.resize
-        )
+        whole = WholeImageDataset(*split, augmentation=changes, resize=codec.resize, **settings)
         return Samples(whole, collate_whole, whole.people.images["image_id"][whole.rows])
 
     @staticmethod

@@ -15,6 +15,8 @@ from pipelines.prediction.reader import PoseReader
 from pipelines.recipe.strict import hint
 
 FILES = (".onnx", ".pt", ".pth")
+OPENVINO = "openvino"
+RUNTIMES = ("onnxruntime", OPENVINO)
 ACCEPTED = "SLOT, SLOT@ALIAS, SLOT:NUMBER, a recipe that is trained here, best.pt or FILE.onnx"
 
 
@@ -24,18 +26,23 @@ def open_reader(
     device: str | None = None,
     flip_test: bool | None = None,
     sidecar: Path | None = None,
+    runtime: str | None = None,
 ) -> PoseReader:
     """The network that is meant: a registered slot, a recipe that is trained here, or a file.
 
     given: `pose-coco` (its champion), `pose-coco@candidate`, `pose-coco:3`, models:/pose-coco/3, a
     recipe's name, a best.pt, a FILE.onnx. device: None, a card where there is one; flip_test:
     None, as the network's evaluation had it; sidecar: what says how a FILE.onnx of others is read
-    (None: FILE.yaml beside it, where it is). Raises ValueError that says what there is.
+    (None: FILE.yaml beside it, where it is); runtime: of RUNTIMES, what runs a FILE.onnx of ours
+    (None: onnxruntime). Raises ValueError that says what there is.
     """
     path = Path(given).expanduser()
+    if path.is_file() and path.suffix == ".onnx":
+        return _of_onnx(path, given, flip_test, sidecar, runtime)
+    if runtime is not None:
+        do = "`python -m pipelines.export RECIPE` writes one, into results/RECIPE/export"
+        raise refusal("runtime", given=runtime, accepted="with a file of ONNX alone", do=do)
     if path.is_file():
-        if path.suffix == ".onnx":
-            return _of_onnx(path, given, flip_test, sidecar)
         return _of_best(path, given, device, flip_test)
     if not given.startswith("models:/") and (path.suffix in FILES or len(path.parts) > 1):
         raise refusal(given, fault="no such file", accepted=ACCEPTED)
@@ -50,14 +57,25 @@ def trained_recipes() -> list[str]:
     return sorted(path.parents[1].name for path in places.results().glob("*/trained/best.pt"))
 
 
-def _of_onnx(path: Path, name: str, flip_test: bool | None, sidecar: Path | None) -> PoseReader:
+def _of_onnx(
+    path: Path, name: str, flip_test: bool | None, sidecar: Path | None, runtime: str | None
+) -> PoseReader:
     from pipelines.prediction.foreign_reader import foreign_reader
     from pipelines.prediction.onnx_reader import onnx_reader
     from pipelines.prediction.sidecar import sidecar_of
 
     about = sidecar or sidecar_of(path)
+    if runtime not in (None, *RUNTIMES):
+        raise refusal("runtime", given=runtime, accepted=", ".join(RUNTIMES))
     if sidecar is not None or about.is_file():
+        if runtime == OPENVINO:
+            fault = f"{name} is read as its sidecar says, by onnxruntime alone"
+            raise refusal("runtime", fault=fault, do="leave it out")
         return foreign_reader(path, about, name, flip_test)
+    if runtime == OPENVINO:
+        from pipelines.host.openvino_session import OpenVinoSession
+
+        return onnx_reader(path, name, flip_test, OpenVinoSession(path))
     return onnx_reader(path, name, flip_test)
 
 

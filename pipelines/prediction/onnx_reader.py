@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,14 +36,24 @@ def onnx_card(session: InferenceSession, where: str) -> OnnxCard | None:
     return None if text is None else read_onnx_card(text, f"{where}: metadata `{KEY}`")
 
 
-def onnx_reader(path: Path, name: str, flip_test: bool | None = None) -> PoseReader:
-    """Raises ValueError for a file that says nothing of itself, or that has the flip test other
-    than wanted."""
-    session = open_session(path)
+def onnx_reader(
+    path: Path, name: str, flip_test: bool | None = None, session: Any = None
+) -> PoseReader:
+    """session: what runs the file, used as one of onnxruntime is; None: such a one. Raises
+    ValueError for a file that says nothing of itself, or has the flip test other than wanted."""
+    session = open_session(path) if session is None else session
     card = onnx_card(session, name)
     if card is None:
         raise nothing_said(session, name)
-    digest, skeleton = file_digest(path), card.whole_skeleton(name)
+    reader = _reader(session, card, name, file_digest(path), flip_test)
+    reader.about = "" if card.coarse is None else card.coarse.told
+    return reader
+
+
+def _reader(
+    session: InferenceSession, card: OnnxCard, name: str, digest: str, flip_test: bool | None
+) -> PoseReader:
+    skeleton = card.whole_skeleton(name)
     if card.multiple is not None:
         return _image_reader(session, card, name, digest, flip_test)
     if flip_test is not None and flip_test != card.flip_test:
@@ -89,12 +99,13 @@ def _image_reader(
     skeleton = card.whole_skeleton(name)
     fed = Fed(min(card.input_size), tuple(card.scales), card.keypoint_threshold)
     flip = card.flip_test if flip_test is None else flip_test
-    paint = _Painting(session, card, codec, skeleton, flip, name)
+    paint = OnnxPainting(session, card, codec, skeleton, flip, name)
     return ImageReader(name, digest, skeleton, codec, fed, paint)
 
 
-class _Painting:
-    """A graph that paints, as what an ImageReader is given: at all scales, mirrored if wanted."""
+class OnnxPainting:
+    """A graph's fields, as what an ImageReader is given: at all scales, mirrored if wanted; of a
+    graph of crops those that it decodes."""
 
     def __init__(
         self,
@@ -124,13 +135,15 @@ class _Painting:
         if not self.flip_test:
             return plain, []
         if self.card.flip_test:
-            return plain, self._stages(made, "mirrored_")
+            return plain, self._stages(made, "mirrored_") if self.card.multiple else []
         turned = np.ascontiguousarray(images[:, :, ::-1])
         return plain, self._stages(run_session(self.session, {INPUT: turned}, self.where), "")
 
     def _stages(self, made: dict[str, np.ndarray], prefix: str) -> Stages:
         import torch
 
+        if self.card.multiple is None:
+            return [{name: torch.from_numpy(made[name]) for name in self.card.stages[-1]}]
         return [
             {name: torch.from_numpy(made[f"{prefix}{name}_{n}"]) for name in stage}
             for n, stage in enumerate(self.card.stages)

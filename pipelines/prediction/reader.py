@@ -22,7 +22,8 @@ class PoseReader(Protocol):
     """A pose network with all that reading needs.
 
     name: as it was asked for; digest: of its weights; needs_boxes: False where it finds everyone
-    itself (bottom-up); threshold: keypoints of a score up to it are not drawn.
+    itself (bottom-up); threshold: keypoints of a score up to it are not drawn; about: what else its
+    user should know, "" for nothing.
     """
 
     name: str
@@ -30,6 +31,7 @@ class PoseReader(Protocol):
     skeleton: Skeleton
     needs_boxes: bool
     threshold: float
+    about: str = ""
 
     def read(
         self, images: Sequence[np.ndarray], people: Sequence[People] | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,10 +17,11 @@ from data.views.settings import Augmentation, check_crop_draws
 from models.menus import ARCHITECTURES, LOSSES, REFINEMENTS
 from pipelines.recipe.build import build_architecture, build_codec
 from pipelines.recipe.datasets import data_set, data_set_names, own_entries
+from pipelines.recipe.options import check_foreign_options, check_options
 from pipelines.recipe.schema import FieldLoss, Recipe
 from pipelines.recipe.strict import hint
 
-NOT_OPTIONS = ("self", "channels", "base", "aligned")  # parameters of a plug that no recipe gives
+MOST_PARAMETERS = 4_000_000_000  # of a network: 16 GB
 
 
 def check_recipe(recipe: Recipe, where: str) -> None:
@@ -32,6 +32,8 @@ def check_recipe(recipe: Recipe, where: str) -> None:
     _check_evaluation(recipe, where)
     _check_numbers(recipe, where)
     _check_fields(recipe, where)
+    for number, plug in enumerate(recipe.augmentation.photometric):
+        check_foreign_options(f"{where}: augmentation.photometric[{number}].options", plug.options)
     _told_with_place(
         where, "augmentation.photometric", check_photometric, recipe.augmentation.photometric
     )
@@ -122,40 +124,14 @@ def _check_scales(scales: list[float], whole: bool, where: str) -> None:
 
 
 def _check_numbers(recipe: Recipe, where: str) -> None:
-    training, augmentation = recipe.training, recipe.augmentation
-    positive = {
-        "training.epochs": training.epochs,
-        "training.global_batch": training.global_batch,
-        "training.validate_every": training.validate_every,
-        "training.keep_best": training.keep_best,
-        "optimizer.learning_rate": recipe.optimizer.learning_rate,
-    }
-    if training.checkpoint_every_steps is not None:
-        positive["training.checkpoint_every_steps"] = training.checkpoint_every_steps
-    if training.steps_per_epoch is not None:
-        positive["training.steps_per_epoch"] = training.steps_per_epoch
-    for path, value in positive.items():
-        if value <= 0:
-            raise refusal(f"{where}: {path}", given=value, accepted="more than 0")
-    fractions = {
-        f"augmentation.{name}": value
-        for name, value in vars(augmentation).items()
-        if name in ("rotation_probability", "flip_probability", "half_body_probability")
-    } | {"evaluation.nms_threshold": recipe.evaluation.nms_threshold}
-    if training.ema_decay is not None:
-        fractions["training.ema_decay"] = training.ema_decay
-    for path, value in fractions.items():
-        if not 0 <= value <= 1:
-            raise refusal(f"{where}: {path}", given=value, accepted="0 to 1")
+    """What the spans of single numbers (`schema.py`) do not tell."""
+    augmentation, milestones = recipe.augmentation, recipe.schedule.milestones
     if isinstance(augmentation, Augmentation):
         check_crop_draws(augmentation, f"{where}: augmentation")
         _check_half_body(augmentation, data_set(recipe.dataset).SKELETON, where)
-    milestones = recipe.schedule.milestones
     if milestones != sorted(set(milestones)):
         where = f"{where}: schedule.milestones"
         raise refusal(where, given=milestones, accepted="rising epochs")
-    if training.skip_non_finite < 0 or recipe.schedule.warmup_steps < 0:
-        raise refusal(f"{where}: skip_non_finite and warmup_steps", accepted="0 or more")
 
 
 def _check_half_body(augmentation: Augmentation, skeleton: Skeleton, where: str) -> None:
@@ -174,17 +150,22 @@ def _check_fields(recipe: Recipe, where: str) -> None:
     _on_menu(where, "architecture.name", recipe.architecture.name, ARCHITECTURES)
     kind = ARCHITECTURES[recipe.architecture.name]
     _on_menu(where, "architecture.variant", recipe.architecture.variant, kind.VARIANTS)
-    _accepts(where, "codec.options", CODECS[recipe.codec.name], recipe.codec.options)
-    _accepts(where, "architecture.options", kind, recipe.architecture.options)
+    check_options(where, "codec.options", CODECS[recipe.codec.name], recipe.codec.options)
+    check_options(where, "architecture.options", kind, recipe.architecture.options)
     _told_with_place(where, "codec.options", build_codec, recipe)
     if recipe.refine is not None:
         _on_menu(where, "refine", recipe.refine.name, REFINEMENTS)
-        _accepts(where, "refine.options", REFINEMENTS[recipe.refine.name], recipe.refine.options)
+        check_options(
+            where, "refine.options", REFINEMENTS[recipe.refine.name], recipe.refine.options
+        )
     with torch.device("meta"):
         plain = replace(recipe, refine=None)
         network = _told_with_place(where, "architecture.options", build_architecture, plain)
         if recipe.refine is not None:
             network = _told_with_place(where, "refine", build_architecture, recipe)
+    if (size := sum(each.numel() for each in network.parameters())) > MOST_PARAMETERS:
+        fault, accepted = f"{size:,} parameters", f"networks of up to {MOST_PARAMETERS:,}"
+        raise refusal(f"{where}: architecture.options", fault=fault, accepted=accepted)
     _check_losses(recipe, where, network.outputs)
     divisor = network.stride_divisor
     size = recipe.input_size
@@ -200,7 +181,7 @@ def _check_losses(recipe: Recipe, where: str, outputs: Any) -> None:
         raise refusal(f"{where}: losses", given=sorted(recipe.losses), accepted=accepted)
     for name, loss in recipe.losses.items():
         _on_menu(where, f"losses.{name}.name", loss.name, LOSSES)
-        _accepts(where, f"losses.{name}.options", LOSSES[loss.name], loss.options)
+        check_options(where, f"losses.{name}.options", LOSSES[loss.name], loss.options)
         channels = [stage[name].channels for stage in outputs if name in stage]
         _check_stages(where, f"losses.{name}", loss, channels)
 
@@ -208,6 +189,9 @@ def _check_losses(recipe: Recipe, where: str, outputs: Any) -> None:
 def _check_stages(where: str, path: str, loss: FieldLoss, channels: list[int]) -> None:
     """`channels` of each stage that paints the loss's field."""
     stages = len(channels)
+    if not any(loss.weight if isinstance(loss.weight, list) else [loss.weight]):
+        accepted = "more than 0, of one stage at least"
+        raise refusal(f"{where}: {path}.weight", given=loss.weight, accepted=accepted)
     if isinstance(loss.weight, list) and len(loss.weight) != stages:
         fault, accepted = f"given {len(loss.weight)} numbers", f"one, or {stages}, one per stage"
         raise refusal(f"{where}: {path}.weight", fault=fault, accepted=accepted)
@@ -216,7 +200,7 @@ def _check_stages(where: str, path: str, loss: FieldLoss, channels: list[int]) -
         if stage not in numbers:
             accepted = f"one of {', '.join(numbers)} (the field has {stages} stages)"
             raise refusal(f"{where}: {path}.stage_options", given=stage, accepted=accepted)
-        _accepts(where, f"{path}.stage_options.{stage}", LOSSES[loss.name], options)
+        check_options(where, f"{path}.stage_options.{stage}", LOSSES[loss.name], options)
     for n in range(stages):
         options = loss.options_of(n, stages)
         _told_with_place(
@@ -233,17 +217,9 @@ def _on_menu(where: str, path: str, name: str, menu: Mapping[str, object]) -> No
         raise refusal(f"{where}: {path}", given=name, accepted=accepted)
 
 
-def _accepts(where: str, path: str, kind: Any, options: Mapping[str, object]) -> None:
-    names = [p for p in inspect.signature(kind).parameters if p not in NOT_OPTIONS]
-    for key in options:
-        if key not in names:
-            accepted = f"{', '.join(names) or 'none'}{hint(key, names)}"
-            raise refusal(f"{where}: {path}.{key}", fault="unknown key", accepted=accepted)
-
-
 def _told_with_place(where: str, path: str, build: Any, argument: object) -> Any:
     """What `build` returns; its ValueError or TypeError is told with file and place."""
     try:
         return build(argument)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError) as error:
         raise ValueError(f"{where}: {path}: {error}") from error

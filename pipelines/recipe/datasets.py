@@ -39,8 +39,8 @@ def data_set(name: str, params: Path | None = None) -> DataSet:
 
 
 def _menu() -> Mapping[str, DataSet]:
-    """Loaded when it is asked for: beside data sets it has codecs, and with them torch."""
-    from data.menus import DATASETS
+    """Loaded when it is asked for; data/menus.py has codecs too, and with them torch."""
+    from data.datasets.menu import DATASETS
 
     return DATASETS
 

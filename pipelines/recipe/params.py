@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data.ground.refusal import refusal
+from data.ground.refusal import refusal, shown
 from data.ground.yaml_text import read_yaml
 from pipelines.host.places import REPOSITORY
 from pipelines.recipe.datasets import data_set, own_entries, read_source
 from pipelines.recipe.schema import Recipe
+from pipelines.recipe.strict import hint, read
 from pipelines.recipe.yaml_edits import edited, on_one_line
 
 PARAMS = REPOSITORY / "params.yaml"
 MOST_MEMBERS = 3  # of a mixture, as many as dvc.yaml names
+
+
+@dataclass(frozen=True)
+class _Run:
+    """`run:` of params.yaml; what it says of a recipe is held against the recipe."""
+
+    recipes: dict[str, Any] = field(default_factory=dict)
+    datasets: list[str] = field(default_factory=list)
+    mixtures: dict[str, Any] = field(default_factory=dict)
+
+
+_MAPPING = dict[str, Any] | None
+_SECTIONS: dict[str, Any] = {
+    "run": _Run | None,
+    "datasets": dict[str, dict[str, Any]] | None,
+    "detectors": Any,
+    "detect": Any,
+    "cluster": _MAPPING,
+    "storage": Any,
+    "regions": Any,
+    "s3": _MAPPING,
+    "tracking": _MAPPING,
+}
 
 
 def dataset_settings(dataset: str, path: Path = PARAMS) -> dict[str, Any]:
@@ -36,7 +61,17 @@ def load_params(path: Path = PARAMS) -> dict[str, Any]:
     if not isinstance(content, dict):
         accepted = "a mapping with run, datasets, cluster, tracking"
         raise refusal("params.yaml", given=content, accepted=accepted)
-    return content
+    _check_shape(content)
+    return {key: each for key, each in content.items() if each is not None}
+
+
+def _check_shape(content: Mapping[Any, Any]) -> None:
+    """What stands in a section its own readers check; here, that it is one."""
+    for key, value in content.items():
+        if key in _SECTIONS:
+            read(_SECTIONS[key], value, "params.yaml", key)
+        elif near := hint(key, _SECTIONS):
+            raise ValueError(f"params.yaml: {shown(key)}: unknown key{near}")
 
 
 def run_entry(recipe: Recipe) -> dict[str, Any]:

@@ -7,12 +7,21 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from data.ground.refusal import refusal
+from data.ground.spans import Span
 from pipelines.recipe.strict import nearest
 
 VALIDATIONS = ("inline", "beside")
 KEYS = [
     "profile", "address", "profiles", "max_failures", "parallel", "cache_gib", "stall_minutes"
 ]  # fmt: skip
+COUNTS = {
+    "workers": Span(1, 4096),
+    "max_batch_per_worker": Span(1, 65_536),
+    "cpus_per_worker": Span(1, 1024),
+    "threads": Span(1, 1024),
+    "loader_workers": Span(0, 256),
+}
+AUTO_LOADERS = "auto"  # of loader_workers
 AUTO = ("cpu", "single_gpu", "dual_3090")  # by the number of GPUs, the last from two on
 
 
@@ -23,14 +32,15 @@ class Profile:
     memory_gib: of one card; where it is told, a batch that would not fit is cut into smaller ones.
     least_workers: what it begins and goes on with where the cluster has no room for all `workers`
     (`workers: [1, 4]`); as many where it is not elastic. validation: `inline`, or `beside` the
-    training, on a worker that is to spare.
+    training, on a worker that is to spare. loader_workers: None is `auto`, as many as a training
+    needs (`training/loaders.py`).
     """
 
     workers: int
     gpu: bool
     backend: str  # gloo or nccl
     max_batch_per_worker: int
-    loader_workers: int
+    loader_workers: int | None
     cpus_per_worker: int
     threads: int
     memory_gib: float | None = None
@@ -47,6 +57,18 @@ class Profile:
         return self.least_workers or self.workers
 
     @property
+    def auto_loaders(self) -> bool:
+        return self.loader_workers is None
+
+    @property
+    def most_loaders(self) -> int:
+        """Loader processes of a worker; of `auto` the most: a core each that does not train."""
+        if self.loader_workers is not None:
+            return self.loader_workers
+        spare = self.cpus_per_worker - (1 if self.gpu else self.threads)
+        return max(0, min(spare, int(COUNTS["loader_workers"].most)))
+
+    @property
     def each_worker(self) -> dict[str, float]:
         """What a worker takes of a machine, by Ray's names; kinds that it takes none of, too."""
         return {"CPU": float(self.cpus_per_worker), "GPU": float(self.gpu)}
@@ -60,7 +82,8 @@ class Cluster:
     come on demand, so that what is missing now may be there soon. stall_minutes: without moving,
     after which ranks are ended and go on from the last checkpoint. anew: names a wish to train what
     is finished once more, "" where nobody has it. storage: address of the store by which this
-    training goes, None where all nodes see its home.
+    training goes, None where all nodes see its home. fitted: a submitted training, whose nodes were
+    there when it was submitted.
     """
 
     profile: str
@@ -73,6 +96,7 @@ class Cluster:
     stall_minutes: float = 5.0
     anew: str = ""
     storage: str | None = None
+    fitted: bool = False
 
     @property
     def stall_s(self) -> float:
@@ -92,25 +116,30 @@ def read_cluster(params: dict[str, Any], gpus: int, workers: int | None = None) 
     name = given.get("profile", "auto")
     name = AUTO[min(gpus, len(AUTO) - 1)] if name == "auto" else name
     profiles = given.get("profiles") or {}
-    if name not in profiles:
-        accepted = f"auto, {', '.join(profiles)}"
+    if not isinstance(profiles, dict):
+        raise refusal(f"{where}.profiles", given=profiles, accepted="NAME: {workers: ...}")
+    if not isinstance(name, str) or name not in profiles:
+        accepted = f"auto, {', '.join(map(str, profiles))}"
         raise refusal(f"{where}.profile", given=name, accepted=accepted)
     machine = _profile(f"{where}.profiles.{name}", profiles[name])
     if workers is not None:
         machine = replace(machine, workers=workers, least_workers=0)
-    parallel = given.get("parallel", 1)
-    _whole(f"{where}.parallel", parallel, 1)
-    cache = _amount(f"{where}.cache_gib", given.get("cache_gib", 200), "GiB")
-    stall = _amount(f"{where}.stall_minutes", given.get("stall_minutes", 5), "minutes")
-    failures = int(given.get("max_failures", 0))
-    return Cluster(
-        name, machine, given.get("address"), failures, parallel, cache, stall_minutes=stall
-    )
+    parallel = _whole(f"{where}.parallel", given.get("parallel", 1), Span(1, 256))
+    failures = _whole(f"{where}.max_failures", given.get("max_failures", 0), Span(0, 1000))
+    cache = _amount(f"{where}.cache_gib", given.get("cache_gib", 200), "GiB", 1_000_000)
+    minutes = given.get("stall_minutes", 5)
+    stall = _amount(f"{where}.stall_minutes", minutes, "minutes", 10_080)
+    address = given.get("address")
+    if address is not None and not isinstance(address, str):
+        accepted = "ray://HOST:PORT, HOST:PORT, or null"
+        raise refusal(f"{where}.address", given=address, accepted=accepted)
+    return Cluster(name, machine, address, failures, parallel, cache, stall_minutes=stall)
 
 
-def _amount(where: str, value: object, unit: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        raise refusal(where, given=value, accepted=f"{unit}, more than 0")
+def _amount(where: str, value: object, unit: str, most: int) -> float:
+    span = Span(0, most, open=True)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value not in span:
+        raise refusal(where, given=value, accepted=f"{unit}, {span}")
     return float(value)
 
 
@@ -121,12 +150,14 @@ def _profile(where: str, given: object) -> Profile:
         raise refusal(where, given=given, accepted=f"a mapping with {', '.join(needed)}")
     _only(where, given, names)
     least, given = _elastic(f"{where}.workers", given)
-    for name in ("workers", "max_batch_per_worker", "cpus_per_worker", "threads"):
-        _whole(f"{where}.{name}", given[name], 1)
-    _whole(f"{where}.loader_workers", given["loader_workers"], 0)
-    memory = given.get("memory_gib")
-    if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int | float)):
-        raise refusal(f"{where}.memory_gib", given=memory, accepted="GiB of one card, or null")
+    for name, span in COUNTS.items():
+        if name == "loader_workers" and given[name] == AUTO_LOADERS:
+            given = given | {name: None}
+            continue
+        also = f" or {AUTO_LOADERS}" if name == "loader_workers" else ""
+        _whole(f"{where}.{name}", given[name], span, also)
+    if given.get("memory_gib") is not None:
+        _amount(f"{where}.memory_gib", given["memory_gib"], "GiB of one card or null", 10_000)
     if not isinstance(given["gpu"], bool):
         raise refusal(f"{where}.gpu", given=given["gpu"], accepted="true, false")
     backends = ("gloo", "nccl") if given["gpu"] else ("gloo",)
@@ -144,7 +175,8 @@ def _elastic(where: str, given: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     workers = given["workers"]
     if not isinstance(workers, list):
         return 0, given
-    whole = [n for n in workers if isinstance(n, int) and not isinstance(n, bool) and n > 0]
+    span = COUNTS["workers"]
+    whole = [n for n in workers if isinstance(n, int) and not isinstance(n, bool) and n in span]
     if len(workers) != 2 or len(whole) != 2 or workers[0] > workers[1]:
         accepted = "a whole number, or [least, most] of an elastic training"
         raise refusal(where, given=workers, accepted=accepted)
@@ -157,9 +189,10 @@ def _only(where: str, given: dict[str, Any], accepted: list[str]) -> None:
             raise ValueError(f"{where}.{key}: unknown key{nearest(key, accepted)}")
 
 
-def _whole(where: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise refusal(where, given=value, accepted=f"a whole number from {least} on")
+def _whole(where: str, value: object, span: Span, also: str = "") -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value not in span:
+        raise refusal(where, given=value, accepted=f"a whole number, {span}{also}")
+    return value
 
 
 def check_machine(cluster: Cluster, cpus: float, gpus: float, whose: str = "this machine") -> None:

@@ -6,14 +6,20 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from data.ground.plug import Plug
+from data.ground.spans import Seed, Share, Span
 from data.views.settings import Augmentation, PersonCropAugmentation, WholeImageAugmentation
 from pipelines.recipe.strict import LATER, as_plain_data
 
 Pixels = Literal["imagenet_rgb", "imagenet_bgr", "openpose_bgr"]
 Options = dict[str, Any]  # keyword arguments of a plug, checked against its own signature
+Epochs: TypeAlias = Annotated[int, Span(1, 100_000)]
+Rate: TypeAlias = Annotated[float, Span(0, 10, open=True)]
+Steps: TypeAlias = Annotated[int, Span(1, 10_000_000)]
+Weight: TypeAlias = Annotated[float, Span(0, 1_000_000)]
+Side: TypeAlias = Annotated[int, Span(1, 4096)]  # pixels
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class FieldLoss:
     """
 
     name: str
-    weight: float | list[float] = 1.0
+    weight: Weight | list[Weight] = 1.0
     options: Options = field(default_factory=dict)
     stage_options: dict[str, Options] = field(default_factory=dict, metadata=LATER)
 
@@ -64,17 +70,17 @@ class ParameterGroup:
 
     kinds: list[Literal["weight", "bias", "depthwise_weight", "norm_weight", "norm_bias"]]
     part: str = ""
-    learning_rate_factor: float = 1.0
-    weight_decay: float | None = None
+    learning_rate_factor: Annotated[float, Span(0, 1000)] = 1.0
+    weight_decay: Share | None = None
 
 
 @dataclass(frozen=True)
 class Optimizer:
     name: Literal["adam", "adamw", "sgd"]
-    learning_rate: float
-    weight_decay: float = 0.0
-    momentum: float = 0.9
-    clip_norm: float | None = None
+    learning_rate: Rate
+    weight_decay: Share = 0.0
+    momentum: Share = 0.9
+    clip_norm: Annotated[float, Span(0, 1_000_000, open=True)] | None = None
     groups: list[ParameterGroup] = field(default_factory=list, metadata=LATER)
 
 
@@ -84,27 +90,31 @@ class Schedule:
     `final_factor` of the learning rate at the last step; both after a linear warm-up."""
 
     name: Literal["multi_step", "cosine"]
-    milestones: list[int] = field(default_factory=list)
-    factor: float = 0.1
-    final_factor: float = 0.0
-    warmup_steps: int = 0
+    milestones: list[Epochs] = field(default_factory=list)
+    factor: Annotated[float, Span(0, 1, open=True)] = 0.1
+    final_factor: Share = 0.0
+    warmup_steps: Annotated[int, Span(0, 10_000_000)] = 0
 
 
 @dataclass(frozen=True)
 class Training:
-    epochs: int
-    global_batch: int
+    """deterministic: on GPUs a resumed training ends with the bits of an undisturbed one, at some
+    speed (`training/device.py`); on CPUs it does so anyway."""
+
+    epochs: Epochs
+    global_batch: Annotated[int, Span(1, 65_536)]
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool = False
     compile: bool = False
-    ema_decay: float | None = None
+    ema_decay: Share | None = None
     sync_batch_norm: bool = False
     small_split: Literal["repeat", "refuse"] = "repeat"
-    skip_non_finite: int = 0
-    validate_every: int = 1
-    checkpoint_every_steps: int | None = None
-    keep_best: int = 2
-    steps_per_epoch: int | None = None
+    skip_non_finite: Annotated[int, Span(0, 10_000_000)] = 0
+    validate_every: Epochs = 1
+    checkpoint_every_steps: Steps | None = None
+    keep_best: Annotated[int, Span(1, 1000)] = 2
+    steps_per_epoch: Steps | None = None
+    deterministic: bool = field(default=False, metadata=LATER)
 
 
 @dataclass(frozen=True)
@@ -114,11 +124,13 @@ class Evaluation:
     evaluator: str
     monitor: str = "AP@gt"
     flip_test: bool = True
-    keypoint_threshold: float = 0.2
-    nms_threshold: float = 0.9
+    keypoint_threshold: Share = 0.2
+    nms_threshold: Share = 0.9
     train_split: str = "train"
     split: str = "val"
-    scales: list[float] = field(default_factory=lambda: [1.0], metadata=LATER)
+    scales: list[Annotated[float, Span(0.05, 4)]] = field(
+        default_factory=lambda: [1.0], metadata=LATER
+    )
 
 
 @dataclass(frozen=True)
@@ -131,9 +143,9 @@ class Published:
     """
 
     source: str
-    metrics: dict[str, float]
-    params_m: float | None = None
-    gflops: float | None = None
+    metrics: dict[str, Share]
+    params_m: Annotated[float, Span(0, 1_000_000, open=True)] | None = None
+    gflops: Annotated[float, Span(0, 1_000_000, open=True)] | None = None
     gflops_count: Literal["exact_g", "exact_gi", "hr_g", "hr_gi"] | None = None
     note: str = ""
     protocol_doubtful: bool = False
@@ -149,8 +161,8 @@ class Recipe:
     """
 
     dataset: str
-    seed: int
-    input_size: list[int]
+    seed: Seed
+    input_size: list[Side]
     architecture: Architecture
     codec: Plug
     losses: dict[str, FieldLoss]

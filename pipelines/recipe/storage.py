@@ -73,7 +73,11 @@ def read_s3(params: Mapping[str, Any]) -> S3Settings:
     if settings.checksums not in CHECKSUMS:
         accepted = ", ".join(CHECKSUMS)
         raise refusal("params.yaml: s3.checksums", given=settings.checksums, accepted=accepted)
-    if settings.endpoint and not settings.endpoint.startswith(("http://", "https://")):
-        accepted = "http://HOST:PORT, https://HOST, or null (AWS)"
-        raise refusal("params.yaml: s3.endpoint", given=settings.endpoint, accepted=accepted)
+    check_endpoint("params.yaml: s3.endpoint", settings.endpoint)
     return settings
+
+
+def check_endpoint(where: str, given: str | None) -> None:
+    """Raises ValueError for what is no address of a server. where: it stands there."""
+    if given and not given.startswith(("http://", "https://")):
+        raise refusal(where, given=given, accepted="http://HOST:PORT, https://HOST, or null (AWS)")

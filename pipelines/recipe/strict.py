@@ -8,11 +8,13 @@ import math
 import types
 import typing
 from collections.abc import Collection, Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from data.ground.plug import Plug
-from data.ground.refusal import refusal
+from data.ground.refusal import refusal, shown
+from data.ground.spans import Span
 
+LONGEST_NAME = 100  # characters of what is looked for among names
 LATER = {"later": True}  # metadata of a field that recipes had been trained without
 
 
@@ -43,18 +45,21 @@ def nearest(given: object, accepted: list[str]) -> str:
 
 def hint(given: object, accepted: Iterable[str], ending: str = "") -> str:
     """The accepted name most like the one given, for a message; "" where none is like it."""
-    close = difflib.get_close_matches(str(given), list(accepted), n=1)
+    text = given if isinstance(given, str) else shown(given)
+    close = difflib.get_close_matches(text[:LONGEST_NAME], list(accepted), n=1)
     return f"; did you mean {close[0] + ending!r}?" if close else ""
 
 
 def read(kind: Any, value: Any, where: str, path: str = "") -> Any:
     """`value` as `kind` (dataclass, Literal, list, dict, union, scalar), or ValueError.
 
-    A name alone is a Plug without options.
+    A name alone is a Plug without options. `Annotated[kind, Span]`: the value lies in it.
     """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return value
+    if origin is Annotated:
+        return _read_in_spans(arguments, value, where, path)
     if dataclasses.is_dataclass(kind):
         return _read_dataclass(kind, value, where, path)
     if origin in (types.UnionType, typing.Union):
@@ -74,6 +79,15 @@ def read(kind: Any, value: Any, where: str, path: str = "") -> Any:
     return _read_scalar(kind, value, where, path)
 
 
+def _read_in_spans(kinds: tuple[Any, ...], value: Any, where: str, path: str) -> Any:
+    """kinds: the type of a number, then what `Annotated` says of it."""
+    number = read(kinds[0], value, where, path)
+    for span in kinds[1:]:
+        if isinstance(span, Span) and number not in span:
+            raise _wrong(where, path, value, str(span))
+    return number
+
+
 def _read_union(kinds: tuple[Any, ...], value: Any, where: str, path: str) -> Any:
     if value is None and type(None) in kinds:
         return None
@@ -90,14 +104,14 @@ def _by_view(kinds: tuple[Any, ...], value: Any, where: str, path: str) -> Any:
     hints = {kind: typing.get_type_hints(kind).get("view") for kind in kinds}
     views = {typing.get_args(hint)[0]: kind for kind, hint in hints.items() if hint}
     given = value.get("view") if isinstance(value, dict) else None
-    if given is not None and given not in views:
+    if given is not None and not (isinstance(given, str) and given in views):
         raise _wrong(where, f"{path}.view", given, f"none, or one of {', '.join(views)}")
     return kinds[0] if given is None else views[given]
 
 
 def _read_scalar(kind: type, value: Any, where: str, path: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = _as_float(value, where, path)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         hint = f"a {kind.__name__}"
         if kind is float and isinstance(value, str):
@@ -108,17 +122,25 @@ def _read_scalar(kind: type, value: Any, where: str, path: str) -> Any:
     return value
 
 
+def _as_float(value: int, where: str, path: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise _wrong(where, path, value, "a finite number") from None
+
+
 def _read_dataclass(kind: Any, value: Any, where: str, path: str) -> Any:
     if kind is Plug and isinstance(value, str):
         return Plug(value)
     if not isinstance(value, dict):
         raise _wrong(where, path, value, f"a mapping ({kind.__name__.lower()})")
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     dot = f"{path}." if path else ""
     for key in value:
         if key not in hints:
+            name = key if isinstance(key, str) else shown(key)
             near = nearest(key, list(hints))
-            raise ValueError(f"{where}: {dot}{key}: unknown key{near}")
+            raise ValueError(f"{where}: {dot}{name[:LONGEST_NAME]}: unknown key{near}")
     missing = [
         f.name
         for f in dataclasses.fields(kind)
@@ -128,7 +150,11 @@ def _read_dataclass(kind: Any, value: Any, where: str, path: str) -> Any:
     ]
     if missing:
         raise refusal(f"{where}: {dot}{missing[0]}", fault="missing", do="it has no default")
-    return kind(**{key: read(hints[key], v, where, f"{dot}{key}") for key, v in value.items()})
+    made = {key: read(hints[key], v, where, f"{dot}{key}") for key, v in value.items()}
+    try:
+        return kind(**made)
+    except ValueError as error:  # what its values cannot be together
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _wrong(where: str, path: str, value: object, accepted: str) -> ValueError:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from data.ground.refusal import refusal
-from pipelines.registry.ledger import Ledger
+from pipelines.registry.ledger import CROWNED, Ledger
 from pipelines.registry.rules import Rule
 from pipelines.registry.slots import tag_of
-from pipelines.registry.versions import CHAMPION, PREVIOUS, Registry, Version
+from pipelines.registry.versions import CHAMPION, PREVIOUS, Registry, Version, told_version
 
 STEPPED_DOWN, DECISION = "limber.stepped_down", "limber.decision"
-PROMOTED, ROLLED_BACK = "promoted", "rolled back"
+PROMOTED, ROLLED_BACK, RESTORED = CROWNED
 
 
 def crown(registry: Registry, slot: str, version: Version, champion: Version | None) -> None:
@@ -33,8 +33,11 @@ def roll_back(registry: Registry, ledger: Ledger, slot: str, rules: Mapping[str,
             fault="no previous champion to go back to",
             do="see `python -m pipelines.promote --list`",
         )
+    if damage := registry.damage(previous):
+        raise ValueError(damage)
     reason = f"rolled back by hand from version {champion.number} to {previous.number}"
-    ledger.append(slot, ROLLED_BACK, reason, version=previous.number, instead_of=champion.number)
+    facts = told_version(previous) | {"instead_of": champion.number}
+    ledger.append(slot, ROLLED_BACK, reason, **facts)
     crown(registry, slot, previous, champion)
     registry.tag(champion, stepped_down=reason, decision=ROLLED_BACK)
     registry.tag(previous, reason=reason, decision=PROMOTED)
@@ -56,11 +59,17 @@ def restore(registry: Registry, ledger: Ledger, slot: str, rule: Rule) -> None:
     why = "it was champion before" if last else "the best of those that are registered"
     reason = f"the slot had lost its champion; version {chosen.number} again, {why}"
     print(f"{slot}: {reason}")
-    ledger.append(slot, "restored", reason, version=chosen.number)
-    if registry.aliases(slot).get(PREVIOUS) == chosen.number:
+    crown_again(registry, ledger, chosen, reason)
+
+
+def crown_again(registry: Registry, ledger: Ledger, version: Version, reason: str) -> None:
+    """Of a slot that has no champion, or not this one; written down first, as every decision is."""
+    slot = version.slot
+    ledger.append(slot, RESTORED, reason, **told_version(version))
+    if registry.aliases(slot).get(PREVIOUS) == version.number:
         registry.point(slot, PREVIOUS, None)
-    crown(registry, slot, chosen, None)
-    registry.tag(chosen, decision=PROMOTED, reason=reason)
+    crown(registry, slot, version, None)
+    registry.tag(version, decision=PROMOTED, reason=reason)
 
 
 def best_registered(versions: Sequence[Version], rule: Rule) -> Version | None:

@@ -27,10 +27,12 @@ from pipelines.registry.versions import (
     IDENTITY,
     Registry,
     Version,
+    told_version,
 )
 from pipelines.serving.model_files import example_input, requirements, write_model_files
 from pipelines.tracking.models import log_registered
 from pipelines.tracking.runs import find_run
+from pipelines.tracking.version_digests import FILES_TAG, tag_of_model
 
 # a network, its evaluation's folder, its lineage, a folder to fill -> the files by name
 WriteFiles = Callable[[Trained, Path, dict[str, str], Path], dict[str, str]]
@@ -74,8 +76,9 @@ def register(
     """The candidate's version in this slot, new or found again; alias `candidate` points to it."""
     version = registry.find(slot, candidate.identity)
     if version is None:
-        source, model_id, run_id = stored_model(registry, candidate, write_files)
-        tags = version_tags(candidate, rule, run_id) | {"limber.model_id": model_id}
+        source, model_id, run_id, digests = stored_model(registry, candidate, write_files)
+        own = {"limber.model_id": model_id, FILES_TAG: digests}
+        tags = version_tags(candidate, rule, run_id) | own
         version = registry.add(slot, source, model_id, run_id, tags)
         print(f"{candidate.recipe}: registered as version {version.number} of {slot}")
     if registry.aliases(slot).get(CANDIDATE) != version.number:
@@ -85,10 +88,12 @@ def register(
 
 def stored_model(
     registry: Registry, candidate: Candidate, write_files: WriteFiles
-) -> tuple[str, str, str]:
-    """(address, model id, run id); a model that serves two slots is stored once."""
+) -> tuple[str, str, str, str]:
+    """(address, model id, run id, digests of its files); a model that serves two slots is stored
+    once."""
     if twin := registry.model_of(candidate.identity):
-        return twin.source, twin.tags["limber.model_id"], str(twin.run_id)
+        digests = twin.tags.get(FILES_TAG) or tag_of_model(registry.uri, twin.source)
+        return twin.source, twin.tags["limber.model_id"], str(twin.run_id), digests
     trained, evaluation, name = candidate.trained, candidate.evaluation, candidate.recipe
     record = evaluation.record
     run_id = find_run(registry.client, record.run_id, record.fingerprint, name)
@@ -99,7 +104,7 @@ def stored_model(
         model_id, source = log_registered(
             registry.uri, run_id, name, record.numbers, files, needs, example_input(trained)
         )
-    return source, model_id, run_id
+    return source, model_id, run_id, tag_of_model(registry.uri, source)
 
 
 def lineage_of(candidate: Candidate, run_id: str) -> dict[str, str]:
@@ -148,6 +153,8 @@ def consider(
     if version.tags.get("limber.decided") == question:
         return
     decision, facts = judge(registry, slot, rule, version, candidate.evaluation, champion)
+    if decision.promote and (damage := registry.damage(version)):
+        decision = Decision(False, f"refused: {damage}", final=False)
     action = "promoted" if decision.promote else ("rejected" if decision.final else "refused")
     print(f"{candidate.recipe}: version {version.number} of {slot} {action}: {decision.reason}")
     seen = [d for d in ledger.decisions if d["slot"] == slot]
@@ -178,8 +185,7 @@ def judge(
             other = version_score(champion, theirs, rule, evaluation)
             interval = gain_interval(evaluation, theirs, ours, other, rule)
     facts = {
-        "version": version.number,
-        "recipe": ours.recipe,
+        **told_version(version),
         "metric": f"{rule.metric}@{ours.protocol}",
         "value": ours.value,
         "data_hash": ours.data_hash,

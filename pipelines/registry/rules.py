@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
 from data.ground.refusal import refusal
+from data.ground.spans import Seed, Share, Span
 from data.ground.yaml_text import read_yaml
 from data.menus import EVALUATORS
 from pipelines.evaluation.record import NetworkCost
@@ -17,6 +19,7 @@ from pipelines.host import places
 from pipelines.recipe.datasets import data_set, own_entries
 from pipelines.recipe.reader import read_as
 
+Cost: TypeAlias = Annotated[float, Span(0, 1_000_000, open=True)]
 OF_DATA = "{dataset}"  # in the name of a slot of own data sets
 MAIN = tuple(dict.fromkeys(kind.main for kind in EVALUATORS.values()))
 RULES = places.REPOSITORY / "mlflow" / "promotion.yaml"
@@ -24,17 +27,17 @@ RULES = places.REPOSITORY / "mlflow" / "promotion.yaml"
 
 @dataclass(frozen=True)
 class Bootstrap:
-    resamples: int
-    confidence: float
-    seed: int
+    resamples: Annotated[int, Span(100, 1_000_000)]
+    confidence: Share
+    seed: Seed
 
 
 @dataclass(frozen=True)
 class Limits:
     """Largest cost that a slot accepts: million parameters, exact 1e9 multiply-accumulates."""
 
-    params_m: float | None = None
-    exact_g: float | None = None
+    params_m: Cost | None = None
+    exact_g: Cost | None = None
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class Rule:
     skeleton: str
     metric: str  # the main number of an evaluator
     protocols: list[Literal["gt", "det", "image"]]
-    floor: float
-    least_gain: float
+    floor: Share
+    least_gain: Share
     bootstrap: Bootstrap
     limits: Limits | None = None
     dataset: str | None = None
@@ -62,8 +65,8 @@ class OwnRule:
 
     metric: str
     protocols: list[Literal["gt", "det", "image"]]
-    floor: float
-    least_gain: float
+    floor: Share
+    least_gain: Share
     bootstrap: Bootstrap
     limits: Limits | None = None
 
@@ -73,15 +76,46 @@ class OwnRule:
 
 
 @dataclass(frozen=True)
+class Webhook:
+    """Who is told of champions. url: http(s)://..., or $NAME of a variable that holds it; secret:
+    name of the variable that holds what requests are signed by; slots: all, where not told."""
+
+    url: str
+    secret: str
+    slots: list[str] | None = None
+
+
+@dataclass(frozen=True)
 class RuleBook:
+    """export_loss: what a file in fewer bits (`export --precision`) may lose of its number."""
+
     slots: dict[str, Rule]
     own: dict[str, OwnRule] = field(default_factory=dict)
+    webhooks: dict[str, Webhook] = field(default_factory=dict)
+    export_loss: Share = 0.01
+
+
+def read_book(content: object, where: str) -> RuleBook:
+    """Plain yaml data, strictly; a webhook's name is that of a folder."""
+    book = read_as(RuleBook, content, where)
+    for name in book.webhooks:
+        if not re.fullmatch(r"[\w-]+", name):
+            accepted = "letters, digits, _ and -"
+            raise refusal(f"{where}: webhooks", given=name, accepted=accepted)
+    return book
+
+
+def read_export_loss(path: Path) -> float:
+    """Raises ValueError as `read_rules` does."""
+    return read_book(read_yaml(path), path.name).export_loss
 
 
 def read_rules(path: Path, skeletons: Mapping[str, str] | None = None) -> dict[str, Rule]:
     """Slots by name, and those of own data sets: `skeletons` names each one's, by default those of
     params.yaml. Raises ValueError naming file, place, what was given and what is accepted."""
-    book = read_as(RuleBook, read_yaml(path), path.name)
+    book = read_book(read_yaml(path), path.name)
+    if not book.slots:
+        raise refusal(f"{path.name}: slots", fault="none", accepted="NAME: {skeleton: ...}")
     if skeletons is None:
         skeletons = {name: data_set(name).SKELETON.name for name in own_entries()}
     if nameless := next((slot for slot in book.own if OF_DATA not in slot), None):
@@ -107,14 +141,6 @@ def read_rules(path: Path, skeletons: Mapping[str, str] | None = None) -> dict[s
                 given=rule.bootstrap.confidence,
                 accepted="between 0 and 1",
             )
-        if rule.bootstrap.resamples < 100:
-            raise refusal(
-                f"{where}.bootstrap.resamples",
-                given=rule.bootstrap.resamples,
-                accepted="100 or more",
-            )
-        if rule.least_gain < 0:
-            raise refusal(f"{where}.least_gain", given=rule.least_gain, accepted="0 or more")
     return slots
 
 

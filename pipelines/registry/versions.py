@@ -13,6 +13,7 @@ from pipelines.evaluation.record import Identity
 from pipelines.host import places
 from pipelines.prediction.best_weights import BestWeights
 from pipelines.prediction.version_files import read_weights
+from pipelines.tracking.database import refuse_damaged
 from pipelines.tracking.descriptions import (
     DECISION,
     describe_model,
@@ -25,6 +26,7 @@ from pipelines.tracking.server import mlflow_client, tracking_uri, use_server
 
 CHAMPION, CANDIDATE, PREVIOUS = "champion", "candidate", "previous"
 IDENTITY = "limber.identity"
+MADE_FROM = ("run_id", "git_commit", "recipe_digest", "dataset", "dvc_lock_sha256")
 EVALUATION = "artifacts/evaluation"
 
 
@@ -39,6 +41,16 @@ class Version:
     tags: dict[str, str]
 
 
+def told_version(version: Version) -> dict[str, str]:
+    """What the ledger says of a version: its number may come again, its identity never; and what
+    it was made from, for where no MLflow tells it any more."""
+    recipe, identity = (version.tags.get(key, "") for key in ("limber.recipe", IDENTITY))
+    made = {key: version.tags.get(f"limber.{key}", "") for key in MADE_FROM}
+    made["run_id"] = version.run_id or made["run_id"]
+    known = {key: value for key, value in made.items() if value}
+    return {"version": version.number, "recipe": recipe, "identity": identity, **known}
+
+
 class Registry:
     """Raises ValueError, here and only here, where no server answers."""
 
@@ -50,6 +62,7 @@ class Registry:
         try:
             self.client.search_registered_models(max_results=1)
         except Exception as error:
+            refuse_damaged(self.uri, error)
             raise refusal(
                 self.uri,
                 fault=f"no MLflow server answers there ({error})",
@@ -137,8 +150,18 @@ class Registry:
             self.client.delete_model_version_tag(version.slot, version.number, key)
 
     def files(self, version: Version, part: str, folder: Path) -> Path:
-        """Some of a version's files, brought to `folder`. Raises ValueError where they are gone."""
+        """Some of a version's files, brought to `folder`. Raises ValueError where they are gone, or
+        not those that were registered."""
         return download_version_files(self.uri, version.slot, version.number, part, folder)
+
+    def damage(self, version: Version) -> str:
+        """What is wrong with a version's files; "" where they are those that were registered."""
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                self.files(version, "", Path(folder))
+            except ValueError as error:
+                return str(error)
+        return ""
 
     def attach(self, version: Version, folder: Path, part: str) -> None:
         """More files to a version's model, below `part`."""

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 import data.views.geometry
 from pipelines.evaluation.record import EvaluationRecord
 from pipelines.host import places
+from pipelines.host.folders import file_digest
 from pipelines.prediction import readout
 from pipelines.prediction.trained import Trained
 from pipelines.serving import model_input
@@ -63,6 +64,10 @@ def write_model_files(
         shutil.copyfile(path, files["evaluation"] / path.name)
     about = card(trained, record.metrics, lineage) | {"code": pack(trained, files["code"])}
     files["card"].write_text(json.dumps(about, indent=2) + "\n")
+    names = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    digests = {path.relative_to(folder).as_posix(): file_digest(path) for path in names}
+    files["digests"] = folder / "digests.json"
+    files["digests"].write_text(json.dumps(digests, indent=1) + "\n")
     return {name: str(path) for name, path in files.items()}
 
 

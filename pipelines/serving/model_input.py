@@ -19,11 +19,15 @@ import pandas as pd
 from PIL import Image
 
 MOST_PIXELS = 150_000_000  # of an image: 450 MB once it is decoded
+LONGEST_SIDE = 32_000  # of an image: OpenCV moves no pixels of longer ones
 LONGEST = 1e6  # pixels of a box's side
+MOST_BOXES = 1000  # of an image: more people than any has
+MOST_IMAGES = 1000  # of a request
 UNREADABLE = (  # what Pillow's readers of headers raise
     OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError,
-    RuntimeError, struct.error, zlib.error,
+    RuntimeError, MemoryError, struct.error, zlib.error,
 )  # fmt: skip
+MOST_SIZE = f"at most {MOST_PIXELS:,} pixels, no side longer than {LONGEST_SIDE:,}"
 SHOWN = 80  # characters of what was given that an answer repeats
 READ = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION  # as stored, like COCO's labels
 ACCEPTED = (
@@ -36,17 +40,35 @@ ACCEPTED = (
 def rows_of(given: Any) -> list[dict[str, Any]]:
     """A DataFrame, a list of dicts, or one dict (of one image, or of lists of them) -> rows."""
     if isinstance(given, pd.DataFrame):
+        _check_columns(given)
         rows = given.to_dict("records")
     elif isinstance(given, dict):
         rows = _columns_to_rows(given) if _holds_several(given.get("image")) else [given]
+    elif isinstance(given, list | tuple) or (isinstance(given, np.ndarray) and given.ndim):
+        rows = list(given)
     else:
-        rows = list(given) if isinstance(given, list | tuple | np.ndarray) else []
+        rows = []
+    if len(rows) > MOST_IMAGES:
+        raise ValueError(f"given {len(rows):,} images; accepted: at most {MOST_IMAGES:,} at once")
     if not rows or not all(isinstance(row, dict) for row in rows):
         raise ValueError(
             f"given {type(given).__name__} without an image in it; accepted: a DataFrame or a list "
             'of {"image": ..., "boxes": [[x, y, w, h], ...]}, boxes optional'
         )
     return rows
+
+
+def _check_columns(given: pd.DataFrame) -> None:
+    """pandas takes names that cannot be looked up, and leaves one of two columns of a name out.
+
+    Such a frame cannot even be printed, as MLflow's server does in its answer: it gets other names.
+    """
+    names = list(given.columns)
+    texts = [str(name)[:SHOWN] for name in names]
+    if any(not isinstance(name, str) for name in names) or len(set(texts)) < len(texts):
+        given.columns = texts
+        told = ", ".join(texts[:4])
+        raise ValueError(f"given columns {told}; accepted: image, boxes, each once")
 
 
 def _holds_several(image: Any) -> bool:
@@ -103,6 +125,8 @@ def _read_image(given: Any, where: str) -> np.ndarray:
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape or image.dtype.kind not in "uif":
         what = f"{type(given).__name__} of shape {list(image.shape)}"
         raise ValueError(f"{where}: given {what}, accepted: {ACCEPTED}")
+    if _is_too_large(image.shape[1], image.shape[0]):
+        raise ValueError(f"{where}: given shape {list(image.shape)}; accepted: {MOST_SIZE}")
     with np.errstate(invalid="ignore"):
         whole = image.astype(np.uint8)
     if not np.array_equal(whole, image):
@@ -130,13 +154,17 @@ def _check_size(content: bytes, where: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             size = Image.open(io.BytesIO(content)).size
-        fault = f"{size[0]} x {size[1]} pixels" if size[0] * size[1] > MOST_PIXELS else ""
+        fault = f"{size[0]} x {size[1]} pixels" if _is_too_large(*size) else ""
     except Image.DecompressionBombError:
         fault = "too many pixels"
     except UNREADABLE as error:
         raise _no_image(content, where) from error
     if fault:
-        raise ValueError(f"{where}: {fault}; accepted: at most {MOST_PIXELS:,} pixels")
+        raise ValueError(f"{where}: {fault}; accepted: {MOST_SIZE}")
+
+
+def _is_too_large(width: int, height: int) -> bool:
+    return width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE
 
 
 def _from_bytes(content: bytes, where: str) -> np.ndarray:
@@ -161,9 +189,12 @@ def _read_boxes(given: Any, where: str) -> np.ndarray | None:
     if given is None or (isinstance(given, float) and np.isnan(given)):  # a gap in a DataFrame
         return None
     shape = "[[x, y, width, height], ...] in image pixels"
+    several = isinstance(given, list | tuple) or (isinstance(given, np.ndarray) and given.ndim)
+    if several and len(given) > MOST_BOXES:
+        raise ValueError(f"{where}: {len(given):,} boxes; accepted: at most {MOST_BOXES:,}")
     try:
         boxes = np.array([list(box) for box in given], dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{where}: boxes: given {_shown(given)}, accepted: {shape}") from error
     if boxes.shape == (0,):
         return boxes.reshape(0, 4)

@@ -3,12 +3,16 @@
 MLflow runs it where nothing of Limber is installed, beside `graph.pt2` (the exported network; of
 crops with its codec), `card.json`, and `code/`: the very code that cuts crops and reads poses where
 a recipe is evaluated, and of networks that read whole images the codec's, as grouping is no graph.
+Files that are not those which were registered are refused, and a graph that holds more than one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
+import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +28,9 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 CROPS_AT_ONCE = 32
+TENSORS_ALONE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch.load's own switch, also inside of torch
+CACHES = "__pycache__"  # of Python and numba, beside the code that was run
+CONSTANTS, TENSORS = "data/constants/", ("tensor_", "model_constants_config.json")
 
 
 class InputError(MlflowException, ValueError):  # type: ignore[misc]
@@ -48,8 +55,10 @@ class PoseModel(PythonModel):  # type: ignore[misc]
 
     def load_context(self, context: PythonModelContext) -> None:
         files = {name: Path(place) for name, place in context.artifacts.items()}
+        if "digests" in files:  # versions of before have none
+            _check_files(files["digests"])
         self._card = json.loads(files["card"].read_text())
-        self._graph = torch.export.load(files["graph"]).module()
+        self._graph = _load_graph(files["graph"])
         self._code = _Code(files["code"], self._card["code"]["package"])
         self._geometry = self._code.module("data.views.geometry")
         self._readout = self._code.module("pipelines.prediction.readout")
@@ -137,6 +146,47 @@ class PoseModel(PythonModel):  # type: ignore[misc]
 def _pose(poses: Any, row: int, score: float, box: list[float]) -> dict[str, Any]:
     columns = np.column_stack([poses.keypoints_image[row], poses.scores[row]]).astype(np.float64)
     return {"keypoints": columns.tolist(), "score": score, "box": box}
+
+
+def _check_files(digests: Path) -> None:
+    """Raises MlflowException for a file beside `digests` that differs, is gone or was added.
+
+    digests: {file: sha256} as json. What caches hold is not read: they are removed.
+    """
+    folder = digests.parent
+    for cache in [each for each in folder.rglob(CACHES) if each.is_dir()]:
+        shutil.rmtree(cache)
+    found = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and path != digests and CACHES not in path.parts
+    }
+    told = json.loads(digests.read_text())
+    if wrong := sorted(n for n in found.keys() | told.keys() if found.get(n) != told.get(n)):
+        fault = f"{wrong[0]} is not what was registered ({len(wrong)} such files)"
+        raise MlflowException(f"{folder}: {fault}; not loaded", INVALID_PARAMETER_VALUE)
+
+
+def _load_graph(path: Path) -> Any:
+    """The exported network. Raises MlflowException where it holds more than tensors and a graph.
+
+    torch.export.load itself would unpickle such, running what it asks for.
+    """
+    names = [str(name) for name in torch._C.PyTorchFileReader(str(path)).get_all_records()]
+    constants = [name.partition(CONSTANTS)[2] for name in names if CONSTANTS in name]
+    if strange := [name for name in constants if not name.startswith(TENSORS)]:
+        fault = f"holds {strange[0]}, which loading would run as code"
+        raise MlflowException(f"{path}: {fault}; not loaded", INVALID_PARAMETER_VALUE)
+    before = os.environ.get(TENSORS_ALONE)
+    os.environ[TENSORS_ALONE] = "1"
+    try:
+        return torch.export.load(path).module()
+    except Exception as error:
+        fault = "is damaged, or holds what would have to be run as code"
+        raise MlflowException(f"{path}: {fault}; not loaded", INVALID_PARAMETER_VALUE) from error
+    finally:
+        os.environ.pop(TENSORS_ALONE)
+        os.environ.update({TENSORS_ALONE: before} if before else {})
 
 
 class _Code:

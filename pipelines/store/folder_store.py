@@ -13,6 +13,7 @@ from data.ground.refusal import refusal
 from pipelines.host.folders import file_digest, writable
 
 PART = ".part"  # ends what has not all arrived
+SETTING = "`storage` of params.yaml"
 
 
 class FolderStore:
@@ -51,6 +52,18 @@ class FolderStore:
         with self._arriving(name) as part:
             part.write_bytes(content)
 
+    def write_new(self, name: str, content: bytes) -> bool:
+        with self._part(name) as part:
+            part.write_bytes(content)
+            try:
+                os.link(part, self._folder / name)
+            except FileExistsError:
+                pass
+            except OSError:  # a disk that knows no links
+                if self.read(name) is None:
+                    part.replace(self._folder / name)
+        return self.read(name) == content
+
     def read(self, name: str) -> bytes | None:
         with self._told():
             try:
@@ -71,24 +84,30 @@ class FolderStore:
         return dict(sorted(sizes.items()))
 
     def remove(self, name: str) -> None:
-        with writable(self._folder / name):
+        with writable(self._folder / name, SETTING):
             (self._folder / name).unlink(missing_ok=True)
 
     @contextmanager
     def _arriving(self, name: str) -> Iterator[Path]:
-        """A file beside the one of that name, to fill, nobody else's; takes its place at the end.
+        """A file to fill, which takes the place of the one of that name at the end."""
+        with self._part(name) as part:
+            yield part
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.replace(self._folder / name)
+
+    @contextmanager
+    def _part(self, name: str) -> Iterator[Path]:
+        """A file beside the one of that name, to fill, nobody else's; gone at the end.
 
         Not `whole_file`: machines that see one folder may write the same name at the same time.
         """
         target = self._folder / name
         part = target.with_name(f".{target.name}.{uuid.uuid4().hex}{PART}")
-        with writable(target):
+        with writable(target, SETTING):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 yield part
-                with part.open("rb") as file:
-                    os.fsync(file.fileno())
-                part.replace(target)
             finally:
                 part.unlink(missing_ok=True)
 

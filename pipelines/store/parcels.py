@@ -181,14 +181,19 @@ def _pieces(content: bytes, where: str) -> dict[str, Piece]:
             for inner, row in rows
         }
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        do = f"remove {MANIFEST} there and run `make repro` in the checkout, which sends it again"
-        raise refusal(where, fault=f"its {MANIFEST} is damaged ({error!r})", do=do) from error
+        raise damaged(where, repr(error)) from error
     for inner, piece in pieces.items():
         check_inside(inner, where)
         if not SHA256.fullmatch(piece.sha256):
             do = "who wrote that? nothing of it was brought"
             raise refusal(where, fault=f"{inner}: {piece.sha256!r} is no sha256", do=do)
     return pieces
+
+
+def damaged(where: str, why: str) -> ValueError:
+    """The refusal of a parcel whose manifest says nothing that can be used."""
+    do = f"remove {MANIFEST} there and run `make repro` in the checkout, which sends it again"
+    return refusal(where, fault=f"its {MANIFEST} is damaged ({why})", do=do)
 
 
 def check_inside(inner: str, where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from functools import lru_cache
@@ -47,6 +48,7 @@ def _client(*_: object) -> Any:
     from botocore.config import Config
 
     told = s3_settings()
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # in workers Ray shows all of it
     settings = Config(
         request_checksum_calculation=told.checksums,
         response_checksum_validation=told.checksums,

@@ -17,22 +17,27 @@ KEPT = "then the same command again: what came so far is kept"
 
 
 class Said(NamedTuple):
-    """fault: in words, `{does}` read or written, `{bucket}`; do: the mend."""
+    """fault: in words, `{does}` read or written, `{bucket}`; do: the mend; whole: it is true of all
+    in the bucket, not of one object."""
 
     fault: str
     do: str
+    whole: bool = False
 
 
 EXPIRED = Said(
     "the credentials have expired",
     f"renew them (`aws sso login`, or a new AWS_SESSION_TOKEN), {KEPT}",
+    whole=True,
 )
 SILENT = Said(  # an answer to HEAD has no words
     "the server refuses without a word, as it does where the credentials have expired", EXPIRED.do
 )
-WRONG_KEY = Said("the credentials are refused", f"correct {CREDENTIALS}")
+WRONG_KEY = Said("the credentials are refused", f"correct {CREDENTIALS}", whole=True)
 NO_BUCKET = Said(
-    "there is no bucket {bucket!r}", "correct the address, or make the bucket there first"
+    "there is no bucket {bucket!r}",
+    "correct the address, or make the bucket there first",
+    whole=True,
 )
 GONE = Said("no such object", "check bucket and key")
 FORBIDDEN = Said(
@@ -43,15 +48,18 @@ SLOWER = Said(
     "the server asks to slow down, also after several attempts",
     f"try again later or with fewer at once, {KEPT}",
 )
-BROKEN = Said("the server fails, also after several attempts", f"look at its log, {KEPT}")
+BROKEN = Said(
+    "the server fails, also after several attempts", f"look at its log{{read_only}}, {KEPT}"
+)
 FULL = Said("the server has no room left", f"make room there, {KEPT}")
-ELSEWHERE = Said("the bucket is in another region", "set s3.region in params.yaml")
+ELSEWHERE = Said("the bucket is in another region", "set s3.region in params.yaml", whole=True)
 UNREACHED = Said(
     "nothing answers there",
     "check s3.endpoint in params.yaml (AWS_ENDPOINT_URL wins over it), the server and the network",
+    whole=True,
 )
 CUT = Said("the connection broke, also after several attempts", f"check the network, {KEPT}")
-NO_CREDENTIALS = Said("no credentials are there", f"set {CREDENTIALS}")
+NO_CREDENTIALS = Said("no credentials are there", f"set {CREDENTIALS}", whole=True)
 UNKNOWN = Said("cannot be {does}", f"check bucket and key, {CREDENTIALS}, AWS_ENDPOINT_URL")
 
 CODES = {
@@ -97,15 +105,13 @@ def in_words(error: Exception, source: str, *, writing: bool = False) -> ValueEr
     answer = _answer(error) or _answer(error.__context__)  # boto3's transfers raise their own
     said = _clock(answer) or _known(error, answer)
     rights = "s3:PutObject, s3:AbortMultipartUpload" if writing else "s3:GetObject, s3:ListBucket"
-    words = {
-        "does": "written" if writing else "read",
-        "bucket": source.removeprefix("s3://").partition("/")[0],
-        "rights": rights,
-    }
-    where = endpoint_told()
+    bucket = source.removeprefix("s3://").partition("/")[0]
+    words = {"does": "written" if writing else "read", "bucket": bucket, "rights": rights}
+    words["read_only"] = " (one that is read-only may say so)" if writing else ""
     heard = " ".join(str(error).split())[:300]
-    fault = f"{said.fault.format(**words)} at {where} ({heard})"
-    return refusal(source, fault=fault, do=said.do.format(**words))
+    fault = f"{said.fault.format(**words)} at {endpoint_told()} ({heard})"
+    where = f"s3://{bucket}" if said.whole and bucket != source else source
+    return refusal(where, fault=fault, do=said.do.format(**words))
 
 
 def error_code(error: BaseException | None) -> str:
@@ -146,12 +152,14 @@ def _clock(answer: Mapping[str, Any]) -> Said | None:
     difference = clock_difference(about.get("HTTPHeaders", {}).get("date"))
     if not skewed and (difference is None or abs(difference) < SKEW_S):
         return None
-    by = "by over 15 minutes"
+    off = "over 15 minutes from the server's"
     if difference is not None:
-        by = f"{abs(difference):.0f} s {'ahead' if difference > 0 else 'behind'}"
+        side = "ahead of" if difference > 0 else "behind"
+        off = f"{abs(difference):.0f} s {side} the server's"
     return Said(
-        f"this machine's clock is off, {by} of the server's",
+        f"this machine's clock is off, {off},",
         "set the clock (`timedatectl set-ntp true`), then the same command again",
+        whole=True,
     )
 
 

@@ -9,7 +9,7 @@ from pipelines.host.folders import file_digest, writable
 from pipelines.store.s3 import listed_objects, renewed, s3_client, split_s3
 from pipelines.store.s3_download import download_s3, forget_part, object_bytes
 from pipelines.store.s3_errors import CODES, GONE, error_code, s3_errors
-from pipelines.store.s3_upload import upload_bytes, upload_s3
+from pipelines.store.s3_upload import upload_bytes, upload_new, upload_s3
 
 
 class S3Store:
@@ -42,6 +42,12 @@ class S3Store:
 
     def write(self, name: str, content: bytes) -> None:
         upload_bytes(content, self._at(name))
+
+    def write_new(self, name: str, content: bytes) -> bool:
+        """One who is told no reads whose it is: an answer may have been lost on its way."""
+        if self.read(name) is None:
+            upload_new(content, self._at(name))
+        return self.read(name) == content
 
     def read(self, name: str) -> bytes | None:
         from botocore.exceptions import ClientError

@@ -11,10 +11,12 @@ from typing import Any
 from data.ground.refusal import refusal
 from pipelines.host.folders import file_digest
 from pipelines.store.s3 import renewed, s3_client, split_s3
-from pipelines.store.s3_errors import s3_errors
+from pipelines.store.s3_errors import error_code, s3_errors
 
 PART = 8 << 20  # bytes; smaller files go up in one piece
 AT_ONCE = 8  # parts in memory, sent beside each other
+THERE = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")  # somebody was sooner
+UNKNOWN_THERE = ("NotImplemented", "501")  # a server that takes no conditions
 SHA256 = "sha256"  # of the whole object, among its metadata
 
 
@@ -63,6 +65,24 @@ def upload_bytes(content: bytes, target: str) -> None:
         answer = renewed(send)
         if answer.get("ETag", "").strip('"') != tag:  # of encrypted objects it is another digest
             _check(target, len(content), digest)
+
+
+def upload_new(content: bytes, target: str) -> None:
+    """As `upload_bytes`; nothing happens where the object is there, on servers that know how."""
+    from botocore.exceptions import ClientError
+
+    bucket, key = split_s3(target)
+    new = {"Bucket": bucket, "Key": key, "Body": content, "IfNoneMatch": "*"}
+    with s3_errors(target, writing=True):
+        try:
+            renewed(lambda: s3_client().put_object(**new))
+            return
+        except ClientError as error:
+            if error_code(error) in THERE:
+                return
+            if error_code(error) not in UNKNOWN_THERE:
+                raise
+    upload_bytes(content, target)
 
 
 def told_digest(head: dict[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from pipelines.recipe.params import PARAMS, load_params
-from pipelines.recipe.storage import S3Settings, read_s3
+from pipelines.recipe.storage import S3Settings, check_endpoint, read_s3
 
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # boto3 asks the first before the second
 REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
@@ -16,6 +16,8 @@ REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 def s3_settings(params: Path = PARAMS) -> S3Settings:
     """What holds here: the environment, else params.yaml. Raises ValueError naming a wrong key."""
     told = read_s3(load_params(params)) if params.is_file() else S3Settings()
+    for name in ENDPOINTS:
+        check_endpoint(f"${name}", os.environ.get(name))
     return S3Settings(
         endpoint=_named(ENDPOINTS) or told.endpoint,
         region=_named(REGIONS) or told.region,

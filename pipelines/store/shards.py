@@ -24,6 +24,7 @@ from pipelines.store.parcels import (
     Piece,
     Sending,
     check_inside,
+    damaged,
     is_whole,
     read_manifest,
     side_by_side,
@@ -87,7 +88,7 @@ def bring_shards(store: Store, name: str, target: Path) -> None:
 
     Raises ValueError where the parcel is not in the store, or damaged.
     """
-    pieces = read_manifest(store, name)
+    pieces = _read_shards(store, name)
     done, shards = target / DONE, target / f"{DONE}.shards"
     with writable(done):
         done.mkdir(parents=True, exist_ok=True)
@@ -115,7 +116,7 @@ def bring_shards(store: Store, name: str, target: Path) -> None:
 
 def unpacking_bytes(store: Store, name: str) -> int:
     """What `bring_shards` takes on a disk at most, shards on their way among it."""
-    pieces = read_manifest(store, name).values()
+    pieces = _read_shards(store, name).values()
     largest = sorted(piece.size for piece in pieces)[-AT_ONCE:]
     return sum(int(piece.told["bytes"]) for piece in pieces) + sum(largest)
 
@@ -149,6 +150,16 @@ def unpack(path: Path, target: Path) -> None:
             assert source is not None  # of a regular file there is one
             with source, place.open("wb") as file:
                 shutil.copyfileobj(source, file, CHUNK)
+
+
+def _read_shards(store: Store, name: str) -> dict[str, Piece]:
+    """As `read_manifest`; raises ValueError too where it does not say what is in a shard."""
+    pieces = read_manifest(store, name)
+    for shard, piece in pieces.items():
+        counts = [piece.told.get(what) for what in ("files", "bytes")]
+        if not all(isinstance(count, int) and count >= 0 for count in counts):
+            raise damaged(f"{store.address}/{name}", f"how much is in {shard} is not told")
+    return pieces
 
 
 def _plan(sizes: Mapping[str, int], most: int) -> Iterator[list[str]]:

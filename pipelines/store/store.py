@@ -24,6 +24,13 @@ class Store(Protocol):
     def write(self, name: str, content: bytes) -> None:
         """A small file, as `put`."""
 
+    def write_new(self, name: str, content: bytes) -> bool:
+        """As `write`, where there is none of that name: whether what lies there then is ours.
+
+        Of several at the same instant one alone is told so, where the server keeps to
+        `If-None-Match` (AWS, MinIO, folders). Where it does not, the last one's content stays.
+        """
+
     def read(self, name: str) -> bytes | None:
         """A small file's content; None where there is none of that name."""
 

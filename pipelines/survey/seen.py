@@ -18,6 +18,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from data.datasets.formats.labels import Labels
+from data.files.image_size import UNREADABLE, check_content
 
 MOST = 2000  # images of a split that are opened, evenly among them all
 GRID = 16
@@ -58,13 +59,14 @@ def see_image(folder: Path, file: str) -> SeenImage:
     except OSError as error:
         return SeenImage(file, f"cannot be read ({error.strerror})")
     try:
+        check_content(content)
         with Image.open(BytesIO(content)) as image:
             size, turn = image.size, image.getexif().get(ExifTags.Base.Orientation)
             large = image.format == "JPEG" and min(size) >= LARGE
         kind = cv2.IMREAD_REDUCED_GRAYSCALE_8 if large else cv2.IMREAD_GRAYSCALE
         flags = kind | cv2.IMREAD_IGNORE_ORIENTATION
         small = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, cv2.error):
+    except (*UNREADABLE, cv2.error):
         small = None
     if small is None:
         return SeenImage(file, "no readable image")

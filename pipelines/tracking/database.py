@@ -7,6 +7,7 @@ process at a time, and renamed when it is whole.
 
 from __future__ import annotations
 
+import logging
 import re
 import sqlite3
 from collections.abc import Callable
@@ -46,6 +47,8 @@ def whole_database(uri: str, make: Callable[[Path, str], None] = make_tables) ->
 
     Raises ValueError for a file that was left half made, or is no database of MLflow.
     """
+    # what goes wrong there comes as an error, which is told in a line: MLflow prints all of it too
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     path = database_file(uri)
     if path is None or _is_whole(path):
         return
@@ -78,8 +81,19 @@ def _is_whole(path: Path) -> bool:
         fault = "was left half made by a first training that was cut off, and nothing is in it"
     except sqlite3.DatabaseError as error:
         fault = f"is no whole database of MLflow ({error})"
+    raise _of_no_use(path, fault)
+
+
+def refuse_damaged(uri: str, error: Exception) -> None:
+    """Raises ValueError that names the embedded database which MLflow could not read; nothing of a
+    server elsewhere."""
+    if path := database_file(uri):
+        raise _of_no_use(path, f"cannot be read ({str(error).splitlines()[0][:200]})") from error
+
+
+def _of_no_use(path: Path, fault: str) -> ValueError:
     aside = f"{path.name}.broken"
-    raise refusal(
+    return refusal(
         path,
         fault=fault,
         do=f"move it away (`mv {path} {path.with_name(aside)}`) and run the same command again; "

@@ -12,6 +12,7 @@ from pipelines.tracking.delivery import living_run
 from pipelines.tracking.outbox import first_line
 from pipelines.tracking.run_log import metric_name
 from pipelines.tracking.server import use_server
+from pipelines.tracking.version_digests import REPAIR, check_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -96,11 +97,12 @@ def has_model(client: MlflowClient, model_id: str, run_id: str | None) -> bool:
 def download_version_files(uri: str, name: str, version: str, part: str, folder: Path) -> Path:
     """Files below `part` of a registered version, brought to `folder`.
 
-    Raises ValueError where they are gone.
+    Raises ValueError where they are gone, or are not those that were registered.
     """
     import mlflow
     from mlflow.exceptions import MlflowException
 
+    tags = mlflow.MlflowClient(uri, uri).get_model_version(name, version).tags
     address = f"models:/{name}/{version}/{part}"
     try:
         got = mlflow.artifacts.download_artifacts(
@@ -110,6 +112,7 @@ def download_version_files(uri: str, name: str, version: str, part: str, folder:
         raise refusal(
             f"{address} at {uri}",
             fault=f"cannot be brought ({first_line(error)})",
-            do="bring its files back, or delete that version on MLflow's page and promote again",
+            do=f"bring its files back, or {REPAIR}",
         ) from error
+    check_files(tags, f"version {version} of {name} at {uri}", Path(got), part)
     return Path(got)

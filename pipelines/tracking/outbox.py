@@ -1,13 +1,16 @@
 """What a training has to tell a tracker: lines in a file, sent by a thread when the server answers.
 
 The file is written first, so nothing is lost where no server answers; how far it was sent stands
-beside it. Knows no tracker: whoever opens an outbox hands in how to connect and deliver.
+beside it. Knows no tracker: whoever opens an outbox hands in how to connect and deliver. A line
+that is damaged is said and passed over; where it is not known how far the file was sent, all of it
+is sent again, which changes nothing at a tracker that has it.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import os
 import sys
 import threading
 import time
@@ -15,11 +18,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
+from pipelines.tracking.sealed import Record, read_position, read_record, sealed
 
-Record = dict[str, Any]
 Deliver = Callable[[Record], None]
 BACK_OFF_SECONDS = 60.0
+HEADER = {"name", "fingerprint", "params", "tags", "run_id", "uri", "experiment", "id"}
 POSITION_SUFFIX = ".sent"  # of the file beside an outbox that says how far it was sent
 
 
@@ -38,8 +42,10 @@ class Outbox:
         self.path = path
         self._position_path = path.with_suffix(POSITION_SUFFIX)
         self._lock = threading.Lock()
+        self._said = set[int]()  # where lines are damaged
         path.parent.mkdir(parents=True, exist_ok=True)
         self._held = self._hold()
+        _keep_to_ourselves(path)
         _drop_torn_line(path)
 
     def _hold(self) -> IO[str]:
@@ -57,8 +63,8 @@ class Outbox:
 
     def append(self, kind: str, **content: Any) -> None:
         """Adds a record and returns when the operating system has it."""
-        line = json.dumps({"kind": kind, "time": time.time(), **content}) + "\n"
-        with self._lock, self.path.open("a") as file:
+        line = sealed({"kind": kind, "time": time.time(), **content})
+        with self._lock, self.path.open("ab") as file:
             file.write(line)
             file.flush()
 
@@ -73,7 +79,8 @@ class Outbox:
         return self.path.parent.resolve() / told  # an absolute one stays what it is
 
     def records(self, position: int = 0) -> Iterator[tuple[Record, int]]:
-        """Records from a byte position on, each with the position behind it."""
+        """Records from a byte position on, each with the position behind it; damaged ones are said
+        once and left out."""
         if not self.path.is_file():
             return
         with self.path.open("rb") as file:
@@ -82,46 +89,75 @@ class Outbox:
                 if not line.endswith(b"\n"):
                     return
                 position += len(line)
-                yield json.loads(line), position
+                try:
+                    record = read_record(line)
+                    if "kind" not in record:
+                        raise ValueError("damaged, it has no kind")
+                except ValueError as error:
+                    self._say_damaged(position - len(line), str(error))
+                    continue
+                yield record, position
+
+    def _say_damaged(self, position: int, why: str) -> None:
+        if position not in self._said:
+            self._said.add(position)
+            _say(f"{self.path}, byte {position}: {why}; this line is passed over")
 
     @property
     def header(self) -> Record | None:
         """What the last attempt said about its run; None in a new outbox."""
         opened = [record for record, _ in self.records() if record["kind"] == "open"]
-        return opened[-1] if opened else None
+        whole = [record for record in opened if record.keys() >= HEADER]
+        return whole[-1] if whole else None
 
     def began(self) -> float:
         """When the first attempt began, seconds since 1970."""
-        return next((float(record["time"]) for record, _ in self.records()), time.time())
+        told = (r.get("time") for r, _ in self.records())
+        times = (float(each) for each in told if isinstance(each, int | float))
+        return next(times, time.time())
 
-    def last_epoch(self) -> int:
-        """The last epoch written down, -1 where there is none."""
-        return max((r["epoch"] for r, _ in self.records() if r["kind"] == "epoch"), default=-1)
+    def epochs(self) -> set[int]:
+        """Those that are written down."""
+        epochs = (r.get("epoch") for r, _ in self.records() if r["kind"] == "epoch")
+        return {each for each in epochs if isinstance(each, int)}
 
     def checkpoints(self) -> set[tuple[int, str]]:
         records = (r for r, _ in self.records() if r["kind"] == "checkpoint")
-        return {(r["epoch"], r["sha256"]) for r in records}
+        told = ((r.get("epoch"), r.get("sha256")) for r in records)
+        return {(e, digest) for e, digest in told if isinstance(e, int) and isinstance(digest, str)}
+
+    def last_system(self, prefix: str) -> dict[str, float]:
+        """The newest values of the load's numbers whose name begins so."""
+        told: dict[str, float] = {}
+        for record, _ in self.records():
+            if record["kind"] == "system" and isinstance(record.get("metrics"), dict):
+                told |= {k: v for k, v in record["metrics"].items() if k.startswith(prefix)}
+        return told
 
     def position(self, address: str) -> int:
         """How far the file was sent to that address (server and run)."""
         kept, position = self.sent()
-        return position if kept == address else 0
+        return position if kept == masked(address) else 0
 
     def sent(self) -> tuple[str, int]:
-        """To which address the file was sent last, and how far; "" and 0 where it never was."""
-        if not self._position_path.is_file():
-            return "", 0
-        kept = json.loads(self._position_path.read_text())
-        return str(kept["address"]), int(kept["position"])
+        """To which address the file was sent last, and how far; "" and 0 where it never was, or
+        where that is not known any more."""
+        return read_position(self._position_path, self.path)
+
+    def run_sent_to(self) -> str | None:
+        """The run's id, also where the lines that named it are lost; None where none is known."""
+        return self.sent()[0].rpartition(" ")[2] or None
 
     def keep_position(self, address: str, position: int) -> None:
         new = self._position_path.with_suffix(".sent.new")
-        new.write_text(json.dumps({"address": address, "position": position}))
+        new.write_bytes(sealed({"address": masked(address), "position": position}))
         new.replace(self._position_path)
 
     def refuse(self, record: Record, reason: str) -> None:
-        with self.path.with_suffix(".refused.jsonl").open("a") as file:
-            file.write(json.dumps({"reason": reason, **record}) + "\n")
+        refused = self.path.with_suffix(".refused.jsonl")
+        refused.touch(mode=0o600)
+        with refused.open("a") as file:
+            file.write(json.dumps({"reason": masked(reason), **record}) + "\n")
 
 
 class NoPostman:
@@ -157,7 +193,7 @@ class Postman:
         self.run_id: str | None = None
         self._deliver: Deliver | None = None
         self._wake, self._ending, self._connected = (threading.Event() for _ in range(3))
-        self._all_sent, self._told = False, False
+        self._all_sent, self._told, self._given_up = False, False, False
         self._thread = threading.Thread(target=self._work, name="postman", daemon=True)
 
     def start(self) -> None:
@@ -177,7 +213,8 @@ class Postman:
         self._ending.set()
         self._wake.set()
         self._thread.join(patience)
-        return self._all_sent and not self._thread.is_alive()
+        self._given_up = self._thread.is_alive()
+        return self._all_sent and not self._given_up
 
     def deliver_all(self) -> None:
         """Sends all that waits; raises what the server (or the lack of one) raised."""
@@ -191,6 +228,8 @@ class Postman:
             except RefusedError as error:
                 self._outbox.refuse(record, str(error))
                 _say(f"the server refuses a {record['kind']}: {error}")
+            if self._given_up:  # somebody else may send the rest by now
+                return
             self._outbox.keep_position(self._address, behind)
 
     def _work(self) -> None:
@@ -233,9 +272,17 @@ def _drop_torn_line(path: Path) -> None:
             file.truncate(content.rfind(b"\n") + 1)
 
 
+def _keep_to_ourselves(path: Path) -> None:
+    """Nobody else of the machine reads what was told; one of before is closed as well."""
+    path.touch(mode=0o600)
+    found = path.stat()
+    if found.st_mode & 0o077 and found.st_uid == os.geteuid():
+        path.chmod(0o600)
+
+
 def first_line(error: Exception) -> str:
-    """What an error says, short enough for a line."""
-    return str(error).splitlines()[0][:200] if str(error) else repr(error)
+    """What an error says, short enough for a line; no passwords of addresses."""
+    return masked(str(error).splitlines()[0])[:200] if str(error) else repr(error)
 
 
 def _say(text: str) -> None:

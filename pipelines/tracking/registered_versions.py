@@ -6,6 +6,8 @@ import hashlib
 import os
 import re
 import shutil
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +15,11 @@ from typing import TYPE_CHECKING
 from data.ground.refusal import refusal
 from pipelines.host import places
 from pipelines.host.folders import whole_folder
-from pipelines.tracking.database import database_file
+from pipelines.tracking.database import database_file, refuse_damaged
 from pipelines.tracking.models import download_version_files
 from pipelines.tracking.outbox import first_line
 from pipelines.tracking.server import mlflow_client, tracking_uri, use_server
+from pipelines.tracking.version_digests import check_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -65,11 +68,24 @@ def bring_version(given: str) -> Brought | None:
     number, origin = str(version.version), f"{uri} {version.source} {version.creation_timestamp}"
     mark = hashlib.sha256(origin.encode()).hexdigest()[:12]  # another server has a version 1 too
     folder = places.version_files(slot, number, mark)
-    if not folder.is_dir():
+    if not _is_whole(folder, dict(version.tags), f"version {number} of {slot}"):
         with whole_folder(folder) as part:
             for file in BROUGHT:
                 _bring(uri, slot, number, file, part)
     return Brought(slot, number, folder)
+
+
+def _is_whole(folder: Path, tags: Mapping[str, str], name: str) -> bool:
+    """Whether what was brought once is here, and still what was registered."""
+    if not folder.is_dir():
+        return False
+    try:
+        for file in BROUGHT:
+            check_files(tags, name, folder / file, f"artifacts/{file}")
+    except ValueError as error:
+        print(f"{folder}: brought again ({error})", file=sys.stderr, flush=True)
+        return False
+    return True
 
 
 def _bring(uri: str, slot: str, number: str, file: str, part: Path) -> None:
@@ -86,6 +102,7 @@ def _asked(uri: str) -> MlflowClient:
     try:
         client.search_registered_models(max_results=1)
     except Exception as error:
+        refuse_damaged(uri, error)
         do = "start it, or name another by MLFLOW_TRACKING_URI or tracking.uri in params.yaml"
         fault = f"no MLflow server answers there ({first_line(error)})"
         raise refusal(uri, fault=fault, do=do) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,10 +12,12 @@ from data.ground.refusal import refusal
 from pipelines.host import places
 from pipelines.tracking.outbox import first_line
 from pipelines.tracking.server import mlflow_client, tracking_uri, use_server
+from pipelines.tracking.version_digests import check_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+OF_VERSION = re.compile(r"models:/(?P<name>[^/]+)/(?P<number>\d+)/(?P<part>.+)")
 REGISTERED = ("models:/", "runs:/")  # how an address of what MLflow keeps begins
 
 
@@ -22,7 +25,8 @@ def bring_weights(address: str, target: Path) -> str:
     """The weights of a registered model, brought to `target`; the address that will not move.
 
     address: models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN (what was registered of it) or
-    runs:/RUN/PATH (any file of it). Raises ValueError where there is none, or no server answers.
+    runs:/RUN/PATH (any file of it). Raises ValueError where there is none, where it is not what
+    was registered, or no server answers.
     """
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -35,6 +39,9 @@ def bring_weights(address: str, target: Path) -> str:
             got = mlflow.artifacts.download_artifacts(
                 artifact_uri=exact, dst_path=folder, tracking_uri=uri, registry_uri=uri
             )
+            if told := OF_VERSION.fullmatch(exact):
+                tags = client.get_model_version(told["name"], told["number"]).tags
+                check_files(tags, address, Path(got), told["part"])
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(got, target)
     except (MlflowException, OSError) as error:

@@ -1,18 +1,20 @@
-"""One training's voice: epochs, pictures, checkpoints and the machine's load, into an outbox."""
+"""One training's voice: epochs, pictures, checkpoints, load and cost, into an outbox."""
 
 from __future__ import annotations
 
 import math
 import re
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pipelines.tracking.machine_load import MachineLoad
 from pipelines.tracking.outbox import NoPostman, Outbox, Postman
 
 FINAL_PATIENCE_SECONDS = 60.0
 LONGEST_PARAM = 6000
+COST = "cost/"  # what a training spent, all its attempts together
+QUIET_SECONDS = 60.0  # between two sendings of load alone
 Address = Callable[[Path, str], str]  # of a checkpoint (its file, its sha256): where it is kept
 
 
@@ -26,9 +28,10 @@ class RunLog:
         self, outbox: Outbox, postman: Postman | NoPostman, address: Address | None = None
     ) -> None:
         self._outbox, self._postman, self._address = outbox, postman, address
-        self._last_epoch = outbox.last_epoch()
+        self._epochs = outbox.epochs()
         self._checkpoints = outbox.checkpoints()
-        self._load = MachineLoad(outbox)
+        self._began, self._woken = outbox.began(), time.monotonic()
+        self._spent = outbox.last_system(COST)
         self._closed = False
 
     @property
@@ -38,7 +41,6 @@ class RunLog:
 
     def start(self) -> RunLog:
         self._postman.start()
-        self._load.start()
         return self
 
     def wait(self, seconds: float) -> str | None:
@@ -47,9 +49,9 @@ class RunLog:
 
     def epoch(self, epoch: int, step: int, metrics: dict[str, float]) -> None:
         """An epoch's numbers, once: an epoch that is already written down is left out."""
-        if epoch <= self._last_epoch:
+        if epoch in self._epochs:
             return
-        self._last_epoch = epoch
+        self._epochs.add(epoch)
         self._outbox.append("epoch", epoch=epoch, step=step, metrics=finite_only(metrics))
         self._postman.notify()
 
@@ -72,6 +74,28 @@ class RunLog:
         )
         self._postman.notify()
 
+    def load(self, metrics: Mapping[str, float], spent: Mapping[str, float]) -> None:
+        """What machines and ranks take now, its step the seconds since the first attempt began.
+
+        spent: since the last call, by a name below `cost/`; told is the sum, over all attempts.
+        """
+        for name, amount in spent.items():
+            self._spent[COST + name] = self._spent.get(COST + name, 0.0) + amount
+        step = int(time.time() - self._began)
+        told = finite_only({**metrics, **self._spent})
+        self._outbox.append("system", step=step, metrics=told)
+        if time.monotonic() - self._woken >= QUIET_SECONDS:
+            self._woken = time.monotonic()
+            self._postman.notify()
+
+    def age(self) -> float:
+        """Seconds since the first attempt began."""
+        return time.time() - self._began
+
+    def tag(self, name: str, value: str) -> None:
+        """A word about this attempt, kept as `limber.<name>`."""
+        self._outbox.append("tags", tags={f"limber.{name}": value})
+
     def close(self, status: str, patience: float = FINAL_PATIENCE_SECONDS) -> Path | None:
         """Ends the run (FINISHED, FAILED or KILLED); the outbox if something was left unsent.
 
@@ -81,7 +105,6 @@ class RunLog:
         if self._closed:
             return None
         self._closed = True
-        self._load.end()
         self._outbox.append("close", status=status)
         sent = self._postman.finish(patience)
         self._outbox.release()

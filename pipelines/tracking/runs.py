@@ -18,6 +18,7 @@ from pipelines.tracking.server import (
     be_impatient,
     experiment_id,
     mlflow_client,
+    told_address,
     tracking_settings,
     tracking_uri,
 )
@@ -53,20 +54,20 @@ def open_run(
     not wait for the server. Raises ValueError for a uri that MLflow cannot use.
     """
     outbox = Outbox(folder / OUTBOX_NAME)
-    before = outbox.header
+    before, where = outbox.header, tracking_uri(uri)
     outbox.append(
         "open",
         name=name,
         fingerprint=fingerprint,
         params=flatten(params),
         tags=_all_tags(params, tags),
-        run_id=run_id,
-        uri=None if later else tracking_uri(uri),
+        run_id=run_id or (None if before else outbox.run_sent_to()),
+        uri=None if later else told_address(where),
         experiment=experiment or tracking_settings().get("experiment") or "limber",
         id=before["id"] if before else uuid.uuid4().hex,
     )
     be_impatient()
-    postman = NoPostman() if later else Postman(outbox, TrackedRun(outbox).connect, back_off)
+    postman = NoPostman() if later else Postman(outbox, TrackedRun(outbox, where).connect, back_off)
     return RunLog(outbox, postman, address).start()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from pipelines.host import places
 from pipelines.recipe.params import load_params
 from pipelines.store.settings import use_s3_settings
@@ -24,7 +24,9 @@ QUIET = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",  # nothing of Limber's is a pickle
 }
+MASK = ":***@"  # as `masked` leaves it
 # while a training runs, the postman comes again by itself
 EMPTY = "0"  # MLflow makes an experiment of its own first
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
@@ -52,6 +54,25 @@ def tracking_uri(uri: str | None = None) -> str:
             do="leave it null for a database in this folder (MLflow no longer takes folders)",
         )
     return str(uri)
+
+
+def told_address(uri: str) -> str:
+    """An address as files, tags and lines hold it: without its password."""
+    return masked(uri)
+
+
+def address_of(told: str | None) -> str:
+    """The address that was told so: this checkout's own, password and all, where it is the same.
+
+    None: of whoever asks. Else it is as it was told, and its password is to come from
+    MLFLOW_TRACKING_PASSWORD.
+    """
+    if told is None:
+        return tracking_uri()
+    if MASK not in told:
+        return told
+    ours = tracking_uri()
+    return ours if told_address(ours) == told else told.replace(MASK, "@")
 
 
 def mlflow_client(uri: str | None = None) -> MlflowClient:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +22,10 @@ from pipelines.host.processes import run_lock
 from pipelines.recipe.profile import Cluster
 from pipelines.tracking.run_log import Address
 from pipelines.tracking.runs import open_run
+from pipelines.training.device import use_for
 from pipelines.training.job import Job, Listener, SilentListener, TrainingStopped, TrainingSummary
+from pipelines.training.load import Teller, load_told
+from pipelines.training.loaders import with_loaders
 from pipelines.training.loop import train_loop
 from pipelines.training.notices import notice_by_signal
 from pipelines.training.preflight import preflight
@@ -30,18 +34,18 @@ from pipelines.training.watch import failure_note, watched
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 AGREE_S = 5.0  # how long a rank that fails waits for the others to fail as well
-PATIENCE_S, HASTE_S = 60.0, 3.0  # for what MLflow was not told yet; when a signal ends us
+PATIENCE_S, HASTE_S = 10.0, 3.0  # for what MLflow was not told yet; when a signal ends us
 
 
-class TrackedListener(Listener, Protocol):
-    """A listener that is told how the training ended."""
+class TrackedListener(Listener, Teller, Protocol):
+    """A listener that is told what is spent meanwhile, and how the training ended."""
 
     def close(self, status: str, patience: float) -> Path | None: ...
 
 
 OpenLog = Callable[[Job, Rank], TrackedListener]
 Train = Callable[[Job, Rank, Listener], TrainingSummary]
-Check = Callable[[Job, Rank], None]
+Check = Callable[[Job, Rank], Job]
 
 
 @dataclass(frozen=True)
@@ -53,18 +57,25 @@ class Outcome:
     stopped: bool = False
 
 
-def open_run_log(
-    job: Job, rank: Rank, *, later: bool = False, address: Address | None = None
-) -> TrackedListener:
-    """The training's run in MLflow; later, address: see `open_run`."""
-    tags = {
+def run_tags(job: Job, rank: Rank) -> dict[str, str]:
+    """What MLflow is told of a training beside its recipe."""
+    use = use_for(job, rank)
+    return {
         "recipe": job.name,
         "recipe_digest": job.recipe.digest(),
         "data_hash": job.data_hash,
         "dataset": job.recipe.dataset,
         "world_size": str(rank.world_size),
+        "device_use": str(use),
+        "resumes": use.resumes,
         **({"trial": job.trial} if job.trial else {}),
     }
+
+
+def open_run_log(
+    job: Job, rank: Rank, *, later: bool = False, address: Address | None = None
+) -> TrackedListener:
+    """The training's run in MLflow; later, address: see `open_run`."""
     params = job.recipe.as_dict()
     name = f"{job.name} {job.trial}" if job.trial else job.name
     return open_run(
@@ -72,7 +83,7 @@ def open_run_log(
         job.fingerprint,
         job.run_folder,
         params=params,
-        tags=tags,
+        tags=run_tags(job, rank),
         later=later,
         address=address,
     )
@@ -94,7 +105,8 @@ def run_rank(
     A ValueError that only some ranks meet (a broken image) leaves the others waiting, so it is
     written down and raised; Ray then starts the workers again, and they all hear of it here.
     stall_s: after so long without moving all ranks are ended (`watch.py`); None: nobody watches.
-    check: what comes before the training, on every rank (`preflight.py`).
+    check: what comes before the training, on every rank (`before_training`); it trains the job
+    that comes back.
     """
     failure = failure_note(job.run_folder, attempt)
     if known := _known_failure(failure, rank) if attempt else "":
@@ -103,7 +115,7 @@ def run_rank(
         train = _watched(train, attempt, stall_s)
     try:
         if check:
-            check(job, rank)
+            job = check(job, rank)
         return Outcome(_train_tracked(job, rank, train, open_log))
     except TrainingStopped as error:
         return Outcome(error=str(error), stopped=True)
@@ -125,10 +137,17 @@ def _watched(train: Train, attempt: str, stall_s: float) -> Train:
     return train_watched
 
 
-def check_rank(job: Job, rank: Rank, attempt: str = "", **_: object) -> Outcome:
+def before_training(auto_loaders: bool) -> Check:
+    """What comes before a training; auto_loaders: its loader processes are counted there."""
+    return partial(preflight, measure=with_loaders) if auto_loaders else preflight
+
+
+def check_rank(
+    job: Job, rank: Rank, attempt: str = "", *, check: Check = preflight, **_: object
+) -> Outcome:
     """As `run_rank`, but only what comes before the training."""
     try:
-        preflight(job, rank)
+        check(job, rank)
     except ValueError as error:
         return Outcome(error=str(error))
     return Outcome()
@@ -167,7 +186,7 @@ def _train_tracked(job: Job, rank: Rank, train: Train, open_log: OpenLog) -> Tra
         log = _hold_and_open(stack, job, rank, open_log)
         status = "KILLED"
         try:
-            with _full_disk_told(job.run_folder):
+            with _full_disk_told(job.run_folder), load_told(rank, log):
                 summary = train(job, rank, log or SilentListener())
             status = "FINISHED"
         except (TrainingStopped, ValueError):
@@ -176,7 +195,8 @@ def _train_tracked(job: Job, rank: Rank, train: Train, open_log: OpenLog) -> Tra
         finally:
             started = time.perf_counter()
             if log:
-                log.close(status, HASTE_S if status == "KILLED" else PATIENCE_S)
+                with _full_disk_told(job.run_folder):  # that it failed finds no room either
+                    log.close(status, HASTE_S if status == "KILLED" else PATIENCE_S)
         summary.seconds["tracking"] = round(time.perf_counter() - started, 3)
         return replace(summary, run_id=log.run_id if log else None)
 
@@ -231,7 +251,8 @@ def train_in_this_process(
         with notice_by_signal() as notice:
             number = int(os.environ.get("RANK", "0"))
             rank = Rank(number, world, device, notice=notice)
-            return run(job, rank, stall_s=cluster.stall_s, check=preflight)
+            check = before_training(cluster.machine.auto_loaders)
+            return run(job, rank, stall_s=cluster.stall_s, check=check)
     finally:
         if world > 1:
             dist.destroy_process_group()

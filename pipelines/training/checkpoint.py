@@ -1,13 +1,17 @@
 """Checkpoints of one training in its run folder: written whole or not at all, read back checked.
 
 `checkpoints/step_00000123.pt` counts only with its manifest `step_00000123.json` beside it, which
-is written last and holds size and sha256. Nothing in them needs unpickling (`weights_only`).
+is written last and holds size and sha256, and a digest of itself. Nothing in them needs unpickling
+(`weights_only`). What is damaged, wherever the bit is, is said and passed over.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import random
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -18,6 +22,9 @@ from data.files.whole_file import write_text_whole
 from pipelines.host.folders import file_digest
 from pipelines.host.tensors import TensorState, read_tensors, save_tensors
 from pipelines.training.job import Listener
+
+FILE, SHA256 = re.compile(r"step_(\d{8,})\.pt"), re.compile(r"[0-9a-f]{64}")
+CHECK = "check"  # in a manifest's text: digest of all the rest, which its words cannot show
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,48 @@ def write_checkpoint(
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Beside its file in `checkpoints/`, whole or not at all."""
     path = (folder / manifest.file).with_suffix(".json")
-    write_text_whole(path, json.dumps(asdict(manifest), indent=1))
+    write_text_whole(path, manifest_text(manifest))
+
+
+def manifest_text(manifest: Manifest) -> str:
+    content = asdict(manifest)
+    return json.dumps(content | {CHECK: _digest(content)}, indent=1)
+
+
+def manifest_of(text: str | bytes, stem: str) -> Manifest:
+    """What `manifest_text` wrote. stem: of its file's name, which a checkpoint shares with it.
+
+    Raises ValueError for anything that no training writes: a name may lead out of the folder.
+    """
+    try:
+        content = json.loads(text)
+        check = content.pop(CHECK, None)  # none: of before there was one
+        manifest = Manifest(**content)
+        well = _well_formed(manifest) and check in (None, _digest(content))
+    except (TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{stem}: {error}") from error
+    named = FILE.fullmatch(manifest.file) if well else None
+    if not named or manifest.file != f"{stem}.pt" or int(named[1]) != manifest.step:
+        raise ValueError(f"{stem}: not a manifest")
+    return manifest
+
+
+def _digest(content: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _well_formed(manifest: Manifest) -> bool:
+    """Whether each part is of its type, and counts are counts."""
+    words = (manifest.file, manifest.fingerprint, manifest.sha256, manifest.code)
+    counts = (manifest.epoch, manifest.step, manifest.size)
+    late = {} if manifest.late is None else manifest.late
+    numbers = [*([] if manifest.metric is None else [manifest.metric]), *late.values()]
+    return (
+        all(isinstance(word, str) for word in words)
+        and all(type(count) is int and count >= 0 for count in counts)
+        and all(type(number) in (int, float) for number in numbers)
+        and SHA256.fullmatch(manifest.sha256) is not None
+    )
 
 
 def rate_checkpoint(
@@ -115,15 +163,17 @@ def read_manifests(run_folder: Path) -> list[Manifest]:
     manifests = []
     for path in sorted(checkpoint_folder(run_folder).glob("step_*.json")):
         try:
-            manifests.append(Manifest(**json.loads(path.read_text())))
-        except (ValueError, TypeError):
+            manifests.append(manifest_of(path.read_bytes(), path.stem))
+        except FileNotFoundError:  # removed since, as the oldest are
+            continue
+        except (ValueError, OSError):
             print(f"{path}: not a manifest; its checkpoint is not used", flush=True)
     return sorted(manifests, key=lambda manifest: manifest.step)
 
 
 def best_manifests(manifests: list[Manifest], count: int) -> list[Manifest]:
     """The `count` best of those with a metric, best first; of equals the earlier is better."""
-    rated = [manifest for manifest in manifests if manifest.metric is not None]
+    rated = [m for m in manifests if m.metric is not None and not math.isnan(m.metric)]
     return sorted(rated, key=lambda m: (-(m.metric or 0.0), m.step))[:count]
 
 
@@ -159,6 +209,19 @@ def why_unusable(path: Path, manifest: Manifest, fingerprint: str, code: str = "
         return "is missing"
     if path.stat().st_size != manifest.size or file_digest(path) != manifest.sha256:
         return "is damaged (its sha256 is not that of its manifest)"
+    return _why_unreadable(path, manifest)
+
+
+def _why_unreadable(path: Path, manifest: Manifest) -> str:
+    """Of a file that is what its manifest says, whoever wrote both."""
+    try:
+        state = read_tensors(path, whole=False)
+    except ValueError as error:
+        return str(error).removeprefix(f"{path}: ")
+    if not isinstance(state, dict) or state.get("fingerprint", manifest.fingerprint) != (
+        manifest.fingerprint
+    ):
+        return "holds the state of another recipe or data set than its manifest says"
     return ""
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
 from data.files.whole_file import write_text_whole
 from pipelines.host.processes import run_lock
+from pipelines.tracking.runs import OUTBOX_NAME
 from pipelines.training.checkpoint import read_manifests
 from pipelines.training.job import Job, TrainingSummary
 
@@ -60,15 +64,35 @@ def say_taken_over(job: Job, done: Finished) -> None:
     )
 
 
-def set_aside(run_folder: Path, code: str = "") -> None:
+@contextmanager
+def aside(run_folder: Path, code: str = "") -> Iterator[None]:
+    """As `set_aside`; the old training comes back where the new one is refused before it begins."""
+    old = set_aside(run_folder, code)
+    try:
+        yield
+    finally:
+        if old and not _has_begun(run_folder):
+            shutil.rmtree(run_folder, ignore_errors=True)  # what Ray noted of it
+            old.rename(run_folder)
+            print(f"{old.name}: is {run_folder.name} again, nothing was trained", flush=True)
+
+
+def _has_begun(run_folder: Path) -> bool:
+    """Whether a training there told anything, or kept a checkpoint."""
+    told = run_folder / OUTBOX_NAME
+    return (told.is_file() and told.stat().st_size > 0) or bool(read_manifests(run_folder))
+
+
+def set_aside(run_folder: Path, code: str = "") -> Path | None:
     """A training that is not gone on with gets a number; the new one starts afresh in its place.
+    Its folder now; None where there was none to set aside.
 
     That is a finished one whose result is not taken over, and an interrupted one whose deciding
     code has changed since: half of it would be by other code than the other half. code: of the new
     one. Raises ValueError where another process still trains there.
     """
     if not why_aside(run_folder, code):
-        return
+        return None
     with run_lock(run_folder):
         if why := why_aside(run_folder, code):  # whom we waited for may have moved it
             number = 1
@@ -76,6 +100,8 @@ def set_aside(run_folder: Path, code: str = "") -> None:
                 number += 1
             run_folder.rename(old)
             print(f"{run_folder.name}: {why.format(old=old.name)}", flush=True)
+            return old
+    return None
 
 
 def why_aside(run_folder: Path, code: str) -> str:

@@ -18,6 +18,7 @@ class TrainingStopped(Exception):  # noqa: N818 - it tells what happened, as Sto
 class Job:
     """One training: recipe, data and where it writes (absolute), and what the machine can take.
 
+    tiles: folder of photos in pieces, None or without any where the photos are read themselves;
     code: digest of what decides how it ends; trial: name of the experiment that it belongs to.
     """
 
@@ -34,6 +35,7 @@ class Job:
     threads: int = 1
     code: str = ""
     trial: str = ""
+    tiles: Path | None = None
 
     @property
     def input_size(self) -> tuple[int, int]:

@@ -5,8 +5,9 @@ in one process, under torchrun and in a Ray Train worker. After a notice (`rank.
 ranks write a checkpoint of the same step, and train on until they are ended.
 
 The promise: a training that was cut off and resumed ends with the bits (weights, averages,
-optimizer) of one that was not, on as many ranks. So whatever decides a step is a function of the
-position (epoch, step, rank) or stands in the checkpoint: see `resume.py`, and its test by SIGKILL.
+optimizer) of one that was not, on as many ranks (on CUDA where the recipe asks for it, see
+`device.py`). So whatever decides a step is a function of the position (epoch, step, rank) or
+stands in the checkpoint: see `resume.py`, and its test by SIGKILL.
 A change in here changes the train digest of every recipe: `make repro` trains all of them anew.
 """
 
@@ -14,14 +15,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
 
 import torch
 
+from data.feeds.readable import mark
 from data.ground.sample import Batch
 from pipelines.host.progress import Clock, Pace, ProgressLine
 from pipelines.recipe.datasets import data_set
 from pipelines.recipe.schema import Recipe
 from pipelines.training.beside import Beside, Elsewhere
+from pipelines.training.device import crossing, exact_or_refused
 from pipelines.training.job import Job, Listener, TrainingStopped, TrainingSummary
 from pipelines.training.optimizer import rate_factor, set_learning_rate
 from pipelines.training.parts import Parts, TrainingFeed, build_feed, build_parts
@@ -31,9 +37,11 @@ from pipelines.training.resume import Position, resume, save_checkpoint, set_ran
 from pipelines.training.step import Taken, train_step
 from pipelines.training.totals import epoch_means, mean_losses
 
+LEFT_OUT = "non_finite.jsonl"  # of a run: steps of which nothing was learned, and why
 Step = Callable[[Job, Rank, Parts, Sequence[Batch]], Taken]  # as `train_step`
 
 
+@exact_or_refused()
 def train_loop(
     job: Job,
     rank: Rank,
@@ -44,7 +52,7 @@ def train_loop(
     """Trains the recipe to its end, from the last good checkpoint of the same fingerprint on.
 
     Every rank calls it. elsewhere: who validates beside it. Raises ValueError for what recipe, data
-    or machine do not allow, TrainingStopped (on all ranks) when too many losses are not finite.
+    or machine do not allow, TrainingStopped (on all ranks) when too many steps are left out.
     """
     clock, training = Clock(), job.recipe.training
     with clock("build"):
@@ -87,12 +95,12 @@ def run_epoch(
 ) -> dict[str, float]:
     """The steps of one epoch that are still to do; its row of the history."""
     training = job.recipe.training
-    batches = _batches(job, rank, feed, at)
+    batches = _batches(job, rank, parts, feed, at)
     pace, rate, names = Pace(), 0.0, list(parts.losses)
     while at.step < feed.steps:
         place = f"of epoch {at.epoch + 1}, step {at.step + 1}"
         rank.beat(f"waits for samples {place}")
-        with pace.waiting():
+        with pace.waiting(), _lost_workers_told(job, rank, feed, at):
             micro = [next(batches) for _ in range(feed.accumulation)]
         if rank.is_main and at.epoch == at.step == 0:
             _picture_batch(job, micro[0], listener)
@@ -103,7 +111,7 @@ def run_epoch(
         at.step, pace.steps = at.step + 1, pace.steps + 1
         at.noticed |= taken.noticed
         if taken.bad:
-            _count_non_finite(job, rank, feed, at, micro, mean_losses(names, taken.sums)["loss"])
+            _count_left_out(job, rank, feed, at, micro, mean_losses(names, taken.sums)["loss"])
         else:
             at.sums += taken.sums
         if rank.is_main:
@@ -123,12 +131,38 @@ def _speed(pace: Pace, samples_per_step: int) -> dict[str, float]:
     }
 
 
-def _batches(job: Job, rank: Rank, feed: TrainingFeed, at: Position) -> Iterator[Batch]:
+def _batches(
+    job: Job, rank: Rank, parts: Parts, feed: TrainingFeed, at: Position
+) -> Iterator[Batch]:
     """This rank's batches of the epoch that are still to do, random numbers set for them."""
     feed.sampler.set_epoch(at.epoch)
     feed.sampler.set_position(at.step)
     set_random(job, rank, at)
-    return iter(feed.loader)
+    return crossing(feed.loader, rank.device, parts.use)
+
+
+@contextmanager
+def _lost_workers_told(job: Job, rank: Rank, feed: TrainingFeed, at: Position) -> Iterator[None]:
+    """Writes down whose samples were waited for when a loader process was killed: an image may have
+    ended it. Raises RuntimeError that says so; started again, training goes on from its checkpoint.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        feed.sampler.set_position(at.step)
+        count = feed.loader.batch_size * feed.accumulation
+        ids = [int(feed.ids[turn.row]) for turn in islice(feed.sampler, count)]
+        row = {"epoch": at.epoch + 1, "step": at.step + 1, "rank": rank.rank, "sample_ids": ids}
+        with (job.run_folder / LEFT_OUT).open("a") as file:
+            file.write(json.dumps(row | {"lost": str(error)}) + "\n")
+        raise RuntimeError(
+            f"{job.name}: epoch {at.epoch + 1}, step {at.step + 1}: a loader process of rank "
+            f"{rank.rank} was ended from outside, or by one of its images ({error}). The samples "
+            f"that were waited for stand in {job.run_folder / LEFT_OUT}. Where memory is short, "
+            "lower loader_workers in params.yaml"
+        ) from error
 
 
 def _learning_rate(recipe: Recipe, feed: TrainingFeed, at: Position) -> float:
@@ -160,22 +194,42 @@ def _picture_batch(job: Job, batch: Batch, listener: Listener) -> None:
     listener.picture(path, "samples")
 
 
-def _count_non_finite(
+def _count_left_out(
     job: Job, rank: Rank, feed: TrainingFeed, at: Position, micro: list[Batch], loss: float
 ) -> None:
-    """Writes down whose loss was not finite; stops all ranks once there were too many."""
+    """Writes down whose loss was not finite, or who was not read; stops all ranks once there were
+    too many such steps."""
     at.skipped += 1
-    mine = [int(feed.ids[row]) for batch in micro for row in batch.sample_id.tolist()]
-    ranks = rank.gather({"loss": str(loss), "sample_ids": mine})
-    place = {"epoch": at.epoch + 1, "step": at.step}
+    rows = [row for batch in micro for row in batch.sample_id.tolist()]
+    unread = {mark(row): feed.loader.dataset.fault(mark(row)) for row in rows if row < 0}
+    mine = {
+        "loss": str(loss),
+        "sample_ids": [int(feed.ids[row if row >= 0 else mark(row)]) for row in rows],
+        "unread": {str(feed.ids[row]): fault for row, fault in unread.items()},
+    }
+    ranks = rank.gather(mine)
     if rank.is_main:
-        with (job.run_folder / "non_finite.jsonl").open("a") as file:
-            file.write(json.dumps({**place, "ranks": ranks}) + "\n")
-    allowed = job.recipe.training.skip_non_finite
-    if at.skipped > allowed:
-        raise TrainingStopped(
-            f"{job.name}: epoch {at.epoch + 1}, step {at.step}: the loss is not finite; "
-            f"training.skip_non_finite allows {allowed} such steps. Their samples stand in "
-            f"{job.run_folder / 'non_finite.jsonl'}; the last good checkpoint is kept there too. "
-            "Lower the learning rate, clip gradients, or use bf16 instead of fp16"
-        )
+        with (job.run_folder / LEFT_OUT).open("a") as file:
+            file.write(json.dumps({"epoch": at.epoch + 1, "step": at.step, "ranks": ranks}) + "\n")
+    if at.skipped > job.recipe.training.skip_non_finite:
+        raise TrainingStopped(_why_stopped(job, at, ranks))
+
+
+def _why_stopped(job: Job, at: Position, ranks: list[dict[str, Any]]) -> str:
+    """ranks: what each has written down of the step."""
+    unread = {number: fault for each in ranks for number, fault in each["unread"].items()}
+    number, fault = next(iter(unread.items()), ("", ""))
+    what, do = (
+        f"{len(unread)} of its samples could not be read, sample {number}: "
+        f"{fault or 'it can be read now, so the disk or the network failed'}",
+        "Mend the file and start again, or prepare the data anew, which leaves it out",
+    )
+    if not unread:
+        what = "the loss is not finite"
+        do = "Lower the learning rate, clip gradients, or use bf16 instead of fp16"
+    return (
+        f"{job.name}: epoch {at.epoch + 1}, step {at.step}: {what}; "
+        f"training.skip_non_finite allows {job.recipe.training.skip_non_finite} steps to be left "
+        f"out. Their samples stand in {job.run_folder / LEFT_OUT}; the last good checkpoint is "
+        f"kept there too. {do}"
+    )

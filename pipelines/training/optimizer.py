@@ -15,13 +15,17 @@ from models.contracts import Network
 from pipelines.recipe import schema as recipe
 
 
-def build_optimizer(settings: recipe.Optimizer, network: nn.Module) -> torch.optim.Optimizer:
+def build_optimizer(
+    settings: recipe.Optimizer, network: nn.Module, fused: bool = False
+) -> torch.optim.Optimizer:
     """Adam, AdamW or SGD with momentum over all parameters that learn, in the recipe's groups.
 
-    Raises ValueError where a group of the recipe matches no parameter.
+    fused: all weights by one kernel, where they lie on CUDA. Raises ValueError where a group of
+    the recipe matches no parameter.
     """
     learning = parameter_groups(settings, network)
     common: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    common |= {"fused": True} if fused else {}  # else torch chooses
     if settings.name == "adam":
         return torch.optim.Adam(learning, **common)
     if settings.name == "adamw":
@@ -69,6 +73,13 @@ def _kinds(network: nn.Module) -> Iterator[tuple[str, str, nn.Parameter]]:
                 kind = "depthwise_weight"
             if parameter.requires_grad:
                 yield f"{module_name}.{name}", kind, parameter
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Takes a state over, of another kind of device too: how it steps stays its own."""
+    both = zip(state["param_groups"], optimizer.param_groups, strict=True)
+    groups = [{**kept, "fused": ours["fused"]} for kept, ours in both]
+    optimizer.load_state_dict({**state, "param_groups": groups})
 
 
 def rate_factor(settings: recipe.Schedule, step: int, steps_per_epoch: int, epochs: int) -> float:

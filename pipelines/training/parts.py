@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
 
 from data.feeds.loader import EpochSampler, build_loader
+from data.feeds.readable import Readable
 from data.ground.codec import Codec
 from data.ground.refusal import refusal
 from models.contracts import Loss, Network, Refinement
@@ -20,6 +22,7 @@ from pipelines.prediction.feed import SplitPlace
 from pipelines.prediction.feeds import feed_kind
 from pipelines.recipe.build import build_architecture, build_codec, build_losses, unrefined
 from pipelines.training.batches import check_device, plan_batches
+from pipelines.training.device import PLAIN, DeviceUse, set_flags, use_for
 from pipelines.training.job import Job
 from pipelines.training.optimizer import Average, build_optimizer
 from pipelines.training.rank import Rank
@@ -36,6 +39,7 @@ class Parts:
     scaler: torch.amp.GradScaler
     codec: Codec
     losses: dict[str, list[tuple[Loss, float]]]  # per field: loss and weight of each stage
+    use: DeviceUse = PLAIN
 
     @property
     def best(self) -> Network:
@@ -58,10 +62,18 @@ class TrainingFeed:
         return int(self.sampler.steps_per_epoch)
 
 
-def build_parts(job: Job, rank: Rank) -> Parts:
-    """Everything that learns, on the rank's device, the same on every rank."""
+def build_parts(job: Job, rank: Rank, use: DeviceUse | None = None) -> Parts:
+    """Everything that learns, on the rank's device, the same on every rank.
+
+    use: of the device, another than `use_for` decides.
+    """
     recipe, training = job.recipe, job.recipe.training
     check_device(recipe, rank.device)
+    use = use or use_for(job, rank)
+    if rank.device.type == "cuda":
+        set_flags(use)
+        if rank.is_main:
+            print(f"{job.name}: {rank.device}: {use}; resumes {use.resumes}", flush=True)
     torch.manual_seed(recipe.seed)
     network = build_architecture(recipe)
     loaded = load_weights(network, job)
@@ -74,13 +86,25 @@ def build_parts(job: Job, rank: Rank) -> Parts:
     average = Average(network, training.ema_decay) if training.ema_decay is not None else None
     if training.compile:
         network.compile()
-    wrapped: nn.Module = network
-    if rank.world_size > 1:
-        wrapped = DistributedDataParallel(network, process_group=rank.group)
+    wrapped: nn.Module = wrap(network, rank, use) if rank.world_size > 1 else network
     scaler = torch.amp.GradScaler(rank.device.type, enabled=training.precision == "fp16")
-    optimizer = build_optimizer(recipe.optimizer, network)
+    optimizer = build_optimizer(recipe.optimizer, network, fused=use.fused_optimizer)
     losses = build_losses(recipe, network.outputs)
-    return Parts(network, wrapped, average, optimizer, scaler, build_codec(recipe), losses)
+    return Parts(network, wrapped, average, optimizer, scaler, build_codec(recipe), losses, use)
+
+
+def wrap(network: Network, rank: Rank, use: DeviceUse) -> DistributedDataParallel:
+    """The network, whose gradients are those of all ranks when a backward pass is through."""
+    wrapped = DistributedDataParallel(
+        network,
+        process_group=rank.group,
+        gradient_as_bucket_view=use.bucket_views,
+        static_graph=use.static_graph,
+    )
+    wrapped.broadcast_buffers = not use.own_statistics  # at its start they went round anyway
+    if use.whole_buckets:
+        wrapped.register_comm_hook(rank.group, allreduce_hook)
+    return wrapped
 
 
 def load_weights(network: Network, job: Job) -> LoadReport | None:
@@ -112,7 +136,7 @@ def build_feed(job: Job, rank: Rank) -> TrainingFeed:
     )
     codec, place = (
         build_codec(recipe),
-        SplitPlace(job.prepared, job.raw, recipe.evaluation.train_split),
+        SplitPlace(job.prepared, job.raw, recipe.evaluation.train_split, job.tiles),
     )
     samples = feed_kind(codec).samples(recipe, codec, place, augmented=True)
     sampler = EpochSampler(
@@ -126,6 +150,6 @@ def build_feed(job: Job, rank: Rank) -> TrainingFeed:
         steps=training.steps_per_epoch,
     )
     loader = build_loader(
-        samples.dataset, sampler, size, job.loader_workers, collate=samples.collate
+        Readable(samples.dataset), sampler, size, job.loader_workers, collate=samples.collate
     )
     return TrainingFeed(sampler, loader, accumulation, samples.ids)

@@ -12,6 +12,7 @@ from pipelines.digests.deciding import training_code
 from pipelines.host import places
 from pipelines.host.folders import file_digest
 from pipelines.intake.prepared import data_hash
+from pipelines.intake.tiled import tiles_folder
 from pipelines.recipe.params import check_run
 from pipelines.recipe.profile import Cluster
 from pipelines.recipe.reader import load_recipe
@@ -85,8 +86,9 @@ def _job(name: str, recipe: Recipe, fingerprint: str, cluster: Cluster, largest:
         raw=places.raw(recipe.dataset),
         run_folder=places.run(name, fingerprint),
         max_batch_per_worker=largest,
-        loader_workers=cluster.machine.loader_workers,
+        loader_workers=cluster.machine.most_loaders,
         threads=cluster.machine.threads,
+        tiles=tiles_folder(recipe.dataset),
     )
 
 

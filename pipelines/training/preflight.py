@@ -71,10 +71,19 @@ THIS = Machine(shared_bytes, open_files, disk_bytes)
 
 
 def preflight(
-    job: Job, rank: Rank, *, machine: Machine = THIS, meeting_s: float = MEETING_S
-) -> None:
-    """Says on rank 0 that all is well. Raises ValueError, the same on all ranks that answer."""
+    job: Job,
+    rank: Rank,
+    *,
+    measure: Callable[[Job, Rank], Job] | None = None,
+    machine: Machine = THIS,
+    meeting_s: float = MEETING_S,
+) -> Job:
+    """Says on rank 0 that all is well. Raises ValueError, the same on all ranks that answer.
+
+    measure: once the ranks have met, what the job becomes by that, on every rank (`loaders.py`).
+    """
     took = meet(job, rank, meeting_s)
+    job = measure(job, rank) if measure else job
     nodes = rank.gather(socket.gethostname())
     found, lacking = look(job, rank, Counter(nodes)[nodes[rank.rank]], machine)
     everything = rank.gather(lacking)
@@ -82,9 +91,11 @@ def preflight(
     if told := [f"{node}: {each}" for node, lacks in pairs for each in lacks]:
         raise ValueError("\n".join(dict.fromkeys(told)))
     if rank.is_main:
-        ranks = f"{rank.world_size} ranks on {len(set(nodes))} nodes met in {took:.1f} s; "
+        places = f"{len(set(nodes))} node{'s' * (len(set(nodes)) > 1)}"
+        ranks = f"{rank.world_size} ranks on {places} met in {took:.1f} s; "
         ranks = ranks if rank.world_size > 1 else ""
         print(f"{job.name}: preflight: {ranks}{'; '.join(found)}", flush=True)
+    return job
 
 
 def meet(job: Job, rank: Rank, limit_s: float) -> float:
@@ -133,12 +144,26 @@ def not_met(job: Job, rank: Rank, came: dict[int, str], answer: str, limit_s: fl
 
 def look(job: Job, rank: Rank, here: int, machine: Machine) -> tuple[list[str], list[str]]:
     """(what was found, what is lacking) on this rank's node, where `here` ranks are."""
-    checks = (_tables(job), _shared(job, rank, here, machine), _files(job, rank, machine))
-    found, lacking = [], []
-    for well, ill in (*checks, _disk(job, rank, machine)):
-        found += [well] if well else []
-        lacking += [ill] if ill else []
-    return found, lacking
+    return _sorted(_tables(job), *_room(job, rank, here, machine))
+
+
+def look_for_room(
+    job: Job, rank: Rank, here: int, machine: Machine = THIS
+) -> tuple[list[str], list[str]]:
+    """As `look`, of what the machine gives alone: also before the job has tables."""
+    return _sorted(*_room(job, rank, here, machine))
+
+
+def _room(job: Job, rank: Rank, here: int, machine: Machine) -> list[tuple[str, str]]:
+    return [
+        _shared(job, rank, here, machine),
+        _files(job, rank, machine),
+        _disk(job, rank, machine),
+    ]
+
+
+def _sorted(*checks: tuple[str, str]) -> tuple[list[str], list[str]]:
+    return [well for well, _ in checks if well], [ill for _, ill in checks if ill]
 
 
 def _tables(job: Job) -> tuple[str, str]:
@@ -163,8 +188,8 @@ def _shared(job: Job, rank: Rank, here: int, machine: Machine) -> tuple[str, str
     fault = f"{mebibytes(free)} free; {here} ranks hand {mebibytes(needed)} of images through it"
     do = (
         f"give the container more (docker: --shm-size={math.ceil(needed / GIB)}g or --ipc=host; "
-        "Kubernetes: an emptyDir of medium Memory on /dev/shm), or lower loader_workers of the "
-        "cluster profile"
+        "Kubernetes: an emptyDir of medium Memory on /dev/shm), or set loader_workers of the "
+        f"cluster profile to fewer than {job.loader_workers}"
     )
     return "", str(refusal(SHARED_MEMORY, fault=fault, do=do))
 

@@ -22,12 +22,13 @@ from pipelines.recipe.profile import Cluster
 from pipelines.recipe.schema import Recipe
 from pipelines.training.attempt import run_rank, train_in_this_process
 from pipelines.training.job import Job, SilentListener, TrainingStopped
+from pipelines.training.load import SilentTeller
 from pipelines.training.plan import make_job
 from pipelines.training.rank import Rank
 from pipelines.training.results import write_results
 
 
-class Untracked(SilentListener):
+class Untracked(SilentListener, SilentTeller):
     """A training that nobody is told of: checkpoints in its folder are all that it leaves."""
 
     def close(self, status: str, patience: float) -> None: ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from data.ground.refusal import refusal
@@ -35,7 +37,23 @@ def write_results(
     monitor = job.recipe.evaluation.monitor
     best_number = f"{monitor} {told_number(monitor, row[monitor])}"
     print(f"{job.name}: best epoch {chosen.epoch}, {best_number} -> {folder}")
+    if better := _better(summary.history, row, monitor):
+        number = told_number(monitor, better[monitor])
+        print(
+            f"{job.name}: epoch {better['epoch']:.0f} was better, {monitor} {number}, but its "
+            "checkpoint is lost; to have its weights run `python -m pipelines.train "
+            f"{job.name} --again`",
+            flush=True,
+        )
     return folder
+
+
+def _better(
+    history: Sequence[Mapping[str, float]], row: Mapping[str, float], monitor: str
+) -> Mapping[str, float] | None:
+    """The best of the epochs that have more than the row's number; None where there is none."""
+    above = [each for each in history if each.get(monitor, -math.inf) > row[monitor]]
+    return max(above, key=lambda each: each[monitor], default=None)
 
 
 def _best(job: Job) -> tuple[checkpoint.Manifest, TensorState]:

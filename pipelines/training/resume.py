@@ -5,6 +5,7 @@ to one that was never disturbed. A checkpoint therefore holds all that the next 
 (weights, running statistics, average, optimizer, scaler, sums of the epoch, every rank's random
 numbers), and the order of the samples is a function of seed, epoch and step. What is added to a
 step and not to `_state` breaks it; tests/pipelines/training/test_loop.py kills and compares.
+On CUDA to the bit with `training.deterministic`, else to rounding (`device.py`).
 On more or fewer ranks each step trains on the same samples at the same rate; its gradients are the
 same but for rounding and for BatchNorm, whose groups are the micro-batches (`worlds.py`).
 A change in here changes the train digest of every recipe: `make repro` trains all of them anew.
@@ -25,6 +26,7 @@ from pipelines.host.tensors import TensorState
 from pipelines.recipe.schema import Recipe
 from pipelines.training import checkpoint
 from pipelines.training.job import Job, Listener, TrainingStopped
+from pipelines.training.optimizer import load_optimizer
 from pipelines.training.parts import Parts, TrainingFeed
 from pipelines.training.rank import Rank
 from pipelines.training.totals import empty_sums, take_over
@@ -55,7 +57,7 @@ def resume(job: Job, rank: Rank, parts: Parts, listener: Listener) -> Position:
     parts.network.load_state_dict(state["model"])
     if parts.average:
         parts.average.load_state_dict(state["average"])
-    parts.optimizer.load_state_dict(state["optimizer"])
+    load_optimizer(parts.optimizer, state["optimizer"])
     parts.scaler.load_state_dict(state["scaler"])
     at.epoch, at.step, at.skipped = state["epoch"], state["step"], state["skipped"]
     at.history = state["history"]

@@ -22,7 +22,8 @@ class Taken(NamedTuple):
     """A step that was taken: what this rank has to say of it, and what all ranks know.
 
     sums: as in `totals`, of each loss, a 1 for the step, and the codec's hits; bad: a rank's loss
-    is not finite, so nothing was changed; noticed: a rank heard that the training ends soon.
+    is not finite, or a sample not read, so nothing was changed; noticed: a rank heard that the
+    training ends soon.
     """
 
     sums: Tensor
@@ -31,7 +32,7 @@ class Taken(NamedTuple):
 
 
 def train_step(job: Job, rank: Rank, parts: Parts, micro: Sequence[Batch | WholeBatch]) -> Taken:
-    """One optimizer step; where any rank's loss is not finite, none.
+    """One optimizer step; where any rank's loss is not finite, or a sample not read, none.
 
     All ranks hear of that, and of a notice, through two numbers that are summed over them while
     the last backward pass is on its way.
@@ -55,6 +56,7 @@ def train_step(job: Job, rank: Rank, parts: Parts, micro: Sequence[Batch | Whole
             sums[:losses] += values.detach().double() / len(micro)
             add_hits(sums, parts.codec.hits(stages, targets))
             bad += (~torch.isfinite(loss.detach())).float()
+            bad += (batch.sample_id < 0).any().to(rank.device).float()  # not read: a stand-in
             if last:
                 answer = Answer(rank.total(word))
             parts.scaler.scale(loss).backward()

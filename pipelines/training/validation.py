@@ -27,6 +27,7 @@ from pipelines.prediction.readout import Predictions, join
 from pipelines.prediction.split import split_feed
 from pipelines.recipe.build import build_codec
 from pipelines.recipe.datasets import data_set
+from pipelines.training.device import PLAIN, DeviceUse, while_validating
 from pipelines.training.job import Job
 from pipelines.training.rank import Rank
 
@@ -73,18 +74,20 @@ def rank_batches(feed: Feed, job: Job, rank: Rank) -> Iterable[Batch] | Iterable
 
 
 def validate(
-    network: nn.Module, on: Validation, job: Job, rank: Rank
+    network: nn.Module, on: Validation, job: Job, rank: Rank, use: DeviceUse = PLAIN
 ) -> tuple[dict[str, float], Predictions]:
     """({"AP@gt": ...} on every rank, all predictions in the order of boxes or images)."""
-    mine = predict(
-        network,
-        on.codec,
-        on.skeleton,
-        _beating(on.batches, rank),
-        rank.device,
-        pixels=job.recipe.pixels,
-        flip_test=job.recipe.evaluation.flip_test,
-    )
+    with while_validating(use):
+        mine = predict(
+            network,
+            on.codec,
+            on.skeleton,
+            _beating(on.batches, rank),
+            rank.device,
+            pixels=job.recipe.pixels,
+            flip_test=job.recipe.evaluation.flip_test,
+            precision=use.validates_in,
+        )
     predictions = _in_order(join(rank.gather(mine), len(on.skeleton.keypoints)))
     rank.beat("scores, or waits for rank 0's scores")
     metrics = score(predictions, on, job) if rank.is_main else {}

@@ -70,6 +70,7 @@ def test_ratios_are_of_the_same_round_and_the_slower_stand_out() -> None:
     assert ratios_table([Measured(OTHER, Cost(1, 1, 1), {"eager 1": [1.0]}, {"eager": 1})]) == NONE
 
 
+@pytest.mark.full
 def test_both_runtimes_paint_the_same_of_values_that_live(tmp_path: Path) -> None:
     file = tmp_path / "demo_hrnet.onnx"
     export("demo_hrnet", file)

@@ -42,6 +42,6 @@ def test_plain_targets_of_nobody_are_background() -> None:
 
 
 def test_it_runs_on_a_folder(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    whole_image_speed.main(["--rounds", "1", "--images", str(drawn)])
+    whole_image_speed.main(["--rounds", "1", "--images", str(drawn), "--patience", "0"])
     told = capsys.readouterr().out
     assert told.count("ratio plain / ours") == 2 and "part affinity fields" in told

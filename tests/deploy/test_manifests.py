@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 import tomllib
 from collections.abc import Iterator
@@ -275,6 +276,20 @@ def test_the_server_is_of_the_lock_and_its_variables_are_read() -> None:
     assert all("healthcheck" in services[name] for name in ("database", "store", "server"))
 
 
+def test_who_has_not_logged_in_reads_nothing_and_hosts_are_named() -> None:
+    """Held against MLflow's own reading of the file and of its variables."""
+    server = compose()["server"]
+    assert server["command"].endswith("--app-name basic-auth")
+    (given,) = server["configs"]
+    assert given["target"] == server["environment"]["MLFLOW_AUTH_CONFIG_PATH"]
+    content = yaml.safe_load(COMPOSE.read_text())["configs"][given["source"]]["content"]
+    told = configparser.ConfigParser()
+    told.read_string(content)
+    assert told["mlflow"]["default_permission"] == "NO_PERMISSIONS"
+    assert told["mlflow"]["database_uri"] == server["environment"]["MLFLOW_BACKEND_STORE_URI"]
+    assert server["environment"]["MLFLOW_SERVER_ALLOWED_HOSTS"].endswith("localhost:*,127.0.0.1:*}")
+
+
 def test_nothing_is_open_and_no_password_is_anybodys_guess() -> None:
     """Ports are this machine's; what is secret has no default, and the example names it empty."""
     ports = [port for each in compose().values() for port in each.get("ports", [])]
@@ -286,5 +301,8 @@ def test_nothing_is_open_and_no_password_is_anybodys_guess() -> None:
     example = (ROOT / "mlflow/.env.example").read_text()
     assert set(re.findall(r"^(\w+)=$", example, re.M)) == needed
     assert set(re.findall(r"^(?:# )?(\w+)=", example, re.M)) == named
-    assert {"MLFLOW_DB_PASSWORD", "STORE_ACCESS_KEY_ID", "STORE_SECRET_ACCESS_KEY"} == needed
+    logins = {"MLFLOW_ADMIN_PASSWORD", "MLFLOW_SECRET_KEY"}
+    assert (
+        logins | {"MLFLOW_DB_PASSWORD", "STORE_ACCESS_KEY_ID", "STORE_SECRET_ACCESS_KEY"} == needed
+    )
     assert ".env" in (ROOT / ".gitignore").read_text().split()

@@ -69,8 +69,8 @@ def headers() -> Iterator[tuple[str, str]]:
             yield name, override.rstrip(".,:)")
 
 
-class ParsedError(Exception):
-    """Arguments were accepted; nothing was done."""
+class ParsedError(BaseException):
+    """Arguments were accepted; nothing was done. No command takes it for an error."""
 
 
 def stop_when_parsed(self: Arguments, argv: Sequence[str]) -> Namespace:

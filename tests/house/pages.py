@@ -16,6 +16,13 @@ LONG = {  # "path" or "path:function" -> why it may be longer
 }
 VAGUE = {"utils", "util", "common", "misc", "base", "helpers", "helper"}
 CONTRACTS = {"codec", "evaluator", "loss", "network"}
+SAFE = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", False)}  # said so, always
+RUNNING = ("pickle.", "joblib.", "dill.", "cloudpickle.", "marshal.", "shelve.")
+RUN = {"eval", "exec", "yaml.load", "torch.export.load", "unsafe_load", "yaml.unsafe_load"}
+GUARDED = {  # path -> the call there that is made behind a check, and which
+    "pipelines/serving/pose_model.py": "torch.export.load",  # records that are no tensors: refused
+    "pipelines/serving/program.py": "torch.export.load",  # of a file that was written just before
+}
 DEFAULTS = {  # path -> attributes that are read with a default: none is of a contract of ours
     "pipelines/digests/menus.py": {"module", "names"},  # of Python's own syntax tree
     "pipelines/digests/sources.py": {"body"},  # of Python's own syntax tree
@@ -100,3 +107,23 @@ def loaders_through_ray(root: Path) -> list[str]:
         for path in sources(root, "pipelines")
         if "prepare_data_loader(" in path.read_text()
     ]
+
+
+def files_that_may_run(root: Path, guarded: Mapping[str, str] = GUARDED) -> list[str]:
+    """Readers that run what a file asks for: pickles and their like, `eval` and `exec`."""
+    return [
+        f"{place(path, root)}:{node.lineno}: {name}"
+        for path in sources(root)
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call)
+        if _runs(name := ast.unparse(node.func), node)
+        if guarded.get(place(path, root)) != name
+    ]
+
+
+def _runs(name: str, call: ast.Call) -> bool:
+    if name in SAFE:
+        word, value = SAFE[name]
+        said = {each.arg: ast.unparse(each.value) for each in call.keywords}
+        return said.get(word) != str(value)
+    return name in RUN or (name.startswith(RUNNING) and "load" in name.lower())

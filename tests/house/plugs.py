@@ -9,9 +9,10 @@ from pathlib import Path
 
 from tests.house.tree import arrows, modules, parsed, place, room_of, rooms, sources
 
-MENUS = ("data/menus.py", "models/menus.py")
+MENUS = ("data/menus.py", "data/datasets/menu.py", "models/menus.py")
 PLUGS = ("data/datasets", "data/codecs", "data/evaluators", "models", "models/losses")
 GROUND = {  # files beside the plugs that are none
+    "data/datasets/menu.py": "the menu itself",
     "data/datasets/mixture.py": "a plug made of plugs: on the menu by its members",
     "data/datasets/own.py": "entries of params.yaml are its names",
     "models/contracts.py": "what a network and a loss promise",
@@ -120,7 +121,7 @@ def _docstring(path: Path) -> str:
 
 def data_set_names(root: Path) -> list[str]:
     """Strings in pipelines/ that are a data set's name; docstrings may tell of any."""
-    names = set(_menu_keys(root / "data" / "menus.py", "DATASETS"))
+    names = set(_menu_keys(root / "data" / "datasets" / "menu.py", "DATASETS"))
     return [
         f"{place(path, root)}:{node.lineno}: the data set {word!r}"
         for path in sources(root, "pipelines")

@@ -27,8 +27,10 @@ RULES: list[Callable[[Path], list[str]]] = [
     pages.contracts_that_are_any,
     pages.silent_defaults,
     pages.loaders_through_ray,
+    pages.files_that_may_run,
     tests.tests_that_import_tests,
     tests.tests_out_of_place,
     tests.clocks_in_tests,
     tests.paths_patched_in,
+    tests.names_that_are_gone,
 ]

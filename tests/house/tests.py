@@ -1,11 +1,13 @@
-"""Rules on the tests themselves: where they lie, what they import, what they may not measure."""
+"""Rules on tests and benchmarks: where they lie, what they import, what they may not measure."""
 
 from __future__ import annotations
 
 import ast
 from pathlib import Path
 
-from tests.house.tree import WINGS, heads, imported, parsed, place
+from tests.house.tree import WINGS, heads, imported, origin, parsed, place
+
+BESIDE = ("tests", "benchmarks")  # what mypy does not read
 
 
 def tests_that_import_tests(root: Path) -> list[str]:
@@ -50,3 +52,44 @@ def paths_patched_in(root: Path) -> list[str]:
     word = "sys.path" + ".insert"
     files = sorted((root / "tests").rglob("*.py"))
     return [f"{place(path, root)}: {word}" for path in files if word in path.read_text()]
+
+
+def names_that_are_gone(root: Path) -> list[str]:
+    """Names that a test or a benchmark imports of ours and that are not there (any more)."""
+    return [
+        f"{place(path, root)}:{node.lineno}: no {name} in {origin(node, path, root)}"
+        for folder in BESIDE
+        for path in sorted((root / folder).rglob("*.py"))
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.ImportFrom)
+        for name in _gone(node, path, root)
+    ]
+
+
+def _gone(node: ast.ImportFrom, path: Path, root: Path) -> list[str]:
+    parts = origin(node, path, root).split(".")
+    if parts[0] not in (*WINGS, *BESIDE):
+        return []
+    folder = root.joinpath(*parts)
+    inside = {each.stem for each in folder.glob("*") if each.is_dir() or each.suffix == ".py"}
+    file = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    bound = _bound(parsed(file).body) if file.is_file() else set()
+    return [alias.name for alias in node.names if alias.name not in inside | bound]
+
+
+def _bound(body: list[ast.stmt]) -> set[str]:
+    """Names that statements at a module's left margin, or inside an `if` or `try` there, bind."""
+    names: set[str] = set()
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.If | ast.Try | ast.With | ast.For):
+            names |= _bound(
+                [each for each in ast.walk(node) if each is not node and isinstance(each, ast.stmt)]
+            )
+        else:
+            stored = (each for each in ast.walk(node) if isinstance(each, ast.Name))
+            names |= {each.id for each in stored if isinstance(each.ctx, ast.Store)}
+    return names

@@ -50,12 +50,12 @@ def imported(path: Path, root: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            source = _origin(node, path, root)
+            source = origin(node, path, root)
             names |= {source} | {f"{source}.{alias.name}" for alias in node.names}
     return names
 
 
-def _origin(node: ast.ImportFrom, path: Path, root: Path) -> str:
+def origin(node: ast.ImportFrom, path: Path, root: Path) -> str:
     """What stands after `from`, with the dots of a relative import resolved."""
     package = path.relative_to(root).parts[: -node.level] if node.level else ()
     return ".".join([*package, *([node.module] if node.module else [])])
@@ -78,7 +78,7 @@ def _targets(path: Path, root: Path, known: set[str]) -> set[str]:
         if isinstance(node, ast.Import):
             targets |= {alias.name for alias in node.names} & known
         elif isinstance(node, ast.ImportFrom):
-            source = _origin(node, path, root)
+            source = origin(node, path, root)
             for alias in node.names:
                 full = f"{source}.{alias.name}"
                 targets |= {full if full in known else source} & known

@@ -16,6 +16,8 @@ from pipelines.evaluation.seeds import seeds_interval
 from pipelines.host import places
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Architecture, Recipe
+from pipelines.report.recipe_difference import recipe_differences
+from pipelines.training.repeat import repeat_job
 from tests.worlds.drawn import draw_at_home, small_recipe
 
 # a training sets torch's threads, too
@@ -91,7 +93,7 @@ def test_another_recipe_of_that_name_is_another_training(drawn: Path) -> None:
     cluster = control.read_cluster(control.load_params(), 0, workers=1)
     recipe = load("one")
     jobs = [
-        control.repeat_job("one", each, seed, cluster, code)
+        repeat_job("one", each, seed, cluster, code)
         for each, seed, code in (
             (recipe, 1, "a"),
             (recipe, 2, "a"),
@@ -100,7 +102,7 @@ def test_another_recipe_of_that_name_is_another_training(drawn: Path) -> None:
         )
     ]
     assert len({job.run_folder for job in jobs}) == len({job.fingerprint for job in jobs}) == 4
-    again = control.repeat_job("one", replace(recipe, seed=99), 1, cluster, "a")
+    again = repeat_job("one", replace(recipe, seed=99), 1, cluster, "a")
     assert again.fingerprint == jobs[0].fingerprint, "the seed is the control's, not the recipe's"
 
 
@@ -151,5 +153,5 @@ def test_what_cannot_be_controlled_is_refused(
 def test_the_demos_differ_in_their_networks_alone(
     first: str, second: str, networks: set[str]
 ) -> None:
-    found = control.recipe_differences(load_recipe(first), load_recipe(second))
+    found = recipe_differences(load_recipe(first), load_recipe(second))
     assert {each.key for each in found.networks} == networks and found.networks_alone

@@ -18,7 +18,10 @@ from models.menus import ARCHITECTURES, REFINEMENTS
 from pipelines import export, promote
 from pipelines.evaluate import evaluate
 from pipelines.host import places
+from pipelines.host.onnx_session import open_session
+from pipelines.prediction.named import open_reader
 from pipelines.prediction.onnx_reader import onnx_card
+from pipelines.prediction.trained import load_trained
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Pixels, Recipe
 from pipelines.registry.rules import RULES, read_rules
@@ -33,6 +36,7 @@ from pipelines.serving.program import (
     refuse_difference,
     write_onnx,
 )
+from pipelines.serving.samples import training_samples
 from tests.worlds.drawn import draw_at_home
 from tests.worlds.trained import save_trained
 
@@ -119,8 +123,38 @@ def test_the_command_leaves_files_that_others_can_use(trained: Recipe, tmp_path:
     assert card.whole_skeleton("model.onnx") == COCO and card.multiple is None
 
 
+@pytest.mark.full
+def test_a_file_in_fewer_bits_is_scored_and_says_so(
+    trained: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluated = evaluate("demo_simple_baseline")
+    asked = ["demo_simple_baseline", "--precision", "int8", "--samples", "4", "--most-loss", "1"]
+    assert export.main(asked) == 0
+    folder = places.home() / "results/demo_simple_baseline/export_int8"
+    note = json.loads((folder / export.NOTE).read_text())
+    true = json.loads((evaluated / places.METRICS).read_text())["AP@gt"]
+    assert note["metric"] == "AP@gt"
+    assert note["before"] == pytest.approx(true, abs=1e-3), "as the evaluation has it"
+    assert (note["images"], note["samples"], note["most_loss"]) == (3, 4, 1.0)
+    assert note["bytes"]["model.int8.onnx"] < 0.5 * note["bytes"][export.ONNX]
+    reader = open_reader(str(folder / "model.int8.onnx"))
+    after = f"{note['after']:.3f} (float {note['before']:.3f})"
+    assert reader.about == f"int8, AP@gt {after}"
+    assert f"{reader.about}, " in capsys.readouterr().out
+    loaded = load_trained(places.best_weights("demo_simple_baseline"), "x", trained)
+    images = np.concatenate(training_samples(loaded, 4))  # noise is beyond what ranges were seen
+    files = (folder.with_name("export") / export.ONNX, folder / "model.int8.onnx")
+    plain, coarse = (
+        open_session(file, threads=1).run(["heatmaps"], {"images": images})[0] for file in files
+    )
+    apart = np.linalg.norm(plain - coarse) / np.linalg.norm(plain)
+    assert 0 < apart < 0.15
+    assert export.main([*asked[:3], "--samples", "0"]) == 2
+    assert export.main([*asked[:3], "--most-loss", "nan"]) == 2
+
+
 def test_the_flip_test_can_be_inside(trained: Recipe) -> None:
-    loaded = export.load_trained(places.best_weights("demo_simple_baseline"), "x", None)
+    loaded = load_trained(places.best_weights("demo_simple_baseline"), "x", None)
     images = crops(2, size=(trained.input_size[0], trained.input_size[1]))
     plain, flipped = (build_graph(loaded, flip_test=flip)(images) for flip in (False, True))
     assert not torch.allclose(plain[2], flipped[2])
@@ -146,6 +180,7 @@ def test_a_graph_that_differs_is_refused() -> None:
         refuse_difference("model.onnx", {"scores": float("nan")})
 
 
+@pytest.mark.full
 def test_a_champion_gets_its_exports(trained: Recipe, tmp_path: Path) -> None:
     evaluate("demo_simple_baseline")
     rule = replace(read_rules(RULES)["pose-coco"], floor=0.0)

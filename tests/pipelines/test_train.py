@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,7 +24,7 @@ import torch
 from pipelines import train
 from pipelines.digests.deciding import training_code
 from pipelines.host import places
-from pipelines.host.processes import SIGNALS, Interrupted
+from pipelines.host.signals import SIGNALS, Interrupted
 from pipelines.intake.prepared import data_hash
 from pipelines.recipe.schema import Recipe
 from pipelines.training import checkpoint
@@ -36,6 +38,7 @@ from pipelines.training.job import (
     TrainingSummary,
     training_fingerprint,
 )
+from pipelines.training.load import SilentTeller
 from pipelines.training.loop import train_loop
 from pipelines.training.rank import Rank
 from tests.worlds import drawn
@@ -46,7 +49,7 @@ pytestmark = pytest.mark.usefixtures("one_thread", "signals_as_before")
 T = TypeVar("T")
 
 
-class QuietLog(SilentListener):
+class QuietLog(SilentListener, SilentTeller):
     """A run log that tells nobody."""
 
     run_id = "run-1"
@@ -115,6 +118,30 @@ def test_results_say_what_was_trained(drawn_home: Path) -> None:
     assert {"loss", "learning_rate", "AP@gt"} <= set(rows[0])
 
 
+def test_a_disk_that_does_not_even_take_that_it_is_full_is_told(tmp_path: Path) -> None:
+    """As the outbox's last line there, which says that the training failed."""
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    class FullLog(QuietLog):
+        def close(self, status: str, patience: float) -> None:
+            raise full
+
+    def loop(job: Job, rank: Rank, listener: Listener) -> TrainingSummary:
+        raise full
+
+    job = drawn.small_job(tmp_path, (tmp_path, tmp_path), small_recipe())
+    outcome = run_rank(job, Rank(), train=loop, open_log=lambda *_: FullLog())
+    assert re.search(r"cannot be written .*No space left.*make room", outcome.error)
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_training(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(ValueError, match=r"runs.* cannot be written .*give this user write"):
+        train.check_writable(tmp_path / "runs" / "small")
+    train.check_writable(tmp_path / "results" / "small")
+    assert list((tmp_path / "results" / "small").iterdir()) == []
+
+
 def never(job: Job, rank: Rank, listener: Listener) -> TrainingSummary:
     raise AssertionError("trained")
 
@@ -177,6 +204,7 @@ def test_an_interrupted_training_whose_code_has_changed_starts_afresh_beside_it(
     for note in checkpoint.checkpoint_folder(run).glob("*.json"):
         content = json.loads(note.read_text())
         assert content.pop("code") == training_code(small_recipe())
+        del content[checkpoint.CHECK]  # of what was there
         more = {"code": begun_by} if begun_by else {}  # none: as an older version left it
         note.write_text(json.dumps(content | more))
     kept = checkpoint.read_manifests(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import signal
@@ -156,11 +157,13 @@ def test_nodes_that_die_lose_nothing(
     try:
         wait_for(road, log, lambda: manifests(bucket[1], "disturbed") >= 1)
         cluster.kill("b")
+        wait_for(road, log, lambda: "a node went" in log.read_text())
         cluster.start("b")
         wait_for(road, log, lambda: "goes on from" in log.read_text())
         cluster.kill("a")
         cluster.kill("b")
         cluster.start("a")
+        wait_for(road, log, lambda: "nodes are not back yet" in log.read_text())
         cluster.start("b")
         road.wait(600)
     finally:
@@ -169,9 +172,19 @@ def test_nodes_that_die_lose_nothing(
             road.wait(60)
     assert road.returncode == 0, log.read_text()[-5000:]
     assert log.read_text().count("goes on from") >= 2
+    assert learned(folder) == learned(undisturbed[0])  # before the weights: it tells what differs
     mine, theirs = weights(folder), weights(undisturbed[0])
     assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
     assert epochs_told(folder) == list(range(1, EPOCHS + 1))
+
+
+def learned(folder: Path) -> tuple[int, list[dict[str, str]]]:
+    """The best epoch, and every epoch's losses and numbers."""
+    results = folder / f"results/{RECIPE}/trained"
+    speed = ("samples_per_second", "data_wait_share", "seconds")
+    with (results / "history.csv").open() as file:
+        rows = [{k: v for k, v in row.items() if k not in speed} for row in csv.DictReader(file)]
+    return json.loads((results / "summary.json").read_text())["best_epoch"], rows
 
 
 def manifests(client: Any, prefix: str) -> int:

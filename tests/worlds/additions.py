@@ -14,6 +14,7 @@ from tests.worlds.checkouts import edit, write_params
 
 LIKE = "demo_simple_baseline"  # the recipe that those of the additions are, but for one thing
 DATA, MODELS = "data/menus.py", "models/menus.py"
+SETS = "data/datasets/menu.py"
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,13 @@ ADDITIONS = {
             + kind("data.datasets.coco.Coco", "Tried", '    SKELETON = load_skeleton("tried")'),
             "data/skeletons/tried.yaml": SKELETON,
         },
-        menu=(DATA, "DATASETS", '"tried": Tried()', "from data.datasets.tried import Tried"),
+        menu=(SETS, "DATASETS", '"tried": Tried()', "from data.datasets.tried import Tried"),
         recipe=("dataset: stick_figures", "dataset: tried"),
         dataset="tried",
         settings={"source": None, "bad_row_limit": 0.0},
     ),
     "mixture": Addition(
-        menu=(DATA, "DATASETS", '"tried_mix": Mixture({"mpii": Mpii(), "coco": Coco()})', ""),
+        menu=(SETS, "DATASETS", '"tried_mix": Mixture({"mpii": Mpii(), "coco": Coco()})', ""),
         recipe=("dataset: stick_figures", "dataset: tried_mix"),
         dataset="tried_mix",
         settings={"weights": {"mpii": 1.0, "coco": 1.0}, "bad_row_limit": 0.0},

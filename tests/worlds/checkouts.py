@@ -28,7 +28,7 @@ seen += str(params["detect"].get(name, "")) if stage == "detect" else ""
 outs = {
     "look": [f"data/store/sources/{name}.json"],
     "fetch": [f"data/store/raw/{name}/manifest.json", f"data/store/raw/{name}/detections.json"],
-    "prepare": [f"data/store/prepared/{name}/summary.json"],
+    "prepare": [f"data/store/prepared/{name}/summary.json", f"data/store/regions/{name}.json"],
     "detect": [f"data/store/detected/{name}/detected.json", f"data/store/detected/{name}.order",
                f"data/store/detected/{name}.json"],
     "weights": [f"data/store/weights/{name}/none.json"],

@@ -3,6 +3,7 @@ resets, cuts bodies short, damages them, trickles, tells another time."""
 
 from __future__ import annotations
 
+import random
 import socket
 import struct
 import threading
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 EVER = 1 << 30
 HOP = ("connection", "transfer-encoding", "content-length", "keep-alive")
+GARBAGE = {"garbage": 200, "garbage of a client's fault": 400, "garbage of a proxy": 502}
 REASONS = {
     "AccessDenied": 403,
     "ExpiredToken": 400,
@@ -36,7 +38,9 @@ class Fault:
 
     does: a code of S3's errors (`SlowDown`), told with a Date that is `seconds` later; or `reset`:
     the connection, before an answer; `cut`: half of the body; `damage`: a byte of the body;
-    `trickle`: a body that comes bit by bit. after: so many such requests pass before.
+    `trickle`: a body that comes bit by bit; `drip`: a byte a second; `hang`: no answer, either
+    until the faults are cleared; one of GARBAGE: an answer that is none. after: so many such
+    requests pass before. share: of the requests that it takes, the rest passes.
     """
 
     does: str
@@ -45,12 +49,16 @@ class Fault:
     times: int = EVER
     after: int = 0
     seconds: float = 0.0
+    share: float = 1.0
+    draw: random.Random = field(default_factory=random.Random)
 
     def takes(self, method: str, asked: str) -> bool:
         if self.method not in ("", method) or self.holds not in asked or not self.times:
             return False
         if self.after:
             self.after -= 1
+            return False
+        if self.share < 1 and self.draw.random() >= self.share:
             return False
         self.times -= 1
         return True
@@ -66,6 +74,7 @@ class FaultProxy:
     faults: list[Fault] = field(default_factory=list)
     seen: list[tuple[str, str]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    cleared: threading.Event = field(default_factory=threading.Event)
 
     def add(self, does: str, **more: Any) -> Fault:
         fault = Fault(does, **more)
@@ -77,6 +86,8 @@ class FaultProxy:
         with self.lock:
             self.faults.clear()
             self.seen.clear()
+            self.cleared.set()
+            self.cleared = threading.Event()
 
     def count(self, method: str, holds: str = "") -> int:
         """How many such requests came."""
@@ -89,11 +100,12 @@ class FaultProxy:
 
 
 @contextmanager
-def fault_proxy(behind: str) -> Iterator[FaultProxy]:
-    """A proxy before the server at `behind`; it does nothing until a fault is added."""
+def fault_proxy(behind: str, port: int = 0) -> Iterator[FaultProxy]:
+    """A proxy before the server at `behind`; it does nothing until a fault is added. port: its own,
+    0: any that is free."""
     proxy = FaultProxy(behind)
     handler = type("Handler", (Passing,), {"proxy": proxy})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
     proxy.address = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -101,6 +113,7 @@ def fault_proxy(behind: str) -> Iterator[FaultProxy]:
     try:
         yield proxy
     finally:
+        proxy.clear()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -116,8 +129,12 @@ class Passing(BaseHTTPRequestHandler):
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = self.proxy.met(self.command, f"{self.path} {self.headers.get('Range', '')}")
         does = fault.does if fault else ""
-        if does == "reset":
+        if does == "hang":
+            self.proxy.cleared.wait()
+        if does in ("reset", "hang"):
             return self._reset()
+        if fault is not None and does in GARBAGE:
+            return self._send(GARBAGE[does], {"Content-Type": "text/html"}, b"<html>\xff\x00{", "")
         if fault is not None and does in REASONS:
             return self._refuse(does, fault.seconds)
         status, headers, body = self._asked(content)
@@ -126,7 +143,7 @@ class Passing(BaseHTTPRequestHandler):
         self._send(status, headers, body, does)
         return None
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
+    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
 
     def _asked(self, content: bytes) -> tuple[int, dict[str, str], bytes]:
         where = urlsplit(self.proxy.behind)
@@ -162,6 +179,11 @@ class Passing(BaseHTTPRequestHandler):
         if does == "cut":
             self.wfile.write(body[: len(body) // 2])
             return self._reset()
+        healed = self.proxy.cleared
+        while does == "drip" and body and not healed.wait(1.0):
+            self.wfile.write(body[:1])
+            self.wfile.flush()
+            body = body[1:]
         step = max(len(body) // 20, 1) if does == "trickle" else len(body)
         for begin in range(0, len(body), step or 1):
             self.wfile.write(body[begin : begin + step])

@@ -1,7 +1,7 @@
 """A training on a local Ray: `-m tests.worlds.through_ray JOB HOW`.
 
 JOB: a pickled job; HOW: `stops`, two ranks of which the second is stopped (SIGSTOP) before step 5,
-once; `beside`, one rank, and validation beside it.
+once; `beside`, one rank whose loaders are counted, and validation beside it.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def main(path: str, how: str) -> None:
         cluster = replace(cluster, stall_minutes=STALL_MINUTES)
         outcome = train_through_ray(job, cluster, Clock(), stopping_worker)
     else:
-        cluster = replace(cluster, machine=replace(cluster.machine, validation="beside"))
+        machine = replace(cluster.machine, validation="beside", loader_workers=None)
+        cluster = replace(cluster, machine=machine)
         outcome = train_through_ray(job, cluster, Clock(), quiet_worker)
     assert outcome.summary, outcome.error
     print("history", json.dumps(outcome.summary.history))

@@ -18,15 +18,18 @@ import torch.distributed as dist
 
 from data.feeds.person_crops import collate
 from data.ground.sample import Fields
+from pipelines.training.attempt import before_training
+from pipelines.training.device import PLAIN, DeviceUse, device_use
 from pipelines.training.job import Job, SilentListener, TrainingStopped
 from pipelines.training.loop import train_loop
 from pipelines.training.parts import Parts, TrainingFeed, build_feed, build_parts
 from pipelines.training.preflight import preflight
 from pipelines.training.rank import Rank
-from pipelines.training.resume import Position, resume, save_checkpoint
+from pipelines.training.resume import Position, resume, save_checkpoint, share_buffers
 from pipelines.training.step import Taken, train_step
 from pipelines.training.totals import empty_sums
 from pipelines.training.validation import build_validation, validate
+from tests.worlds.alike import assert_same
 from tests.worlds.here import ROOT
 
 
@@ -90,8 +93,11 @@ def main(path: str, number: str, world: str, meeting: str, what: str) -> None:
         {
             "train": trained,
             "compare": compared,
+            "as_on_gpus": as_on_gpus,
             "not_finite": not_finite,
+            "unread": unread,
             "preflight": preflight,
+            "count_loaders": count_loaders,
             "resume_apart": resume_apart,
             "alone": alone,
         }[each](job, rank)
@@ -107,6 +113,12 @@ def trained(job: Job, rank: Rank) -> None:
         return answer
 
     train_loop(job, rank, SilentListener(), step_aloud)
+
+
+def count_loaders(job: Job, rank: Rank) -> None:
+    """What comes before a training whose profile says `loader_workers: auto`."""
+    counted = before_training(True)(job, rank)
+    print(f"takes {counted.loader_workers}", flush=True)
 
 
 def resume_apart(job: Job, rank: Rank) -> None:
@@ -147,6 +159,31 @@ def compared(job: Job, rank: Rank) -> None:
     print(f"validated {len(found.sample_id)}")
 
 
+def as_on_gpus(job: Job, rank: Rank) -> None:
+    """DistributedDataParallel as it is set on GPUs: rank 0 keeps the bits of the plain one."""
+    micro = build_feed(job, rank).accumulation
+    kind = device_use(job.recipe, "cuda", world_size=2, accumulation=micro)
+    ranks = ("bucket_views", "whole_buckets", "own_statistics", "static_graph")
+    use = replace(PLAIN, **{name: getattr(kind, name) for name in ranks})
+    assert use.bucket_views and use.whole_buckets and use.own_statistics
+    assert_same(_kept_after_steps(job, rank, use), _kept_after_steps(job, rank, PLAIN))
+    print("alike")
+
+
+def _kept_after_steps(job: Job, rank: Rank, use: DeviceUse) -> dict[str, Any]:
+    """What every rank would go on from, after three steps."""
+    parts, feed = build_parts(job, rank, use), build_feed(job, rank)
+    for _ in range(3):
+        train_step(job, rank, parts, micro_batches(feed, job, rank))
+    share_buffers(rank, parts)
+    assert parts.average is not None
+    return {
+        "model": parts.network.state_dict(),
+        "average": parts.average.state_dict(),
+        "optimizer": parts.optimizer.state_dict(),
+    }
+
+
 def one_step(job: Job, rank: Rank) -> list[torch.Tensor]:
     """How far SGD with learning rate 1 moves each parameter: the gradient."""
     parts, feed = build_parts(job, rank), build_feed(job, rank)
@@ -170,6 +207,14 @@ def not_finite(job: Job, rank: Rank) -> None:
     steps = BrokenSteps(lambda step: rank.rank == 1 and step == 4)
     try:
         train_loop(job, rank, SilentListener(), steps)
+    except TrainingStopped as stopped:
+        print(f"stopped: {stopped}")
+
+
+def unread(job: Job, rank: Rank) -> None:
+    """An image may be unreadable; all ranks leave its step out, or stop."""
+    try:
+        print(f"left out {train_loop(job, rank, SilentListener()).skipped}")
     except TrainingStopped as stopped:
         print(f"stopped: {stopped}")
 

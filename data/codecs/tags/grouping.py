@@ -10,7 +10,6 @@ from scipy.optimize import linear_sum_assignment
 
 from data.codecs.tags.peaks import Peaks
 
-Grouping = Literal["gated", "reference"]
 FAR = 1e7  # cost of a pair that must not be; above any sum of 30 allowed ones
 
 
@@ -62,7 +61,11 @@ class People:
 
 
 def group(
-    peaks: Peaks, order: Sequence[int], threshold: float, grouping: Grouping, most: int
+    peaks: Peaks,
+    order: Sequence[int],
+    threshold: float,
+    grouping: Literal["gated", "reference"],
+    most: int,
 ) -> np.ndarray:
     """int64 [G, K]: which peak each person has of each keypoint, -1: none. At most K P people.
 

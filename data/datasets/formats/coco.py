@@ -36,7 +36,7 @@ from data.datasets.formats.values import (
     whole_ids,
 )
 from data.ground.refusal import refusal
-from data.ground.sample import box_around
+from data.ground.sample import LARGEST_AREA, box_around
 
 LISTS = ("images", "annotations", "categories")
 
@@ -132,6 +132,8 @@ def _person(row: Mapping[str, Any], chosen: Category) -> LabelledPerson:
         raise RowError("iscrowd other than 0, 1")
     if area is not None and (number(area) is None or isinstance(area, str)):
         raise RowError("not finite: area")
+    if area is not None and area > LARGEST_AREA:
+        raise RowError("area beyond any image")
     regions = row.get("segmentation")
     return LabelledPerson(
         keypoints,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import unicodedata
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -21,6 +23,10 @@ from data.ground.refusal import refusal
 
 UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before an uploaded file's name
 ADDRESS = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
+UNREADABLE = (  # what Pillow's readers of headers raise
+    OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError,
+    MemoryError, struct.error, zlib.error,
+)  # fmt: skip
 TURNED = (5, 6, 7, 8)  # EXIF's orientations that swap width and height
 
 
@@ -71,7 +77,7 @@ class PictureFolder:
             with Image.open(self.root / file) as image:
                 width, height = image.size
                 turned = seen and image.getexif().get(ExifTags.Base.Orientation) in TURNED
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except (*UNREADABLE, Image.DecompressionBombError) as error:
             raise RowError(f"no readable image: {file}") from error
         return (height, width) if turned else (width, height)
 

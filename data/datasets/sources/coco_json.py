@@ -5,12 +5,14 @@ In: what `read_truth` read of a file; how its data set differs from COCO's (`Row
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from data.datasets.sources.coco_rows import Row, Rows, counting_note, id_fault
-from data.ground.json_text import read_json, whole
+from data.datasets.sources.json_rows import JsonRows, read_json_rows
+from data.ground.data_set import Expected
+from data.ground.json_text import whole
 from data.ground.refusal import refusal
 from data.ground.sample import Pose, Reject, Rejected, Sample
 
@@ -27,10 +29,16 @@ def samples_of(
     What a row lacks and what is taken instead goes there too, as a "note".
     """
     rows = _Rows(split, reject, _person_categories(content, how), how)
-    people = rows.people_by_image(content["annotations"], content["images"])
+    return Expected(_samples(content, folder, rows), len(content["images"]))
+
+
+def _samples(content: Mapping[str, Any], folder: Path, rows: _Rows) -> Iterator[Sample]:
+    annotations = content["annotations"]
+    people = rows.people_by_image(annotations, content["images"])
     for number, image in rows.images(content["images"]):
         poses, regions = [], []
-        for annotation in people.pop(number, ()):
+        for place in people.pop(number, ()):
+            annotation = annotations[place]
             if pose := rows.pose(annotation):
                 poses.append(pose)
                 if pose.has_region:
@@ -38,7 +46,8 @@ def samples_of(
         path = folder / image["file_name"]
         size = whole(image.get("width")) or 0, whole(image.get("height")) or 0
         yield Sample(number, path, *size, tuple(poses), tuple(regions))
-    rows.reject_people_of_unusable_images(people)
+    left = (annotations[place] for places in people.values() for place in places)
+    rows.reject_people_of_unusable_images(left)
 
 
 def truth_of(content: Mapping[str, Any], how: Rows) -> dict[int, list[Pose]]:
@@ -66,7 +75,7 @@ def truth_of(content: Mapping[str, Any], how: Rows) -> dict[int, list[Pose]]:
 def read_truth(path: Path, how: Rows) -> dict[str, Any]:
     """The json of person keypoints. Raises ValueError where it is none (missing, cut, other)."""
     do = "run `python -m pipelines.fetch DATASET` or use a demo recipe"
-    content = read_json(path, do)
+    content = read_json_rows(path, do)
     _check_kind(path, content, how)
     return dict(content)
 
@@ -80,11 +89,16 @@ def _check_kind(path: Path, content: object, how: Rows) -> None:
         fault = f"given a json {type(content).__name__}"
         raise refusal(path, fault=fault, accepted=accepted, do=do)
     for key in _KEYS:
-        rows = content.get(key)
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        if not _are_objects(content.get(key)):
             fault = "missing or no list of objects"
             raise refusal(f"{path}: {key}", fault=fault, accepted=accepted)
     _check_person(f"{path}: categories", content["categories"], how, accepted)
+
+
+def _are_objects(rows: object) -> bool:
+    if isinstance(rows, JsonRows):
+        return rows.objects
+    return isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
 
 
 def _check_person(where: str, categories: Sequence[Row], how: Rows, accepted: str) -> None:
@@ -142,11 +156,12 @@ class _Rows:
                 self._images.add(number)
                 yield number, row
 
-    def people_by_image(self, rows: Sequence[Row], images: Sequence[Row]) -> dict[int, list[Row]]:
+    def people_by_image(self, rows: Sequence[Row], images: Sequence[Row]) -> dict[int, list[int]]:
+        """Places in `rows` of the people of each image: rows are not kept, but read again."""
         known = {whole(row.get("id")) for row in images}
         nameless = {str(row.get("id")) for row in images if whole(row.get("id")) is None}
-        people: dict[int, list[Row]] = {}
-        for row in rows:
+        people: dict[int, list[int]] = {}
+        for place, row in enumerate(rows):
             image, category = whole(row.get("image_id")), _category(row, self.person)
             if category is None:
                 self._say("person", row.get("id"), row.get("image_id"), "unknown category")
@@ -155,7 +170,7 @@ class _Rows:
                 reason = "image row not usable" if there else "unknown image"
                 self._say("person", row.get("id"), row.get("image_id"), reason)
             elif category:
-                people.setdefault(image, []).append(row)
+                people.setdefault(image, []).append(place)
         return people
 
     def pose(self, row: Row) -> Pose | None:
@@ -171,10 +186,9 @@ class _Rows:
                 self._say("note", *said, note)
         return pose
 
-    def reject_people_of_unusable_images(self, people: Mapping[int, Sequence[Row]]) -> None:
-        for rows in people.values():
-            for row in rows:
-                self._say("person", row.get("id"), row.get("image_id"), "image row not usable")
+    def reject_people_of_unusable_images(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            self._say("person", row.get("id"), row.get("image_id"), "image row not usable")
 
     def _say(self, kind: str, row_id: object, image_id: object, reason: str) -> None:
         self.reject(Rejected(self.split, kind, str(row_id), str(image_id), reason))

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from data.ground.json_text import finite, whole
-from data.ground.sample import AREA_OF_BOX, Pose, box_around
+from data.ground.sample import AREA_OF_BOX, LARGEST_AREA, Pose, box_around
 from data.ground.skeleton import Skeleton
 
+MOST_COUNTED = 2**31 - 1  # what the tables' column holds; only 0 means anything
 NO_ID = "id is no whole number of 64 bits"
 Row = Mapping[str, Any]
 Box = tuple[float, float, float, float]
@@ -110,9 +111,13 @@ class Rows:
             return "not finite: keypoints" if right else "wrong number of values: keypoints"
         if not np.isin(keypoints[:, 2], (0, 1, 2)).all():
             return "visibility other than 0, 1, 2"
-        return box_fault(row) or (
-            "not finite: area" if self.area(row, keypoints)[0] is None else ""
-        )
+        return box_fault(row) or self._area_fault(row, keypoints)
+
+    def _area_fault(self, row: Row, keypoints: np.ndarray | None) -> str:
+        area, _ = self.area(row, keypoints)
+        if area is None:
+            return "not finite: area"
+        return "area beyond any image" if area > LARGEST_AREA else ""
 
 
 def box_of(row: Row) -> Box | None:
@@ -160,4 +165,4 @@ def _counted(row: Row) -> int | None:
     number = finite(row.get("num_keypoints"))
     if number is None:
         return None
-    return 0 if number == 0 else max(int(number), 1)
+    return 0 if number == 0 else int(min(max(number, 1), MOST_COUNTED))

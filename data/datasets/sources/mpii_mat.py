@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from data.datasets.sources.mat_child import read_apart
 from data.ground.refusal import refusal
 
 KEYPOINTS = 16
@@ -26,8 +27,8 @@ def mat_rows(path: Path) -> Iterator[dict[str, Any]]:
     Rectangles with neither keypoints nor a place are nobody. ValueError where it is no release.
     """
     release = load_mat(path, "MPII's official release").get("RELEASE")
-    images = _list(getattr(release, "annolist", None))
-    training = [_number(flag) == 1 for flag in _list(getattr(release, "img_train", None))]
+    images = _list(_part(release, "annolist"))
+    training = [_number(flag) == 1 for flag in _list(_part(release, "img_train"))]
     if release is None or not images or len(training) != len(images):
         fault = "no RELEASE with annolist and img_train"
         accepted = "MPII's official mpii_human_pose_v1_u12_1.mat"
@@ -36,8 +37,8 @@ def mat_rows(path: Path) -> Iterator[dict[str, Any]]:
     for number, (image, wanted, single) in enumerate(zip(images, training, singles, strict=True)):
         if not wanted:
             continue
-        name = getattr(getattr(image, "image", None), "name", None)
-        for place, rectangle in enumerate(_list(getattr(image, "annorect", None))):
+        name = _part(_part(image, "image"), "name")
+        for place, rectangle in enumerate(_list(_part(image, "annorect"))):
             row = _row(rectangle)
             if row["joints_vis"].any() or row["center"] is not None:
                 alone = single is None or place + 1 in single
@@ -45,15 +46,12 @@ def mat_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def load_mat(path: Path, accepted: str) -> dict[str, Any]:
-    """Variables of a Matlab file, one of a kind unwrapped. Raises ValueError that names it."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
+    """Variables of a Matlab file as plain data, one of a kind unwrapped. ValueError names it."""
     if not path.is_file():
         raise refusal(path, fault="no such file", accepted=accepted)
     try:
-        return dict(loadmat(path, struct_as_record=False, squeeze_me=True))
-    except (MatReadError, ValueError, TypeError, NotImplementedError, OSError) as error:
+        return read_apart(path)
+    except (ValueError, OSError) as error:
         raise refusal(path, fault=f"not readable ({error})", accepted=accepted) from error
 
 
@@ -78,11 +76,11 @@ def gt_valid(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _row(rectangle: Any) -> dict[str, Any]:
-    joints, visibility = _keypoints(getattr(rectangle, "annopoints", None))
-    place = getattr(rectangle, "objpos", None)
-    center = [_number(getattr(place, axis, None)) for axis in ("x", "y")]
-    scale = _number(getattr(rectangle, "scale", None))
-    head = [_number(getattr(rectangle, side, None)) for side in ("x1", "y1", "x2", "y2")]
+    joints, visibility = _keypoints(_part(rectangle, "annopoints"))
+    place = _part(rectangle, "objpos")
+    center = [_number(_part(place, axis)) for axis in ("x", "y")]
+    scale = _number(_part(rectangle, "scale"))
+    head = [_number(_part(rectangle, side)) for side in ("x1", "y1", "x2", "y2")]
     return {
         "center": center if np.isfinite(center).all() else None,
         "scale": scale if np.isfinite(scale) else None,
@@ -96,40 +94,47 @@ def _row(rectangle: Any) -> dict[str, Any]:
 def _keypoints(annopoints: Any) -> tuple[np.ndarray, np.ndarray]:
     """Positions [16, 2] (NaN where a point's are no numbers) and visibility [16]."""
     joints, visibility = np.zeros((KEYPOINTS, 2)), np.zeros(KEYPOINTS, np.int64)
-    for point in _list(getattr(annopoints, "point", None)):
-        which = _number(getattr(point, "id", None))
+    for point in _list(_part(annopoints, "point")):
+        which = _number(_part(point, "id"))
         if which not in range(KEYPOINTS):
             continue
         k = int(which)
-        joints[k] = [_number(getattr(point, axis, None)) for axis in ("x", "y")]
-        hidden = _number(getattr(point, "is_visible", None)) == 0
+        joints[k] = [_number(_part(point, axis)) for axis in ("x", "y")]
+        hidden = _number(_part(point, "is_visible")) == 0
         visibility[k] = OCCLUDED if hidden else VISIBLE
     return joints, visibility
 
 
 def _singles(release: Any, images: int) -> list[set[int] | None]:
     """Per image the numbers (from 1) of people far enough from others; None: nothing is said."""
-    given = getattr(release, "single_person", None)
+    given = _part(release, "single_person")
     if given is None:
         return [None] * images
-    each = [given] if images == 1 else _list(given)
-    each += [None] * (images - len(each))
+    each = given if isinstance(given, list) and images > 1 else [given]
+    each = [*each, *[None] * (images - len(each))]
     return [
         None if one is None else {int(n) for n in map(_number, _list(one)) if np.isfinite(n)}
         for one in each
     ]
 
 
+def _part(struct: Any, name: str) -> Any:
+    """A field of one of Matlab's structs; None where there is no such thing."""
+    return struct.get(name) if isinstance(struct, dict) else None
+
+
 def _list(value: Any) -> list[Any]:
     """Matlab's lists: nothing, one of a kind, or an array."""
     if value is None:
         return []
-    return list(np.atleast_1d(np.asarray(value, dtype=object)).ravel())
+    if not isinstance(value, list):
+        return [value]
+    return [each for part in value for each in (_list(part) if isinstance(part, list) else [part])]
 
 
 def _number(value: Any) -> float:
     """A number, also where it is text; NaN where there is none."""
     try:
         return float(np.asarray(value, dtype=np.float64).reshape(()))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return float("nan")

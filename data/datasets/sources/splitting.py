@@ -11,6 +11,7 @@ from typing import Literal
 
 from data.datasets.formats.labels import LabelledImage, Labels
 from data.ground.refusal import refusal
+from data.ground.spans import Seed, Share
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,9 @@ class Cut:
     number alone.
     """
 
-    val: float
+    val: Share
     by: Literal["file", "folder", "video"] = "file"
-    seed: int = 1
+    seed: Seed = 1
 
 
 def divided(labels: Labels, cut: Cut, where: str) -> dict[str, Labels]:

@@ -61,6 +61,7 @@ BAD_PEOPLE = {
     "wrong number of values: box": person(5, bbox=[1, 2, 3]),
     "not finite: box": person(5, bbox=[1, 2, 10**400, 4]),
     "not finite: area": person(5, area=math.inf),
+    "area beyond any image": person(15, area=1e30),
     "no box": person(5, bbox=None),
     "duplicate id": person(4),
     "id is no whole number of 64 bits": person("img-785"),

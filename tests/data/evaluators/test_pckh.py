@@ -110,6 +110,7 @@ def table(path: Path, people: int, seed: int) -> tuple[np.ndarray, dict[str, Any
     return truth["pos_gt_src"].transpose(2, 0, 1) - 1 + noise, truth
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("seed", range(3))
 def test_the_official_evaluation_says_the_same(tmp_path: Path, seed: int) -> None:
     path = tmp_path / "gt_valid.mat"
@@ -119,6 +120,7 @@ def test_the_official_evaluation_says_the_same(tmp_path: Path, seed: int) -> Non
     assert ours == pytest.approx(theirs, abs=1e-12)
 
 
+@pytest.mark.contract
 def test_real_mpii(real_data: Path) -> None:
     root = real_data / "mpii_mini"
     path = root / "annot" / "gt_valid.mat"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from data.files.images import RowReader, read_image
+from data.files.images import RowReader, as_seen, decode, read_image
+from tests.worlds.hostile import promising_jpeg
 
 SAMPLING = {
     "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
@@ -46,6 +48,36 @@ def test_other_files_are_read_too(tmp_path: Path, name: str) -> None:
     cv2.imwrite(str(path), image)
     some, whole = RowReader()(path, 40), read_image(path)
     np.testing.assert_array_equal(some[:38, :, :3], whole[:38])
+
+
+READERS = {
+    "whole": lambda path: read_image(path),
+    "rows": lambda path: RowReader()(path, 40),
+    "turned": lambda path: read_image(as_seen(path)),
+    "rows turned": lambda path: RowReader()(as_seen(path), 40),
+    "content": lambda path: decode(path.read_bytes()),
+    "an eighth": lambda path: decode(path.read_bytes(), eighth=True),
+}
+
+
+@pytest.mark.parametrize("side", [12_500, 30_000, 65_500])
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_what_a_header_promises_is_asked_before_memory_is(
+    tmp_path: Path, reader: Callable[[Path], object], side: int
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(promising_jpeg(picture(), side))
+    with pytest.raises(ValueError, match="pixels, more than memory is risked for, accepted: at mo"):
+        reader(path)
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_a_side_longer_than_opencv_moves_is_refused(
+    tmp_path: Path, reader: Callable[[Path], object]
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.jpg"), np.zeros((1, 32_001, 3), np.uint8))
+    with pytest.raises(ValueError, match="32001 x 1 pixels"):
+        reader(tmp_path / "a.jpg")
 
 
 def test_the_buffer_is_used_again_and_grows_not_with_large_images(tmp_path: Path) -> None:

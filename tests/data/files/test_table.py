@@ -1,14 +1,19 @@
 """Tables come back as written, without a copy, and workers share their memory."""
 
 import multiprocessing
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import psutil
+import pyarrow as pa
 import pytest
 
 from data.files.table import Table, write_table
+from tests.worlds.here import ROOT
 
 
 def _columns(rows: int = 5) -> dict:
@@ -43,6 +48,49 @@ def test_empty_and_pickled_tables(tmp_path: Path) -> None:
     write_table(tmp_path / "t.arrow", _columns(0))
     table = pickle.loads(pickle.dumps(Table(tmp_path / "t.arrow")))
     assert len(table) == 0 and table["box"].shape == (0, 4) and list(table["path"]) == []
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"])
+def test_the_file_is_what_arrow_writes_of_itself(tmp_path: Path, kind: str) -> None:
+    """Its bytes, of every kind of number; and read from the middle of a column, too."""
+    numbers, texts = np.arange(-3, 9).astype(kind).reshape(6, 2), [*"abü", "", "x" * 99, "\n"]
+    write_table(tmp_path / "t.arrow", {"n": numbers, "first": numbers[:, 0], "t": texts})
+    flat = pa.FixedSizeListArray.from_arrays(pa.array(numbers.reshape(-1)), 2)
+    first, strings = pa.array(numbers[:, 0].copy()), pa.array(texts, type=pa.large_string())
+    batch = pa.RecordBatch.from_arrays([flat, first, strings], names=["n", "first", "t"])
+    with pa.ipc.new_file(tmp_path / "theirs.arrow", batch.schema) as writer:
+        writer.write_batch(batch)
+    assert (tmp_path / "t.arrow").read_bytes() == (tmp_path / "theirs.arrow").read_bytes()
+    table = Table(tmp_path / "t.arrow")
+    assert table["n"].dtype == numbers.dtype and (table["n"] == numbers).all()
+    part = Table(tmp_path / "t.arrow")
+    part._opened = batch.slice(2, 3)
+    assert (part["n"] == numbers[2:5]).all() and (part["first"] == numbers[2:5, 0]).all()
+
+
+@pytest.mark.parametrize("column", [pa.array([1, None]), pa.array([True, False])])
+def test_columns_of_others_are_refused(tmp_path: Path, column: pa.Array) -> None:
+    batch = pa.RecordBatch.from_arrays([column], names=["n"])
+    with pa.ipc.new_file(tmp_path / "t.arrow", batch.schema) as writer:
+        writer.write_batch(batch)
+    with pytest.raises(ValueError, match=r"a column n of (int64|bool), accepted: numbers without"):
+        Table(tmp_path / "t.arrow")["n"]
+
+
+@pytest.mark.contract
+def test_no_table_imports_pandas(tmp_path: Path) -> None:
+    """Half a second in each loader worker."""
+    work = (
+        "import numpy as np, sys; from pathlib import Path; "
+        "from data.files.table import Table, write_table; path = Path('t.arrow'); "
+        "write_table(path, {'n': np.zeros((2, 2)), 't': ['a', 'b']}); table = Table(path); "
+        "table['n'], table['t'][0]; print('pandas' in sys.modules)"
+    )
+    shell = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", work], cwd=tmp_path, env=shell, capture_output=True, text=True
+    )
+    assert done.stdout == "False\n", done.stderr
 
 
 def test_slicing_a_big_table_keeps_the_pickle_small(tmp_path: Path) -> None:

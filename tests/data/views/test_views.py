@@ -14,7 +14,7 @@ from data.ground.plug import Plug
 from data.ground.skeleton import load_skeleton
 from data.views.crop_views import draw_view, has_halves
 from data.views.draws import sample_generator
-from data.views.geometry import View, box_to_view, crop, invert, lowest_row, move, view_matrix
+from data.views.geometry import View, box_to_view, crop, invert, move, seen_window, view_matrix
 from data.views.photometric import Photometric, check_photometric
 from data.views.settings import Augmentation
 from tests.worlds.skeletons import ODD
@@ -86,15 +86,16 @@ def test_invert_goes_back() -> None:
 
 
 @pytest.mark.parametrize("rotation", [0.0, 40.0, 130.0, -90.0])
-def test_a_crop_needs_no_row_below_the_lowest(rotation: float) -> None:
+def test_a_crop_needs_nothing_outside_its_window(rotation: float) -> None:
     image = np.random.default_rng(0).integers(0, 255, (300, 200, 3), dtype=np.uint8)
-    matrix = view_matrix(View((90.0, 80.0), (60.0, 80.0), rotation), SIZE, False)
-    rows = lowest_row(invert(matrix), SIZE)
-    assert 80 < rows < 160
-    filler = np.full((300, 200, 1), 255, dtype=np.uint8)
+    matrix = view_matrix(View((90.0, 150.0), (60.0, 80.0), rotation), SIZE, False)
+    left, top, right, bottom = seen_window(invert(matrix), SIZE)
+    assert 20 < left < 65 and 115 < right < 160 and 80 < top < 125 and 175 < bottom < 220
     whole = crop(image, matrix, SIZE)
-    np.testing.assert_array_equal(crop(image[:rows], matrix, SIZE), whole)
-    np.testing.assert_array_equal(crop(np.dstack([image, filler])[:rows], matrix, SIZE), whole)
+    np.testing.assert_array_equal(crop(image[:bottom], matrix, SIZE), whole)
+    outside = np.random.default_rng(1).integers(0, 255, (300, 200, 4), dtype=np.uint8)
+    outside[top:bottom, left:right, :3] = image[top:bottom, left:right]
+    np.testing.assert_array_equal(crop(outside, matrix, SIZE), whole)
 
 
 def person(count: int = 17) -> tuple[np.ndarray, np.ndarray]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
-from pipelines.cluster.by_store import begin_anew, forget_ray_notes, ray_storage
+from pipelines.cluster.by_store import begin_anew, train_for_all
+from pipelines.host.progress import Clock
+from pipelines.training.attempt import Outcome
+from pipelines.training.job import Job
 from tests.worlds import drawn
 
 
@@ -29,14 +33,13 @@ def test_a_wish_to_train_anew_is_kept_once_per_node(tmp_path: Path) -> None:
     assert not (run / "checkpoint").exists()
 
 
-def test_a_training_that_is_through_does_not_fail_by_rays_notes(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    forget_ray_notes("s3://", "run")
-    assert "notes of Ray stay" in capsys.readouterr().out
-
-
-def test_ray_notes_lie_where_all_nodes_see_them(tmp_path: Path) -> None:
+def test_a_store_that_a_node_cannot_read_is_told_with_the_node(tmp_path: Path) -> None:
+    """The checkout could: `nothing is there` would send its user to the wrong machine."""
     job = drawn.small_job(tmp_path, (tmp_path, tmp_path), drawn.small_recipe())
-    assert ray_storage(None, job) == str(job.run_folder / "ray")
-    assert ray_storage("s3://bucket/prefix", job) == "s3://bucket/prefix/ray"
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+
+    def train(_: Job) -> Outcome:
+        raise AssertionError
+
+    with pytest.raises(ValueError, match=rf"node {socket.gethostname()}: .*cannot be read"):
+        train_for_all(str(tmp_path / "loop"), job, train, Clock())

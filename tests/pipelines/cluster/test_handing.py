@@ -122,9 +122,11 @@ def test_a_job_is_the_same_where_no_data_are(
     shell.setenv("LIMBER_HOME", str(tmp_path / "node"))
     job, cluster = planned("small")
     folders = {"prepared": job.prepared, "raw": job.raw, "run_folder": job.run_folder}
+    assert job.tiles is not None
+    folders["tiles"] = job.tiles
     assert job == replace(at_home, **folders)
     assert all((tmp_path / "node") in path.parents for path in folders.values())
-    assert cluster == replace(CPU, storage=str(tmp_path / "store"))
+    assert cluster == replace(CPU, storage=str(tmp_path / "store"), fitted=True)
 
 
 def test_a_node_that_does_not_see_the_home_is_named(

@@ -5,12 +5,29 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from pipelines.cluster.head import FOLDER, QUIET, _find_head, free_ports, one_head, ray_address
+from pipelines.cluster.head import (
+    FOLDER,
+    QUIET,
+    _find_head,
+    _is_alive,
+    _kill_session,
+    _remove,
+    _session_members,
+    free_ports,
+    one_head,
+    ray_address,
+)
+from tests.worlds.waiting import wait_for
+
+NOBODY = (1 << 22) + 1  # no process has such a number
 
 
 def test_ports_asked_for_at_once_all_differ() -> None:
@@ -66,6 +83,27 @@ def test_trainings_inside_share_one_place_which_is_gone_afterwards(
     assert FOLDER not in os.environ and not folder.exists()
 
 
+def test_a_place_is_gone_also_where_what_it_was_for_failed(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(OSError, match="broken"), one_head():
+        folder = Path(os.environ[FOLDER])
+        raise OSError("broken")
+    assert FOLDER not in os.environ and not folder.exists()
+
+
+def test_a_head_whose_guard_was_killed_is_not_asked_again(tmp_path: Path) -> None:
+    note = tmp_path / "head.json"
+    note.write_text(json.dumps({"address": "gone", "token": "x", "guard": NOBODY}))
+
+    def start(folder: Path) -> None:
+        assert not note.exists()
+        note.write_text(json.dumps({"address": "anew", "token": "y", "guard": os.getpid()}))
+
+    assert _find_head(tmp_path, start)["address"] == "anew"
+    assert _find_head(tmp_path, start)["address"] == "anew", "one that lives stays"
+
+
 def test_trainings_that_begin_at_once_start_one_head(tmp_path: Path) -> None:
     second, started = threading.Event(), list[str]()
 
@@ -73,7 +111,9 @@ def test_trainings_that_begin_at_once_start_one_head(tmp_path: Path) -> None:
         started.append(threading.current_thread().name)
         second.wait(0.5)  # where it is not kept out, the other starts one as well
         second.set()
-        (folder / "head.json").write_text(json.dumps({"address": "there", "token": "x"}))
+        (folder / "head.json").write_text(
+            json.dumps({"address": "there", "token": "x", "guard": os.getpid()})
+        )
 
     others = [threading.Thread(target=_find_head, args=(tmp_path, start)) for _ in range(2)]
     for each in others:
@@ -81,3 +121,35 @@ def test_trainings_that_begin_at_once_start_one_head(tmp_path: Path) -> None:
     for each in others:
         each.join()
     assert len(started) == 1
+
+
+def test_a_folder_that_is_still_written_into_is_removed(tmp_path: Path) -> None:
+    """As the processes of a head do that are just being ended."""
+    place, began = tmp_path / "ray", threading.Event()
+    place.mkdir()
+
+    def write() -> None:
+        for number in range(5000):
+            with suppress(FileNotFoundError):
+                (place / str(number)).mkdir()
+            began.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    began.wait(10)
+    _remove(place, 60.0)
+    writer.join()
+    assert not place.exists()
+
+
+@pytest.mark.contract
+def test_a_session_is_ended_with_those_that_it_begins_meanwhile() -> None:
+    script = (
+        "import subprocess, time\n"
+        "for _ in range(300): subprocess.Popen(['sleep', '60']); time.sleep(0.005)"
+    )
+    first = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
+    wait_for(lambda: len(_session_members(first.pid)) > 5, "some have begun")
+    _kill_session(first.pid)
+    assert not [each for each in _session_members(first.pid) if _is_alive(each)]
+    first.wait(60)

@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.cluster.connecting import accept_token, connect
 from pipelines.cluster.jobs import ANEW, NO_AGENT, End, follow
-from pipelines.host.processes import Interrupted
+from pipelines.host.signals import Interrupted
 from tests.worlds.played_cluster import LOG, QUICK, Played, asked
 
 KEY = "demo-0123456789ab"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.cluster.side_by_side import Process, Row, Start, start_training, train_side_by_side
-from pipelines.host.processes import Interrupted
+from pipelines.host.signals import Interrupted
 
 LINE = "{}  epoch {}/4  step 3/5  90.1 samples/s  loss 0.0123  data wait 3%  ETA 1:05\n"
 

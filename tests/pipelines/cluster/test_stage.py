@@ -19,13 +19,14 @@ from pipelines.depot.key import run_key
 from pipelines.depot.results import stored_finish
 from pipelines.depot.run_files import NON_FINITE
 from pipelines.host import places
-from pipelines.host.processes import Interrupted
+from pipelines.host.signals import Interrupted
 from pipelines.recipe.params import load_params
 from pipelines.recipe.profile import read_cluster
 from pipelines.store.folder_store import FolderStore
 from pipelines.training import plan
 from pipelines.training.attempt import run_rank
 from pipelines.training.job import Job, SilentListener
+from pipelines.training.load import SilentTeller
 from pipelines.training.rank import Rank
 from tests.worlds import drawn
 from tests.worlds.played_cluster import QUICK, Played
@@ -36,7 +37,7 @@ ROOMY = Facts(RAY, PYTHON, [Node("10.0.0.1", 8, 0)])
 CPU = read_cluster(load_params(), gpus=0)
 
 
-class Quiet(SilentListener):
+class Quiet(SilentListener, SilentTeller):
     def close(self, status: str, patience: float) -> None: ...
 
 

@@ -27,6 +27,17 @@ def test_the_prefix_alone_is_left_out(
     assert capsys.readouterr().out == f"{shown}\n"
 
 
+def test_what_ray_calls_an_error_of_its_watcher_is_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = "core_worker.cc:2465: Actor with class name: 'PreemptionWatcher' and ID: '92' has"
+    other = "(TrainController pid=7) [E 7 8] core_worker.cc:9: out of memory"
+    with plain_worker_lines():
+        for line in (f"(TrainController pid=7) [E 7 8] {said}", other):
+            print(line, file=sys.stderr)
+    assert capsys.readouterr().err == f"{other}\n"
+
+
 def test_the_stream_is_put_back() -> None:
     before = sys.stdout
     with pytest.raises(KeyError), plain_worker_lines():

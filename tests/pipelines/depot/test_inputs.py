@@ -25,6 +25,7 @@ from pipelines.depot.inputs import Inputs, bring, inputs_of, publish
 from pipelines.host import places
 from pipelines.host.folders import file_digest
 from pipelines.intake.prepared import data_hash
+from pipelines.intake.tiling import write_tiles
 from pipelines.recipe import datasets
 from pipelines.recipe.reader import read_recipe
 from pipelines.recipe.schema import Recipe
@@ -143,11 +144,12 @@ def own_photos_that_are_turned(folder: Path) -> Recipe:
     return recipe_for("mine")
 
 
+A_PROCESS = pytest.mark.contract  # a Matlab file is read by a process of its own
 WORLDS = (
     drawn_people,
     coco_with_odd_names,
-    mpii_as_hrnets,
-    mpii_as_released,
+    pytest.param(mpii_as_hrnets, marks=A_PROCESS),
+    pytest.param(mpii_as_released, marks=A_PROCESS),
     crowds,
     a_mixture,
     own_photos_that_are_turned,
@@ -226,7 +228,10 @@ def test_a_node_reads_what_the_checkout_reads(
     assert digest_of_all_read(bring(store, told(job), cache)) == here
 
 
-@pytest.mark.parametrize(("dataset", "folder"), [("coco", "coco_mini"), ("mpii", "mpii_mini")])
+@pytest.mark.parametrize(
+    ("dataset", "folder"),
+    [("coco", "coco_mini"), pytest.param("mpii", "mpii_mini", marks=A_PROCESS)],
+)
 def test_real_images_reach_a_node_as_they_are(
     home: Path,
     tmp_path: Path,
@@ -290,6 +295,23 @@ def rows_of(history: list[dict[str, float]]) -> list[dict[str, float]]:
     """Without what the machine decides."""
     machine = ("second", "share")
     return [{k: v for k, v in row.items() if not any(m in k for m in machine)} for row in history]
+
+
+def test_photos_in_pieces_are_brought_where_there_are_any(home: Path, tmp_path: Path) -> None:
+    recipe = drawn_people(tmp_path)
+    job = replace(job_of(recipe, tmp_path), tiles=tmp_path / "tiles")
+    assert inputs_of(job).regions == ""
+    write_tiles(tmp_path / "tiles", job.prepared, job.raw, "train", workers=1)
+    store = FolderStore(tmp_path / "store")
+    publish(store, job, SHARD)
+    there = bring(store, job, NodeCache(tmp_path / "node", 1e9))
+    assert there.tiles is not None and there.tiles.is_relative_to(tmp_path / "node")
+    fed = [build_feed(each, Rank()).loader.dataset.samples for each in (job, there)]
+    assert 0 in fed[1].tiles
+    for number in range(len(fed[0])):
+        np.testing.assert_array_equal(fed[0][number].image, fed[1][number].image)
+    shutil.rmtree(tmp_path / "store" / "inputs" / "regions")
+    assert bring(store, job, NodeCache(tmp_path / "other", 1e9)).tiles is None
 
 
 def test_the_same_data_are_sent_once_whatever_recipe_or_checkout(

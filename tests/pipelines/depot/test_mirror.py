@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipelines.depot.checkpoints import checkpoint_name, stored_manifests
+from pipelines.depot.checkpoints import checkpoint_name, put_checkpoint, stored_manifests
 from pipelines.depot.mirror import Mirror, Pace
+from pipelines.depot.owner import LostError, Owner
 from pipelines.store.folder_store import FolderStore
 from pipelines.training import checkpoint
 from pipelines.training.checkpoint import Manifest
@@ -83,6 +84,18 @@ def begun(store: GatedStore, folder: Path, mirrors: list[Mirror], pace: Pace = P
     mirror.start()
     mirrors.append(mirror)
     return mirror
+
+
+def held_up(store: GatedStore) -> tuple[threading.Event, threading.Event]:
+    """(set when a file is about to go up, to be set so that it does)."""
+    seen, go_on = threading.Event(), threading.Event()
+
+    def pause(name: str) -> None:
+        seen.set()
+        assert go_on.wait(LIMIT_S)
+
+    store.before_put = pause
+    return seen, go_on
 
 
 def steps(store: GatedStore) -> list[int]:
@@ -267,13 +280,7 @@ def test_what_the_training_removes_while_it_goes_up_is_whole_there(
     tmp_path: Path, store: GatedStore, mirrors: list[Mirror]
 ) -> None:
     run = tmp_path / "run"
-    seen, go_on = threading.Event(), threading.Event()
-
-    def pause(name: str) -> None:
-        seen.set()
-        assert go_on.wait(LIMIT_S)
-
-    store.before_put = pause
+    seen, go_on = held_up(store)
     mirror = begun(store, run, mirrors)
     first = save(run, 1)
     assert seen.wait(LIMIT_S)
@@ -284,6 +291,52 @@ def test_what_the_training_removes_while_it_goes_up_is_whole_there(
     mirror.close()
     assert checkpoint_name(KEY, first) in store.put_names  # it was on its way, and is gone by now
     assert steps(store) == [3, 4]
+
+
+def test_the_best_one_goes_up_before_newer_ones(
+    tmp_path: Path, store: GatedStore, mirrors: list[Mirror]
+) -> None:
+    """Killed between the two, the training goes on from the newest with the best one's weights."""
+    run = tmp_path / "run"
+    seen, go_on = held_up(store)
+    mirror = begun(store, run, mirrors)
+    save(run, 1, 0.1)
+    assert seen.wait(LIMIT_S)
+    others = [save(run, step, metric) for step, metric in ((2, 0.9), (3, 0.2), (4, 0.3))]
+    go_on.set()
+    mirror.close()
+    best, third, newest = (checkpoint_name(KEY, each) for each in others)
+    assert store.put_names[1:] == [best, newest, third]
+
+
+@pytest.mark.parametrize("rated", [None, 0.9])
+def test_one_that_is_still_to_be_rated_goes_up_before_newer_ones(
+    tmp_path: Path, store: GatedStore, rated: float | None
+) -> None:
+    run, away = tmp_path / "run", Mirror(store, KEY, tmp_path / "run", QUICK)
+    state = {"weights": torch.ones(3)}
+    told = {"fingerprint": "f", "code": "c", "keep_best": 1}
+    for step, due in ((1, True), (2, True), (3, False), (4, False)):
+        checkpoint.write_checkpoint(
+            run, state, epoch=step, step=step, metric=rated if step == 3 else None, due=due, **told
+        )  # type: ignore[arg-type]
+    assert [each.step for each in away._pending()] == [1, 2, *([3, 4] if rated else [4, 3])]
+
+
+def test_what_a_cut_off_attempt_wrote_before_it_knew_is_gone_at_the_end(
+    tmp_path: Path, store: GatedStore, mirrors: list[Mirror]
+) -> None:
+    late = Mirror(store, KEY, tmp_path / "late", QUICK)
+    save(tmp_path / "late", 7)
+    (manifest,) = checkpoint.read_manifests(tmp_path / "late")
+    mirror = begun(store, tmp_path / "run", mirrors)
+    save(tmp_path / "run", 1)
+    assert mirror.flush(LIMIT_S)
+    folder = checkpoint.checkpoint_folder(tmp_path / "late")
+    put_checkpoint(store, KEY, manifest, folder / manifest.file, lambda: None)
+    assert steps(store) == [1, 7] and not late.is_lost
+    mirror.close()
+    assert steps(store) == [1]
 
 
 def test_an_attempt_that_was_cut_off_stops_and_leaves_the_store_alone(
@@ -305,6 +358,23 @@ def test_an_attempt_that_was_cut_off_stops_and_leaves_the_store_alone(
     (stored,) = [each for each in stored_manifests(store, KEY) if each.step == 2]
     assert stored == checkpoint.read_manifests(new_run)[-1]
     assert steps(store) == [1, 2]
+
+
+def test_of_an_emptied_store_a_new_attempt_has_it_not_the_old_one(
+    tmp_path: Path, store: GatedStore, mirrors: list[Mirror]
+) -> None:
+    """As of `--again`, which removes all that was there while the old attempt still runs."""
+    old, new = Owner(store, KEY), Owner(store, KEY)
+    old.take()
+    store.remove(f"runs/{KEY}/owner.json")
+    assert not old.check()
+    new.take()
+    with pytest.raises(LostError):
+        old.take_back()
+    assert new.check()
+    store.write(f"runs/{KEY}/owner.json", b"damaged")
+    old.take_back()
+    assert old.check()
 
 
 def test_a_store_that_somebody_emptied_is_filled_again(

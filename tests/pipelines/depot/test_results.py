@@ -159,7 +159,7 @@ def test_an_error_of_one_node_is_read_by_the_others(tmp_path: Path) -> None:
             return value
 
         def gather(self, value):  # type: ignore[no-untyped-def]
-            return [value]
+            return [value] * self.world_size
 
     def fails() -> Outcome:
         return run_rank(first, OneOfTwo(1, 2), "attempt", train=broken, agree_s=0.0)

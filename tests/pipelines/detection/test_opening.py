@@ -97,7 +97,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a score": ({"score": 1.5}, "score: given 1.5, accepted: 0 to 1"),
     "a size": ({"size": [416]}, "size: given"),
     "a mean": ({"mean": [1.0]}, "mean: given"),
-    "a deviation": ({"std": [1.0, 0.0, 1.0]}, "std: given"),
+    "a deviation": ({"std": [1.0, 0.0, 1.0]}, r"std\[1\]: given"),
     "classes": ({"classes": []}, "classes: given"),
     "a layout": ({"layout": "hwc"}, "layout: given 'hwc', accepted: one of nchw, nhwc"),
     "a digest": ({"sha256": "abc"}, "sha256: given"),

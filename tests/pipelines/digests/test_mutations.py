@@ -145,6 +145,7 @@ def test_the_stages_that_a_file_decides(place: str, stages: set[str]) -> None:
         "pipelines/intake/preview.py", "pipelines/host/progress.py",
         "pipelines/train.py", "pipelines/evaluate.py", "pipelines/analyse.py",
         "pipelines/training/attempt.py", "pipelines/cluster/ray_train.py",
+        "pipelines/training/loaders.py", "pipelines/training/sample_cost.py",
         "pipelines/report/errors_page.py", "pipelines/digests/deciding.py", "models/cost.py",
     ],
 )  # fmt: skip

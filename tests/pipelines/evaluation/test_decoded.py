@@ -42,7 +42,7 @@ def test_values_are_read_as_what_the_option_is(given: list[str], options: dict[s
         ("whole_image=true", "--decode: whole_image: unknown option; accepted: sigma, "),
         ("decoding=best", "--decode: decoding: given 'best', accepted: one of argmax, "),
         ("blur_kernel=5.5", "--decode: blur_kernel: given 5.5, accepted: a int"),
-        ("blur_kernel=4", "heatmap: blur_kernel: given 4, accepted: an odd number"),
+        ("blur_kernel=4", "--decode: heatmap: blur_kernel: given 4, accepted: an odd number"),
         ("blur_kernel=11", "--decode: blur_kernel differs not from what the recipe decodes by"),
     ],
 )

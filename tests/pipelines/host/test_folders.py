@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,32 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         whole_folder(tmp_path / "file" / "tables"),
     ):
         pass
+
+
+def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:
+    target, entered, seen = tmp_path / "tables", threading.Event(), list[str]()
+
+    def second() -> None:
+        entered.set()
+        with whole_folder(target) as part:
+            seen.extend(names(target))  # the first one's, whole
+            (part / "second").touch()
+
+    with whole_folder(target) as part:
+        other = threading.Thread(target=second)
+        other.start()
+        entered.wait(60)
+        for name in ("a", "b"):
+            (part / name).touch()
+    other.join(60)
+    assert seen == ["a", "b"] and names(target) == ["second"] and names(tmp_path) == ["tables"]
+
+
+def test_a_lock_of_a_killed_process_holds_nobody(tmp_path: Path) -> None:
+    (tmp_path / ".tables.lock").write_text("process 1 on nowhere")
+    with whole_folder(tmp_path / "tables"):
+        pass
+    assert names(tmp_path) == ["tables"]
 
 
 def test_a_digest_is_that_of_the_bytes(tmp_path: Path) -> None:

@@ -10,16 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.host.processes import (
-    SIGNALS,
-    Interrupted,
-    catch_signals,
-    catching_signals,
-    run_child,
-    run_lock,
-    say_interrupted,
-    uninterrupted,
-)
+from pipelines.host.dvc import DVC, THEN
+from pipelines.host.processes import run_child, run_lock
+from tests.worlds.checkouts import a_shell
 from tests.worlds.here import ROOT
 
 pytestmark = pytest.mark.usefixtures("signals_as_before")
@@ -40,6 +33,16 @@ def python(code: str) -> list[str]:
 )
 def test_a_childs_end_is_ours(code: str, exit_code: int) -> None:
     assert run_child(python(code)) == exit_code
+
+
+@pytest.mark.contract
+def test_calls_of_dvc_in_one_process_end_with_the_first_that_fails(tmp_path: Path) -> None:
+    calls = [*DVC, "--cd", str(ROOT), "root", THEN, "--cd", str(tmp_path), "root", THEN, "version"]
+    done = subprocess.run(calls, cwd=ROOT, env=a_shell(), capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == (".\n", 253), done.stderr
+    both = [*calls[: calls.index(THEN) + 1], "--cd", str(ROOT), "root"]
+    done = subprocess.run(both, cwd=ROOT, env=a_shell(), capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == (".\n.\n", 0), done.stderr
 
 
 @pytest.mark.contract
@@ -93,32 +96,6 @@ def test_sigterm_is_ours_again_when_the_child_is_over() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-@pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_interrupts_once(number: int, capsys: pytest.CaptureFixture[str]) -> None:
-    catch_signals()
-    with pytest.raises(Interrupted) as interrupted:
-        os.kill(os.getpid(), number)
-    assert interrupted.value.args == (number,)
-    for each in SIGNALS:  # nothing disturbs the way out
-        os.kill(os.getpid(), each)
-    assert say_interrupted("small", number) == 128 + number
-    assert f"small: ended by {signal.Signals(number).name}" in capsys.readouterr().err
-
-
-def test_a_signal_waits_until_what_is_written_is_whole() -> None:
-    catch_signals()
-    written = []
-    with pytest.raises(Interrupted) as interrupted, uninterrupted():
-        with uninterrupted():
-            os.kill(os.getpid(), signal.SIGTERM)
-            written.append("first")
-        written.append("second")
-    assert written == ["first", "second"]
-    assert interrupted.value.args == (signal.SIGTERM,)
-    with uninterrupted():  # it is raised once
-        pass
-
-
 def test_a_lock_excludes_and_is_let_go_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,10 +142,3 @@ def test_a_run_folder_is_held_by_one_and_freed_by_death(tmp_path: Path) -> None:
     finally:
         holder.kill()
         holder.wait()
-
-
-def test_signals_are_caught_for_a_while() -> None:
-    before = [signal.getsignal(number) for number in SIGNALS]
-    with pytest.raises(Interrupted), catching_signals():
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert [signal.getsignal(number) for number in SIGNALS] == before

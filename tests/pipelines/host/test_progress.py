@@ -12,6 +12,7 @@ from pipelines.host.progress import (
     ProgressLine,
     Tally,
     read_progress,
+    told_names,
     told_number,
 )
 
@@ -32,6 +33,11 @@ from pipelines.host.progress import (
 )
 def test_minus_one_is_told_in_words(name: str, value: float, told: str) -> None:
     assert told_number(name, value) == told
+
+
+def test_of_many_names_some_are_told() -> None:
+    assert told_names(["a", "b"], 2) == "a, b"
+    assert told_names(["a", "b", "c", "d"], 2) == "a, b and 2 more"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import hashlib
 import io
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from pipelines.intake import download
 from pipelines.intake.download import bring, extract
 from pipelines.store.s3 import list_s3
+from tests.worlds.hostile import encrypted_zip, zip_bomb
 
 pytestmark = pytest.mark.contract
 
@@ -168,6 +169,24 @@ def test_links_and_cut_zips_are_refused(tmp_path: Path) -> None:
     (tmp_path / "y.zip").write_bytes(whole[:-10])
     with pytest.raises(ValueError, match="no whole zip"):
         extract(tmp_path / "y.zip", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("make", "fault"),
+    [
+        (zip_bomb, r"2,097,152 bytes in a zip of 2,\d\d\d, accepted: at most 100 times"),
+        (encrypted_zip, "'images/a.jpg' is encrypted, accepted: zips without a password"),
+        (lambda path: _zip(path, ["a", "a/b"]), "an entry cannot be a file here"),
+        (lambda path: _zip(path, ["é" * 200]), "an entry cannot be a file here"),
+    ],
+    ids=["a bomb", "encrypted", "a file and a folder", "a name too long"],
+)
+def test_zips_that_nobody_should_unpack(
+    tmp_path: Path, make: Callable[[Path], object], fault: str
+) -> None:
+    make(tmp_path / "x.zip")
+    with pytest.raises(ValueError, match=f"x.zip: .*{fault}"):
+        extract(tmp_path / "x.zip", tmp_path / "out")
 
 
 def test_a_zip_is_unpacked(tmp_path: Path) -> None:

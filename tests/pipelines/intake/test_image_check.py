@@ -25,7 +25,7 @@ def test_many_images_are_checked_by_processes_in_order(home: Path) -> None:
     draw_split(raw, "train", 6, seed=1)
     told = [Told(str(s.image_path), s.width, s.height) for s in Coco().samples(raw, "train")]
     told.insert(3, Told("nowhere.jpg", 1, 1))
-    answers = check_images(told, "check", workers=2)
+    answers = list(check_images(iter(told), "check", workers=2))
     assert answers == [check_image(one) for one in told]
     assert [a.fault for a in answers].index("image missing") == 3
 

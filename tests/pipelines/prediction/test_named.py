@@ -14,6 +14,7 @@ from data.files.images import read_image
 from pipelines.host import places
 from pipelines.prediction.named import open_reader
 from pipelines.prediction.reader import People
+from pipelines.prediction.version_files import load_version
 from pipelines.registry.gate import read_candidate, register
 from pipelines.registry.rules import RULES, read_rules
 from pipelines.registry.versions import CANDIDATE, CHAMPION, Registry
@@ -109,23 +110,33 @@ def test_what_was_brought_is_brought_once_and_told_apart_by_origin(
 
 
 def test_a_version_of_a_data_set_that_is_none_of_this_checkout_brings_its_skeleton(
-    home: Path, picture: np.ndarray
+    home: Path, picture: np.ndarray, tmp_path: Path
 ) -> None:
-    before = read(SLOT, picture)
+    read(SLOT, picture)
     (kept,) = (places.home() / "runs" / "versions" / SLOT).glob("1-*")
-    card = json.loads((kept / "card.json").read_text())
-    skeletons = kept / "code" / card["code"]["package"] / "data" / "skeletons"
+    folder = tmp_path / "herons"
+    shutil.copytree(kept, folder)
+    card = json.loads((folder / "card.json").read_text())
+    skeletons = folder / "code" / card["code"]["package"] / "data" / "skeletons"
     own = (skeletons / "coco.yaml").read_text().replace("nose", "beak")
     (skeletons / "herons.yaml").write_text(own)
     card["recipe"]["dataset"] = card["skeleton"]["name"] = "herons"
-    was = (kept / "card.json").read_text()
-    (kept / "card.json").write_text(json.dumps(card))
-    try:
-        reader = open_reader(SLOT)
-        assert reader.skeleton.name == "herons" and "beak" in reader.skeleton.keypoints
-        np.testing.assert_array_equal(read(SLOT, picture), before)
-    finally:
-        (kept / "card.json").write_text(was)
+    (folder / "card.json").write_text(json.dumps(card))
+    skeleton = load_version(folder, "herons").skeleton
+    assert skeleton.name == "herons" and "beak" in skeleton.keypoints
+
+
+def test_what_was_brought_and_changed_since_is_brought_again(
+    home: Path, picture: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = read(SLOT, picture)
+    (kept,) = (places.home() / "runs" / "versions" / SLOT).glob("1-*")
+    weights, whole = kept / "model.safetensors", (kept / "model.safetensors").read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    (kept / "code" / "json.py").write_text("")
+    np.testing.assert_array_equal(read(SLOT, picture), before)
+    assert weights.read_bytes() == whole and not (kept / "code" / "json.py").exists()
+    assert f"{kept}: brought again (version 1 of {SLOT}" in capsys.readouterr().err
 
 
 def test_a_recipe_that_is_trained_here_and_its_file_are_one(

@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from data.ground.plug import Plug
+from pipelines.host.openvino_session import has_openvino
 from pipelines.prediction.best_weights import Origin
 from pipelines.prediction.named import open_reader
 from pipelines.prediction.onnx_card import KEY
@@ -82,6 +83,31 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, Path]:
 def picture() -> np.ndarray:
     rng = np.random.default_rng(0)
     return cv2.resize(rng.integers(0, 256, (8, 10, 3), dtype=np.uint8), (100, 120))
+
+
+@pytest.mark.skipif(not has_openvino(), reason="OpenVINO is not installed")
+@pytest.mark.parametrize("kind", ["crops", "images"])
+def test_openvino_reads_what_onnxruntime_reads(
+    kind: str, request: pytest.FixtureRequest, picture: np.ndarray
+) -> None:
+    path, people = request.getfixturevalue(kind)[1], ONE if kind == "crops" else None
+    first, second = (
+        open_reader(str(path), runtime=each).read([picture], people and [people])[0]
+        for each in ("onnxruntime", "openvino")
+    )
+    assert len(first) == len(second) > 0
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_allclose(one.keypoints_image, other.keypoints_image, atol=0.05)
+
+
+def test_a_runtime_is_of_a_file_of_onnx(crops: tuple[Trained, Path]) -> None:
+    with pytest.raises(ValueError, match="runtime: given 'tensorrt', accepted: onnxruntime, open"):
+        open_reader(str(crops[1]), runtime="tensorrt")
+    with pytest.raises(ValueError, match="runtime: given 'openvino', accepted: with a file of ON"):
+        open_reader("pose-coco", runtime="openvino")
+    if not has_openvino():
+        with pytest.raises(ValueError, match="OpenVINO: its package is not installed; run `pip in"):
+            open_reader(str(crops[1]), runtime="openvino")
 
 
 WITHOUT_TORCH = """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import typing
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +12,15 @@ from typing import Any
 import pytest
 import yaml
 
+from data.datasets.own import Source
 from data.ground.skeleton import plain_skeleton
 from data.ground.yaml_text import read_yaml
+from pipelines.detection.settings import DetectorSettings
 from pipelines.recipe import datasets
 from pipelines.recipe.check import check_recipe
 from pipelines.recipe.reader import read_as, recipe_path
 from pipelines.recipe.schema import Recipe
+from pipelines.registry.rules import RuleBook
 from tests.worlds.skeletons import ODD
 
 CROPS, WHOLE, LIMBS = "demo_hrnet", "demo_higher_hrnet", "demo_openpose"
@@ -119,28 +124,47 @@ def test_what_is_on_no_menu(path: str, value: object, given: str, accepted: str)
     assert accepted in said.partition("accepted")[2]
 
 
-POSITIVE = (
-    "training.global_batch",
-    "training.validate_every",
-    "training.keep_best",
-    "training.checkpoint_every_steps",
-    "training.steps_per_epoch",
-)
+POSITIVE = {  # the most of each
+    "training.epochs": 100_000,
+    "training.global_batch": 65_536,
+    "training.validate_every": 100_000,
+    "training.keep_best": 1000,
+    "training.checkpoint_every_steps": 10_000_000,
+    "training.steps_per_epoch": 10_000_000,
+}
 FRACTIONS = (
     "augmentation.rotation_probability",
+    "augmentation.flip_probability",
+    "augmentation.half_body_upper",
     "augmentation.half_body_probability",
     "evaluation.nms_threshold",
+    "evaluation.keypoint_threshold",
+    "optimizer.momentum",
+    "optimizer.weight_decay",
     "training.ema_decay",
 )
 SCALES = "0 up to, not including, 1, or [least, most], both above 0"
-BAD_SCALES = (1.0, -0.1, [1.35, 0.7], [0.0, 1.0], [0.7], [0.7, 1.0, 1.35], [])
+BAD_SCALES = (1.0, [1.35, 0.7], [0.7], [0.7, 1.0, 1.35], [])
 TURNS = "degrees from 0, or [least, most]"
 NUMBERS = [
-    *((path, value, "more than 0") for path in POSITIVE for value in (0, -1)),
-    ("optimizer.learning_rate", 0.0, "more than 0"),
+    *(
+        (path, value, f"1 to {most:,}")
+        for path, most in POSITIVE.items()
+        for value in (0, most + 1)
+    ),
+    *(("optimizer.learning_rate", value, "more than 0, up to 10") for value in (0.0, 4000.0)),
     *((path, value, "0 to 1") for path in FRACTIONS for value in (-0.01, 1.01)),
+    ("augmentation.scale", -0.1, "0 to 1"),
+    ("augmentation.rotation", -1.0, "0 to 180"),
+    ("augmentation.rotation", 9.0e18, "0 to 180"),
+    ("losses.heatmaps.weight", -1.0, "0 to 1,000,000"),
+    ("losses.heatmaps.weight", 0.0, "more than 0, of one stage at least"),
+    ("training.skip_non_finite", -1, "0 to 10,000,000"),
+    ("schedule.warmup_steps", -1, "0 to 10,000,000"),
+    ("schedule.factor", 0.0, "more than 0, up to 1"),
+    ("seed", -1, "0 to 4,294,967,295"),
     *(("augmentation.scale", value, SCALES) for value in BAD_SCALES),
-    *(("augmentation.rotation", value, TURNS) for value in (-1.0, [30.0, -30.0], [30.0], [])),
+    *(("augmentation.rotation", value, TURNS) for value in ([30.0, -30.0], [30.0], [])),
     ("schedule.milestones", [3, 2], "rising epochs"),
     ("schedule.milestones", [2, 2], "rising epochs"),
 ]
@@ -152,10 +176,48 @@ def test_numbers_out_of_range(path: str, value: object, accepted: str) -> None:
     assert said == f"r.yaml: {path}: given {value!r}, accepted: {accepted}"
 
 
-@pytest.mark.parametrize("path", ["training.skip_non_finite", "schedule.warmup_steps"])
-def test_counts_below_nothing(path: str) -> None:
-    said = refused(CROPS, {path: -1})
-    assert path.split(".")[1] in said and "0 or more" in said
+OPTIONS, BLURRED = "architecture.options", "augmentation.photometric[0]"
+BLUR = [{"name": "GaussianBlur", "options": {"blur_limit": [3, 99999]}}]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "place", "accepted"),
+    [
+        ("augmentation.scale", [0.0, 1.0], "augmentation.scale[0]", "more than 0, up to 10"),
+        ("schedule.milestones", [-3, 2], "schedule.milestones[0]", "1 to 100,000"),
+        ("input_size", [64, 0], "input_size[1]", "1 to 4,096"),
+        ("codec.options", {"sigma": 1.0e6}, "codec.options.sigma", "more than 0, up to 64"),
+        ("codec.options", {"blur_kernel": 5.5}, "codec.options.blur_kernel", "a int"),
+        ("codec.options", {"decoding": "best"}, "codec.options.decoding", "one of argmax, quarter"),
+        (OPTIONS, {"blocks": 2**63}, f"{OPTIONS}.blocks", "1 to 32"),
+        (OPTIONS, {"blocks": 0}, f"{OPTIONS}.blocks", "1 to 32"),
+        (OPTIONS, {"modules": [1, 1, 99]}, f"{OPTIONS}.modules", "1 to 16"),
+        (OPTIONS, {"width": 2.0}, f"{OPTIONS}.width", "a int"),
+        (OPTIONS, {"width": 4096}, OPTIONS, "networks of up to 4,000,000,000"),
+        ("augmentation.photometric", BLUR, f"{BLURRED}.options", "-4,096 to 4,096"),
+    ],
+)
+def test_numbers_in_lists_and_options(path: str, value: object, place: str, accepted: str) -> None:
+    said = refused(CROPS, {path: value})
+    assert said.startswith(f"r.yaml: {place}: ") and f"accepted: {accepted}" in said
+
+
+def spanless(kind: Any, path: str = "") -> list[str]:
+    """Places of numbers in a dataclass that have no `Span`."""
+    if typing.get_origin(kind) is typing.Annotated:
+        return []
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind, include_extras=True)
+        return [each for name, of in hints.items() for each in spanless(of, f"{path}.{name}")]
+    if typing.get_origin(kind) is typing.ClassVar:
+        return []
+    inside = [each for of in typing.get_args(kind) for each in spanless(of, path)]
+    return inside + ([path] if kind in (int, float) else [])
+
+
+@pytest.mark.parametrize("kind", [Recipe, Source, RuleBook, DetectorSettings])
+def test_every_number_has_a_range(kind: type) -> None:
+    assert spanless(kind) == []
 
 
 @pytest.mark.parametrize("path", [*POSITIVE, *FRACTIONS])
@@ -164,9 +226,7 @@ def test_the_ends_of_a_range_are_in_it(path: str) -> None:
         check(CROPS, {path: value})
 
 
-@pytest.mark.parametrize(
-    "scales", [[], [0.5], [1.0, 1.0], [1.0, 0.4], [1.0, 5.0], [1.0, 0.0], [1.0, -1.0]]
-)
+@pytest.mark.parametrize("scales", [[], [0.5], [1.0, 1.0], [1.0, 0.4], [1.0, 3.5]])
 def test_scales_that_do_not_lie_one_over_the_other(scales: list[float]) -> None:
     said = refused(WHOLE, {"evaluation.scales": scales})
     assert said.startswith(f"r.yaml: evaluation.scales: given {scales}, accepted: 1.0, others")
@@ -234,11 +294,11 @@ def test_weights_are_as_many_as_stages_that_paint_the_field() -> None:
 
 
 def test_what_a_plug_refuses_is_told_with_its_place() -> None:
-    said = refused(CROPS, {"codec.options": {"decoding": "best"}})
-    assert said.startswith("r.yaml: codec.options: heatmap: decoding: given 'best', accepted: ")
+    said = refused(CROPS, {"codec.options": {"blur_kernel": 4}})
+    assert said.startswith("r.yaml: codec.options: heatmap: blur_kernel: given 4, accepted: ")
 
 
-@pytest.mark.parametrize("size", [[0, 64], [-64, 64], [64, 64, 64], []])
+@pytest.mark.parametrize("size", [[33, 64], [64, 64, 64], []])
 def test_sizes_that_are_none(size: list[int]) -> None:
     said = refused(CROPS, {"input_size": size})
     assert said.startswith(f"r.yaml: input_size: given {size}, accepted: [width, height], both")

@@ -71,7 +71,7 @@ def test_an_unknown_name_is_refused_with_those_there_are(params: Path) -> None:
         ("format: coco", "format: cocoo", r"workers.format: given 'cocoo', accepted: .*coco"),
         ("category", "categorie", "categorie: unknown key; did you mean 'category'"),
         ("by: folder", "by: day", "split.by: given 'day', accepted: one of file, folder, video"),
-        ("val: 0.2", "val: 20", "split.val: given 20.0, accepted: a share between 0 and 1"),
+        ("val: 0.2", "val: 20", "split.val: given 20, accepted: 0 to 1"),
         ("labels: a/train.json, ", "", "train.labels: missing"),
         ("skeleton: coco", "skeleton: cat", r"skeleton: given 'cat', accepted: coco, crowdpose"),
         ("skeleton: coco", "skeleton: cat.yaml", "cat.yaml: no such file"),

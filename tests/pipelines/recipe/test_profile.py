@@ -64,6 +64,33 @@ def test_the_memory_of_a_card_may_be_left_out() -> None:
 
 
 @pytest.mark.parametrize(
+    ("profile", "given", "auto", "most"),
+    [
+        ("dual_3090", 6, False, 6),
+        ("dual_3090", "auto", True, 7),  # of 8 CPUs one tells the GPU what to do
+        ("cpu", "auto", True, 0),  # the one that it has trains
+    ],
+)
+def test_loaders_are_a_count_or_auto_within_the_cores_of_a_worker(
+    profile: str, given: object, auto: bool, most: int
+) -> None:
+    params = load_params()
+    params["cluster"]["profile"] = profile
+    params["cluster"]["profiles"][profile]["loader_workers"] = given
+    machine = read_cluster(params, gpus=0).machine
+    assert (machine.auto_loaders, machine.most_loaders) == (auto, most)
+
+
+@pytest.mark.parametrize("given", ["many", None, True, 257, -1])
+def test_other_loaders_than_a_count_or_auto_are_refused(given: object) -> None:
+    params = load_params()
+    params["cluster"]["profiles"]["cpu"]["loader_workers"] = given
+    accepted = r"loader_workers: given .*, accepted: a whole number, 0 to 256 or auto"
+    with pytest.raises(ValueError, match=accepted):
+        read_cluster(params, gpus=0)
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"profile": "laptop"}, r"cluster\.profile: given 'laptop', accepted: auto, cpu"),

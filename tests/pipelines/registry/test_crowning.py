@@ -147,5 +147,7 @@ def test_files_that_are_gone_are_named(
     for path in sorted((places.home() / "mlartifacts").rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
     write_results("new", quality=0.9, seed=7)
-    with pytest.raises(ValueError, match=f"models:/{SLOT}/1/artifacts/evaluation.*delete that"):
+    with pytest.raises(
+        ValueError, match=f"models:/{SLOT}/1/artifacts/evaluation.*promote --verify"
+    ):
         offer("new", slots=(SLOT,))

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.registry.rules import RULES, Bootstrap, Limits, Rule, read_rules, slots_of, why_not
+from pipelines.registry.rules import (
+    RULES,
+    Bootstrap,
+    Limits,
+    Rule,
+    read_export_loss,
+    read_rules,
+    slots_of,
+    why_not,
+)
 from tests.worlds.results import COST
 
 RULE = Rule("coco", "AP", ["det", "gt"], 0.3, 0.002, Bootstrap(200, 0.95, 1))
@@ -44,8 +53,8 @@ def test_the_rule_book_of_this_repository() -> None:
         ),
         ("floor: 0.3", "floor: high", "floor: given 'high', accepted: a float"),
         ("[det, gt]", "[]", "protocols: given none, accepted: gt, det, image"),
-        ("confidence: 0.95", "confidence: 95", "confidence: given 95.0"),
-        ("resamples: 1000", "resamples: 3", "given 3, accepted: 100 or more"),
+        ("confidence: 0.95", "confidence: 95", "confidence: given 95, accepted: 0 to 1"),
+        ("resamples: 1000", "resamples: 3", "given 3, accepted: 100 to 1,000,000"),
         ("least_gain: 0.002", "least_gain: -1.0", "least_gain: given -1.0"),
     ],
 )
@@ -82,6 +91,17 @@ def test_a_slot_that_names_an_own_data_set_takes_the_place_of_the_inherited_ones
     path.write_text(text.replace("pose-{dataset}:", "pose:"))
     with pytest.raises(ValueError, match=r"promotion\.yaml: own\.pose: no \{dataset\} in the slot"):
         read_rules(path, {})
+
+
+def test_what_an_export_may_lose_stands_in_the_rule_book(tmp_path: Path) -> None:
+    path, text = tmp_path / "promotion.yaml", RULES.read_text()
+    assert read_export_loss(RULES) == 0.01
+    for line, loss in (("export_loss: 0.002", 0.002), ("", 0.01)):  # of before: none
+        path.write_text(text.replace("export_loss: 0.01", line))
+        assert read_export_loss(path) == loss
+    path.write_text(text.replace("export_loss: 0.01", "export_loss: 2.0"))
+    with pytest.raises(ValueError, match=r"promotion\.yaml: export_loss: given 2\.0, accepted: 0 "):
+        read_export_loss(path)
 
 
 def test_a_rule_without_a_data_set_keeps_its_digest() -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from mlflow.exceptions import MlflowException
@@ -33,6 +34,7 @@ from pipelines.registry.gate import read_candidate, register
 from pipelines.registry.rules import RULES, read_rules
 from pipelines.registry.versions import CHAMPION, Registry
 from tests.worlds.elsewhere import elsewhere
+from tests.worlds.hostile import promising_jpeg
 from tests.worlds.results import write_results
 
 pytestmark = pytest.mark.contract
@@ -108,6 +110,7 @@ print(json.dumps([model.predict(rows) for model in (*loaded, champion)]))
 """
 
 
+@pytest.mark.full
 def test_two_versions_in_one_process_elsewhere_keep_their_own_code(
     home: Path, tmp_path: Path
 ) -> None:
@@ -163,8 +166,6 @@ def model(home: Path) -> Any:
 
 
 def test_every_form_of_an_image_gives_the_same_answer(model: Any) -> None:
-    import pandas as pd
-
     image = picture()
     encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
     text = base64.b64encode(encoded).decode()
@@ -189,6 +190,7 @@ def test_every_form_of_an_image_gives_the_same_answer(model: Any) -> None:
     np.testing.assert_allclose(many[-1]["keypoints"], first["poses"][1]["keypoints"], atol=0.02)
 
 
+COLUMNS = "given columns .*; accepted: image, boxes, each once"
 OUTSIDE = r"^image 0: boxes\[1\]: given .*, outside the image of 100 x 120 pixels"
 
 
@@ -228,6 +230,11 @@ def bomb(kind: str, side: int = 40000) -> bytes:
         ([{"image": bomb("png")}], "40000 x 4000 pixels; accepted: at most 150,000,000 pixels"),
         ([{"image": bomb("bmp")}], "40000 x 4000 pixels; accepted: at most 150,000,000 pixels"),
         ([{"image": bomb("png", 1 << 20)}], "too many pixels; accepted: at most 150,000,000"),
+        ([{"image": promising_jpeg(picture(), 30_000)}], "too many pixels; accepted: at most 150"),
+        ([{"image": promising_jpeg(picture(), 12_500)}], "12500 x 12500 pixels; accepted: at most"),
+        ([{"image": np.zeros((1, 32_001, 3), np.uint8)}], "no side longer than 32,000"),
+        ([{"image": picture(), "boxes": [[0, 0, 5, 5]] * 1001}], "1,001 boxes; accepted: at most"),
+        ([{"image": picture()}] * 1001, "given 1,001 images; accepted: at most 1,000"),
         ([{"image": np.zeros((5, 5, 3), complex)}], "accepted: an array"),
         ([{"image": []}], "accepted: an array"),
         ([{"image": "AAA"}], "'AAA' is not base64"),
@@ -236,6 +243,10 @@ def bomb(kind: str, side: int = 40000) -> bytes:
         ({"image": [picture(), picture()], "boxes": [BOXES]}, "1 lists for 2 images"),
         ([], "accepted: a DataFrame or a list"),
         (7, "accepted: a DataFrame or a list"),
+        (np.array("x"), "accepted: a DataFrame or a list"),
+        (pd.DataFrame([[1, 2]], columns=pd.Index([["image"], "boxes"], dtype=object)), COLUMNS),
+        (pd.DataFrame([[1, 2]], columns=["image", "image"]), COLUMNS),
+        (pd.DataFrame([[1]]), COLUMNS),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(model: Any, given: Any, message: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -54,6 +56,27 @@ def test_a_listing_looks_into_its_folder_alone(tmp_path: Path) -> None:
     assert list(store.names("runs/a-1/")) == ["runs/a-1/x", "runs/a-1/y/z"]
     assert list(store.names("runs/a-1")) == ["runs/a-1/x", "runs/a-1/y/z", "runs/a-12/x"]
     assert len(store.names()) == 4 and store.names("none/") == {}
+
+
+def test_of_two_that_take_a_free_name_one_has_it(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "store")
+    assert store.write_new("a/owner", b"first") and not store.write_new("a/owner", b"second")
+    assert store.write_new("a/owner", b"first")  # whose answer was lost, and who asks again
+    assert store.read("a/owner") == b"first" and len(list((tmp_path / "store/a").iterdir())) == 1
+
+
+def test_a_full_disk_is_named_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's copies name the file that they read first."""
+    store, source = FolderStore(tmp_path / "store"), tmp_path / "source"
+    source.write_bytes(b"1")
+
+    def full(path: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path), None, str(target))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(ValueError, match=r"No space left.*or set `storage` of params") as told:
+        store.put(source, "a/file")
+    assert str(told.value).startswith(f"{tmp_path}/store/a/.file.")
 
 
 def test_what_cannot_be_read_or_removed_is_a_refusal(tmp_path: Path) -> None:

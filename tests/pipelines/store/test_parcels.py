@@ -9,8 +9,10 @@ import tarfile
 import threading
 import zlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -218,6 +220,18 @@ def test_a_manifest_that_is_none_is_refused_and_sent_anew(
         bring(store, "parcel", tmp_path / "node")
     send(store, "parcel", files)
     bring(store, "parcel", tmp_path / "node")
+
+
+@pytest.mark.parametrize("told", [{}, {"files": 1}, {"files": "1", "bytes": 3}, {"files": -1}])
+def test_shards_whose_manifest_does_not_say_what_is_in_them_are_refused(
+    store: Counting, tmp_path: Path, told: dict[str, Any]
+) -> None:
+    row = {"size": 3, "sha256": "0" * 64, "told": told}
+    store.write("parcel/manifest.json", json.dumps({"files": {"a.tar": row}}).encode())
+    for act in (unpacking_bytes, partial(bring_shards, target=tmp_path / "node")):
+        with pytest.raises(ValueError, match=r"damaged \(how much is in a\.tar .*make repro"):
+            act(store, "parcel")
+    assert not store.gets and not (tmp_path / "node").exists()
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,9 @@ def test_a_fault_that_stays_is_told_with_its_mend(
     ):
         with pytest.raises(ValueError, match=words) as told:
             act()
-        assert str(told.value).startswith("s3://bucket/some/file: ")
+        whole = does in ("ExpiredToken", "NoSuchBucket") or "nothing answers" in str(told.value)
+        where = "s3://bucket: " if whole else "s3://bucket/some/file: "
+        assert str(told.value).startswith(where)
         assert s3_faults.address in str(told.value)
     assert not (tmp_path / "file").exists()
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipelines.store.opening import open_store
+from pipelines.store.s3_upload import upload_new
 
 pytestmark = pytest.mark.contract
 
@@ -53,7 +54,18 @@ def test_names_are_of_a_beginning_and_a_small_file_is_there_or_none(s3_server: A
     for _ in range(2):
         store.remove("runs/ab")
     assert store.read("runs/ab") is None
+    assert store.write_new("runs/ab", b"new") and not store.write_new("runs/ab", b"late")
+    assert store.read("runs/ab") == b"new"
+    store.remove("runs/ab")
     assert open_store("s3://bucket").names("some/") == {
         "some/where/runs/a/one": len(SMALL),
         "some/where/inputs/x": len(SMALL),
     }
+
+
+@pytest.mark.parametrize("s3_server", ["moto"], indirect=True)
+def test_a_name_that_somebody_took_meanwhile_stays_theirs(s3_server: Any) -> None:
+    """Between the look and the write; the server keeps to its condition."""
+    upload_new(b"theirs", "s3://bucket/runs/owner")
+    upload_new(b"ours", "s3://bucket/runs/owner")
+    assert open_store("s3://bucket").read("runs/owner") == b"theirs"

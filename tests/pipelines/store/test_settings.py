@@ -52,6 +52,15 @@ def test_the_environment_wins_and_no_secret_is_told(
     assert s3_variables(params) == TOLD | changed
 
 
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_an_endpoint_of_the_environment_that_is_no_address_is_told(
+    name: str, params: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "127.0.0.1:9000")
+    with pytest.raises(ValueError, match=rf"\${name}: given '127.*accepted: http://HOST:PORT"):
+        s3_variables(params)
+
+
 def test_what_is_unset_is_set_and_a_named_server_is_the_one_of_all(
     params: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

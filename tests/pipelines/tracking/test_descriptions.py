@@ -125,7 +125,8 @@ def test_what_comes_after_a_training_goes_by_its_outbox(
     assert log.close("FINISHED", 0.1) == outbox
     assert not attach_folder(None, "e" * 64, "away", folder, {}), "the server is away"
     assert f"later: python -m pipelines.tracking {outbox}" in capsys.readouterr().err
-    outbox.write_text(outbox.read_text().replace(away, tracking_uri()))
+    moved = outbox.read_text().replace(away, tracking_uri())
+    outbox.write_text(re.sub(r', "crc": \d+', "", moved))
     assert command.main([str(outbox)]) == 0, "it waited there"
     run = capsys.readouterr().out.split()[-1]
     assert len(client.list_artifacts(run, "evaluation")) == 2

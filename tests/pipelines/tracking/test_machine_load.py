@@ -1,69 +1,69 @@
-"""The machine's load: names of MLflow's system metrics, once more at the end, steps in seconds."""
+"""Load under the names of MLflow's system metrics: of the machine, a process, its cards."""
 
 from __future__ import annotations
 
-import json
 import math
+import os
 from pathlib import Path
 
 import pytest
-import torch
 
-from pipelines.tracking.machine_load import MachineLoad, machine_load
-from pipelines.tracking.outbox import Outbox
-
-pytestmark = pytest.mark.contract  # a GPU is asked for its load by a process
-HOURS = 3600.0
+from pipelines.tracking.machine_load import MB, MIB, NodeLoad, ProcessLoad, cards, named
 
 
-def test_processor_and_memory_are_told_under_mlflows_names() -> None:
-    load = machine_load()
-    names = {name for name in load if not name.startswith("system/gpu_")}
-    assert names == {
-        "system/cpu_utilization_percentage",
-        "system/system_memory_usage_megabytes",
-        "system/system_memory_usage_percentage",
+def test_processor_memory_and_network_are_told_under_mlflows_names() -> None:
+    load = NodeLoad().read()
+    assert set(load) == {
+        "cpu_utilization_percentage",
+        "system_memory_usage_megabytes",
+        "system_memory_usage_percentage",
+        "network_receive_megabytes",
+        "network_transmit_megabytes",
     }
     assert all(math.isfinite(value) and value >= 0 for value in load.values())
-    assert 0 < load["system/system_memory_usage_percentage"] <= 100
-    assert load["system/system_memory_usage_megabytes"] > 10
+    assert 0 < load["system_memory_usage_percentage"] <= 100
+    assert load["system_memory_usage_megabytes"] > 10
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="cards alone are asked")
-def test_a_card_tells_what_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_tells_what_it_took_since_it_was_asked_last() -> None:
+    load = ProcessLoad()
+    before = os.times()
+    while os.times().user - before.user < 0.2:
+        sum(range(10_000))
+    told = load.read()
+    assert told["process_cpu_utilization_percentage"] > 0
+    assert told["process_memory_usage_megabytes"] > 10
+
+
+@pytest.mark.contract
+def test_cards_tell_what_they_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A player in nvidia-smi's place: two cards, one of which does not tell its power."""
     played = tmp_path / "nvidia-smi"
-    played.write_text("#!/bin/sh\necho '50, 2048, 75.5'\necho '0, 16, [N/A]'\n")
+    played.write_text(
+        "#!/bin/sh\n"
+        "echo 'GPU-aa, 50, 2048, 8192, 75.5, 350.00'\n"
+        "echo 'GPU-bb, 0, 16, 8192, [N/A], [N/A]'\n"
+        "echo 'a warning of the driver'\n"
+    )
     played.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    cards = {name: value for name, value in machine_load().items() if "gpu_" in name}
-    assert cards == {
-        "system/gpu_0_utilization_percentage": 50.0,
-        "system/gpu_0_memory_usage_megabytes": 2048.0,
-        "system/gpu_0_power_usage_watts": 75.5,
-        "system/gpu_1_utilization_percentage": 0.0,
-        "system/gpu_1_memory_usage_megabytes": 16.0,
+    first, second = cards()
+    assert first.uuid == "GPU-aa" and first.load("gpu_0") == {
+        "gpu_0_utilization_percentage": 50.0,
+        "gpu_0_memory_usage_megabytes": 2048 * MIB / MB,
+        "gpu_0_memory_usage_percentage": 25.0,
+        "gpu_0_power_usage_watts": 75.5,
+        "gpu_0_power_usage_percentage": pytest.approx(100 * 75.5 / 350),
     }
+    assert set(second.load("gpu")) == {
+        "gpu_utilization_percentage",
+        "gpu_memory_usage_megabytes",
+        "gpu_memory_usage_percentage",
+    }
+    played.write_text("#!/bin/sh\necho 'no driver' >&2; exit 9\n")
+    assert cards() == []
 
 
-def test_a_short_training_tells_its_load_once_at_its_end(tmp_path: Path) -> None:
-    outbox = Outbox(tmp_path / "outbox.jsonl")
-    load = MachineLoad(outbox, seconds=24 * HOURS)
-    load.start()
-    load.end()
-    load.end()
-    load.join(60)
-    assert not load.is_alive(), "the end does not wait for the next time"
-    (record,) = [record for record, _ in outbox.records()]
-    assert record["kind"] == "system" and set(record["metrics"]) >= set(machine_load())
-
-
-def test_steps_are_seconds_since_the_first_attempt_began(tmp_path: Path) -> None:
-    path = tmp_path / "outbox.jsonl"
-    path.write_text(json.dumps({"kind": "open", "time": 1000.0}) + "\n")
-    outbox = Outbox(path)
-    outbox.append("open")  # a later attempt
-    MachineLoad(outbox).end()
-    *_, (record, _) = outbox.records()
-    assert record["kind"] == "system"
-    assert abs(record["step"] - (record["time"] - 1000.0)) < HOURS
+def test_names_say_whose_load_it_is() -> None:
+    assert named({"a": 1.0}) == {"system/a": 1.0}
+    assert named({"a": 1.0}, "rank_3") == {"system/rank_3/a": 1.0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,6 +11,8 @@ import pytest
 
 from pipelines.tracking.outbox import Outbox, Postman
 from pipelines.tracking.run_log import RunLog, flatten, metric_name
+
+HOUR = 3600.0
 
 
 def nobody() -> NoReturn:
@@ -40,6 +43,20 @@ def test_an_epoch_is_told_once_also_after_a_restart(tmp_path: Path) -> None:
         (2, 20, 1.0),
         (3, 30, 0.5),
     ]
+
+
+@pytest.mark.parametrize(
+    "line", [{"kind": "epoch"}, {"kind": "epoch", "epoch": [1]}, {"kind": "checkpoint", "epoch": 1}]
+)
+def test_a_record_without_its_parts_is_no_epoch(tmp_path: Path, line: dict[str, Any]) -> None:
+    path = tmp_path / "outbox.jsonl"
+    path.write_text(json.dumps(line | {"time": "noon"}) + "\n")
+    outbox = Outbox(path)
+    log = log_of(outbox)
+    log.epoch(1, 10, {"loss": 1.0})
+    assert outbox.epochs() == {1} and outbox.checkpoints() == set()
+    assert outbox.began() > 0
+    outbox.release()
 
 
 def test_numbers_that_are_not_finite_are_gaps(tmp_path: Path) -> None:
@@ -84,6 +101,31 @@ def test_places_do_not_depend_on_the_folder_that_one_stands_in(
     assert outbox.path_of(checkpoint["place"]) == tmp_path / "elsewhere 1.pt"
 
 
+def test_what_is_spent_adds_up_over_attempts(tmp_path: Path) -> None:
+    first = Outbox(tmp_path / "outbox.jsonl")
+    log = log_of(first)
+    log.load({"system/cpu_utilization_percentage": 50.0}, {"gpu_hours": 0.5})
+    log.load({"pace/eta_hours": math.inf}, {"gpu_hours": 0.25, "energy_kwh": 2.0})
+    first.release()
+    second = Outbox(tmp_path / "outbox.jsonl")
+    log_of(second).load({}, {"gpu_hours": 1.0})
+    assert [record["metrics"] for record in told(second, "system")] == [
+        {"system/cpu_utilization_percentage": 50.0, "cost/gpu_hours": 0.5},
+        {"cost/gpu_hours": 0.75, "cost/energy_kwh": 2.0},
+        {"cost/gpu_hours": 1.75, "cost/energy_kwh": 2.0},
+    ]
+
+
+def test_steps_of_load_are_seconds_since_the_first_attempt_began(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.jsonl"
+    path.write_text(json.dumps({"kind": "open", "time": 1000.0}) + "\n")
+    outbox = Outbox(path)
+    outbox.append("open")  # a later attempt
+    log_of(outbox).load({}, {})
+    (record,) = told(outbox, "system")
+    assert abs(record["step"] - (record["time"] - 1000.0)) < HOUR
+
+
 def test_an_end_that_is_none_is_our_mistake(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.jsonl")
     with pytest.raises(AssertionError, match="DONE"):
@@ -91,7 +133,6 @@ def test_an_end_that_is_none_is_our_mistake(tmp_path: Path) -> None:
     assert told(outbox, "close") == []
 
 
-@pytest.mark.contract  # a GPU is asked for its load by a process
 def test_a_run_ends_once_and_lets_go_of_its_outbox(tmp_path: Path) -> None:
     outbox, got = Outbox(tmp_path / "outbox.jsonl"), []
     postman = Postman(outbox, lambda: ("server", "run", got.append))

@@ -65,6 +65,9 @@ def history(uri: str, run_id: str, name: str) -> list[tuple[int, float]]:
 def test_everything_is_read_back(tmp_path: Path, uri: str) -> None:
     log = opened(tmp_path, uri)
     tell(log, tmp_path, range(3))
+    ranks = {f"system/rank_{n}/gpu_power_usage_watts": float(n) for n in range(1200)}
+    log.load(ranks, {"gpu_hours": 0.5})  # more than MLflow takes at once
+    log.tag("nodes", "a: rank 0, 1")
     assert log.close("FINISHED") is None
     assert log.run_id is not None
     client = mlflow_client(uri)
@@ -78,7 +81,9 @@ def test_everything_is_read_back(tmp_path: Path, uri: str) -> None:
     assert versions | {"limber.host", "limber.device"} <= set(run.data.tags)
     assert history(uri, log.run_id, "gt/AP") == [(0, 0.0), (1, 0.1), (2, 0.2)]
     assert history(uri, log.run_id, "step") == [(0, 0), (1, 10), (2, 20)]
-    assert "system/cpu_utilization_percentage" in run.data.metrics
+    assert ranks.items() <= run.data.metrics.items()
+    assert run.data.metrics["cost/gpu_hours"] == 0.5
+    assert run.data.tags["limber.nodes"] == "a: rank 0, 1"
     assert [f.path for f in client.list_artifacts(log.run_id, "augmented")] == [
         "augmented/crops.jpg"
     ]
@@ -135,6 +140,25 @@ def test_a_training_from_the_beginning_does_not_mix_with_an_old_one(
     client = mlflow_client(uri)
     assert client.get_run(str(first.run_id)).data.tags["limber.run_key"] == "again superseded"
     assert [step for step, _ in history(uri, str(second.run_id), "epoch")] == [0, 1]
+
+
+@pytest.mark.contract
+def test_a_twin_that_a_late_server_made_is_gone_at_the_end(tmp_path: Path, uri: str) -> None:
+    """It did what it was asked for after it was asked again: two runs of one outbox."""
+    first = opened(tmp_path / "run", uri, key="late")
+    tell(first, tmp_path, range(2))
+    first.close("KILLED")
+    client, tags = mlflow_client(uri), {"limber.run_key": "late"}
+    run = client.get_run(str(first.run_id))
+    tags["limber.outbox"] = run.data.tags["limber.outbox"]
+    experiment, later = run.info.experiment_id, run.info.start_time + 10**6
+    twin = client.create_run(experiment, start_time=later, tags=tags)
+    second = opened(tmp_path / "run", uri, key="late")
+    tell(second, tmp_path, range(2, 3))
+    second.close("FINISHED")
+    left = client.search_runs([experiment], "tags.`limber.run_key` = 'late'")
+    assert [each.info.run_id for each in left] == [first.run_id] != [twin.info.run_id]
+    assert [step for step, _ in history(uri, str(first.run_id), "epoch")] == [0, 1, 2]
 
 
 @pytest.fixture
@@ -263,7 +287,7 @@ def test_a_line_torn_by_a_kill_is_cut_off(tmp_path: Path) -> None:
     path.write_text('{"kind": "epoch", "epoch": 4, "time": 1}\n{"kind": "epo')
     outbox = Outbox(path)
     outbox.append("epoch", epoch=5)
-    assert outbox.last_epoch() == 5
+    assert outbox.epochs() == {4, 5}
     assert len(list(outbox.records())) == 2
 
 
@@ -316,6 +340,33 @@ def test_names_and_params_as_mlflow_takes_them() -> None:
         "d": "[1, 2]",
     }
     assert len(flatten({"long": "x" * 9000})["long"]) == 6000
+
+
+@pytest.mark.contract
+def test_a_picture_that_somebody_else_took_is_sent_again(
+    tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy in the server's place says 200 to everything."""
+    from mlflow import MlflowClient
+
+    true, taken = MlflowClient.log_artifact, list[str]()
+
+    def send(self: MlflowClient, run_id: str, path: str, folder: str) -> None:
+        taken.append(path)
+        if len(taken) > 1:
+            true(self, run_id, path, folder)
+
+    monkeypatch.setattr(MlflowClient, "log_artifact", send)
+    log = opened(tmp_path / "run", uri, "e" * 64, back_off=0.05)
+    (tmp_path / "run").mkdir(exist_ok=True)
+    tell(log, tmp_path / "run", range(2))
+    left = log.close("FINISHED", 60.0)
+    assert left is None or main([str(left)]) == 0
+    assert len(taken) == 2
+    client = mlflow_client(uri)
+    (run,) = client.search_runs(["1"], f"tags.`limber.run_key` = '{'e' * 64}'")
+    (there,) = client.list_artifacts(run.info.run_id, "augmented")
+    assert (there.path, there.file_size) == ("augmented/crops.jpg", 4)
 
 
 @pytest.mark.contract

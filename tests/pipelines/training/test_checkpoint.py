@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import random
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from pipelines.host.folders import file_digest
 from pipelines.host.tensors import save_tensors
 from pipelines.training import checkpoint
 from pipelines.training.checkpoint import Manifest
+from tests.worlds.exploits import pickled, write_zipped
 
 CPU = torch.device("cpu")
 
@@ -75,6 +80,86 @@ def test_half_a_checkpoint_does_not_count(tmp_path: Path, lost: str) -> None:
     path = checkpoint.latest_checkpoint(tmp_path, "a")
     assert path is not None
     assert path.name == "step_00000001.pt"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"step": "2"}, {"step": 3}, {"step": True}, {"epoch": -1}, {"epoch": 1.5}, {"size": None},
+        {"metric": "0.9"}, {"metric": 0.9}, {"file": "../step_00000002.pt"}, {"sha256": "ab"},
+        {"late": [0.5]}, {"late": {"AP@gt": "0.5"}}, {"fingerprint": None}, {"more": 1},
+        b"", b"[]", b"{", b"\xff\xfe", b"null", b"[" * 100_000,
+    ],
+)  # fmt: skip
+def test_a_manifest_that_no_training_wrote_is_said_and_the_one_before_used(
+    tmp_path: Path, change: dict[str, Any] | bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path, 1, 0.1)
+    path = (checkpoint.checkpoint_folder(tmp_path) / save(tmp_path, 2, 0.2).file).with_suffix(
+        ".json"
+    )
+    is_text = isinstance(change, bytes)
+    text = change if is_text else json.dumps(json.loads(path.read_text()) | change).encode()
+    path.write_bytes(text)
+    found = checkpoint.latest_checkpoint(tmp_path, "a")
+    assert found is not None and found.name == "step_00000001.pt"
+    assert f"{path}: not a manifest" in capsys.readouterr().out
+    assert steps(tmp_path) == [1]
+
+
+def test_a_wrong_bit_anywhere_in_a_manifest_is_seen(tmp_path: Path) -> None:
+    save(tmp_path, 1, 0.1)
+    path = (checkpoint.checkpoint_folder(tmp_path) / save(tmp_path, 2, 0.25).file).with_suffix(
+        ".json"
+    )
+    text = path.read_bytes()
+    seen = [1, 2], [m.metric for m in checkpoint.read_manifests(tmp_path)]
+    assert seen == ([1, 2], [0.1, 0.25])
+    content = {m.step: m for m in checkpoint.read_manifests(tmp_path)}
+    for place in range(len(text)):
+        changed = bytearray(text)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        left = {m.step: m for m in checkpoint.read_manifests(tmp_path)}
+        assert left in (content, {1: content[1]}), changed
+
+
+def test_manifests_of_before_they_had_a_digest_are_read(tmp_path: Path) -> None:
+    path = (checkpoint.checkpoint_folder(tmp_path) / save(tmp_path, 2, 0.25).file).with_suffix(
+        ".json"
+    )
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in content.items() if k != checkpoint.CHECK}))
+    assert steps(tmp_path) == [2]
+
+
+@pytest.mark.parametrize("kind", ["zip", "pickle", "tensors of another recipe"])
+def test_code_in_a_checkpoint_is_never_run_and_the_one_before_used(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of one who writes a manifest that fits as well."""
+    save(tmp_path, 1)
+    manifest, mark = save(tmp_path, 2), tmp_path / "ran"
+    path = checkpoint.checkpoint_folder(tmp_path) / manifest.file
+    if kind == "zip":
+        write_zipped(path, mark)
+        with pytest.raises(pickle.UnpicklingError):
+            torch.load(path, weights_only=True)
+    elif kind == "pickle":
+        path.write_bytes(pickled(mark))
+    else:
+        save_tensors(path, {"fingerprint": "another"})
+    size, digest = path.stat().st_size, file_digest(path)
+    checkpoint.write_manifest(path.parent, replace(manifest, size=size, sha256=digest))
+    found = checkpoint.latest_checkpoint(tmp_path, "a")
+    assert found is not None and found.name == "step_00000001.pt"
+    assert not mark.exists()
+    said = capsys.readouterr().out
+    assert f"{path}: " in said and "weights_only" not in said
+    assert {"zip": "code to be run", "pickle": "no checkpoint"}.get(kind, "another recipe") in said
+    if kind == "zip":
+        torch.load(path, weights_only=False)
+        assert mark.exists(), "the exploit works where code is run"
 
 
 def test_another_fingerprint_is_never_used(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def assert_equal(found: State, expected: State) -> None:
     assert all(torch.equal(value, expected[key]) for key, value in found.items())
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.full)])
 def test_only_the_plug_in_moves(
     tmp_path: Path, data: Data, base: tuple[Path, State], ranks: int
 ) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import multiprocessing
 import random
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,13 @@ import torch
 from data.codecs.heatmap import HeatmapCodec
 from pipelines.host.folders import file_digest
 from pipelines.training import checkpoint
+from pipelines.training.device import PLAIN
 from pipelines.training.job import Job, SilentListener, TrainingStopped
 from pipelines.training.loop import train_loop
-from pipelines.training.parts import Parts
+from pipelines.training.parts import Parts, build_parts
 from pipelines.training.rank import Rank
 from pipelines.training.step import Taken, train_step
+from pipelines.training.validation import build_validation, validate
 from tests.worlds import drawn, two_ranks
 from tests.worlds.alike import assert_same
 
@@ -129,6 +133,24 @@ def test_two_ranks_are_one_process_with_twice_the_batch(pair: tuple[Job, list[st
         assert int(re.search(r"validated (\d+)", text)[1]) > 10  # type: ignore[index]
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("largest", [4, 2], ids=["one micro-batch", "two"])
+def test_ranks_as_they_are_on_gpus_keep_every_bit(tmp_path: Path, data: Data, largest: int) -> None:
+    job = drawn.small_job(tmp_path, data, drawn.small_recipe(), max_batch_per_worker=largest)
+    said = two_ranks.finish(two_ranks.start(job, "as_on_gpus", tmp_path / "meeting"))
+    assert all("alike" in each for each in said)
+
+
+def test_a_validation_paints_in_the_precision_that_is_asked_for(tmp_path: Path, data: Data) -> None:
+    job = drawn.small_job(tmp_path, data, drawn.small_recipe())
+    network, on, seen = build_parts(job, Rank()).network, build_validation(job, Rank()), set[bool]()
+    network.register_forward_hook(lambda *_: seen.add(torch.is_autocast_enabled("cpu")))
+    for precision, autocast in (("bf16", {True}), ("fp32", {False})):
+        seen.clear()
+        validate(network, on, job, Rank(), dataclasses.replace(PLAIN, validates_in=precision))
+        assert seen == autocast
+
+
 def test_one_ranks_bad_loss_stops_all_ranks(pair: tuple[Job, list[str]]) -> None:
     job, said = pair
     assert all("stopped: small: epoch 1, step 4: the loss is not finite" in s for s in said)
@@ -166,6 +188,55 @@ def test_more_bad_steps_than_allowed_stop_and_keep_the_last_good(
         train_loop(job, Rank(), SilentListener(), broken)
     state = last_state(job)
     assert (state["epoch"], state["skipped"]) == (1, 1)
+
+
+def copied(data: Data, folder: Path, broken: int) -> Data:
+    """The data with one image (of the training split, by its place) that cannot be read."""
+    raw = shutil.copytree(data[1], folder / "raw")
+    images = sorted((raw / "images" / "train").iterdir()) if (raw / "images").is_dir() else []
+    path = images[broken] if images else sorted(raw.rglob("*.jpg"))[broken]
+    path.write_bytes(b"no image any more")
+    return data[0], raw
+
+
+def test_an_image_that_cannot_be_read_is_written_down_and_left_out(
+    tmp_path: Path, data: Data
+) -> None:
+    recipe = drawn.small_recipe(epochs=1, skip_non_finite=99, steps_per_epoch=5)
+    read = drawn.small_job(tmp_path, copied(data, tmp_path, 0), recipe)
+    summary = train_loop(read, Rank(), SilentListener())
+    rows = [json.loads(row) for row in (tmp_path / "non_finite.jsonl").read_text().splitlines()]
+    assert len(rows) == summary.skipped >= 1
+    for row in rows:
+        (only,) = row["ranks"]
+        assert len(only["sample_ids"]) == 8 and math.isfinite(float(only["loss"]))
+        assert set(only["unread"]) < set(map(str, only["sample_ids"]))
+        assert all("no readable image there" in fault for fault in only["unread"].values())
+
+
+def test_an_image_that_cannot_be_read_stops_the_training_in_words(
+    tmp_path: Path, data: Data
+) -> None:
+    job = drawn.small_job(tmp_path, copied(data, tmp_path, 0), drawn.small_recipe(epochs=9))
+    with pytest.raises(TrainingStopped, match=r"not be read, sample \d+: .*no readable"):
+        train_loop(job, Rank(), SilentListener())
+
+
+@pytest.mark.contract
+@pytest.mark.full
+def test_of_a_killed_loader_process_it_is_told_whose_samples_it_read(
+    tmp_path: Path, data: Data
+) -> None:
+    def killing(*given: Any) -> Any:
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        return train_step(*given)
+
+    job = drawn.small_job(tmp_path, data, drawn.small_recipe(steps_per_epoch=50), loader_workers=1)
+    with pytest.raises(RuntimeError, match=r"small: epoch 1, step \d+: a loader process of rank 0"):
+        train_loop(job, Rank(), SilentListener(), killing)
+    (row,) = (tmp_path / "non_finite.jsonl").read_text().splitlines()
+    assert len(json.loads(row)["sample_ids"]) == 8
 
 
 def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path, data: Data) -> None:

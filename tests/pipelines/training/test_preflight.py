@@ -115,6 +115,6 @@ def test_who_did_not_meet_and_what_to_do(
 def test_two_ranks_meet_and_one_that_does_not_come_is_named(tmp_path: Path) -> None:
     job = a_job(tmp_path)
     together, alone = two_ranks.finish(two_ranks.start(job, "alone,preflight", tmp_path / "meet"))
-    assert re.search(r"preflight: 2 ranks on 1 nodes met in ", together)
+    assert re.search(r"preflight: 2 ranks on 1 node met in ", together)
     assert "rank 1 did not come" in together
     assert alone == ""

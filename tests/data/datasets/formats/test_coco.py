@@ -76,6 +76,7 @@ BAD = {
     "a narrow box": (lambda c: first(c).update(bbox=[1, 1, -2, 2]), "a side below 0: box"),
     "a short box": (lambda c: first(c).update(bbox=[1, 1]), "2 values instead of 4: box"),
     "an area": (lambda c: first(c).update(area=float("inf")), "not finite: area"),
+    "a vast area": (lambda c: first(c).update(area=1e30), "area beyond any image"),
     "half a crowd": (lambda c: first(c).update(iscrowd=2), "iscrowd other than 0, 1"),
     "another image": (lambda c: first(c).update(image_id=99), "unknown image"),
     "another category": (lambda c: first(c).update(category_id=99), "unknown category"),

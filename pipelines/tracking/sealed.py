@@ -1,0 +1,104 @@
+"""Lines of json that show whether they are whole: a digest of each stands at its end.
+
+    {"kind": "epoch", "time": 1.0, ..., "crc": 305419896}
+
+Lines without one are of before there was one; their parts are held against their types alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from data.ground.refusal import masked
+
+Record = dict[str, Any]
+SEAL = re.compile(rb', "crc": (\d{1,10})\}\s*$')
+NUMBER, WHOLE, TEXT = "a number", "a whole number", "text"
+KINDS: dict[str, str] = {  # parts of records -> what they are; others are taken as they come
+    "kind": TEXT, "time": NUMBER, "epoch": WHOLE, "step": WHOLE, "name": TEXT, "fingerprint": TEXT,
+    "experiment": TEXT, "id": TEXT, "path": TEXT, "folder": TEXT, "place": TEXT, "sha256": TEXT,
+    "status": TEXT,
+}  # fmt: skip
+MAPPINGS = {"params": TEXT, "tags": TEXT, "metrics": NUMBER}  # parts that are dicts of these
+
+
+def sealed(record: Record) -> bytes:
+    """A line of it, its digest last."""
+    text = json.dumps(record)
+    return f'{text[:-1]}, "crc": {zlib.crc32(text.encode())}}}\n'.encode()
+
+
+def read_record(line: bytes) -> Record:
+    """What `sealed` was given. Raises ValueError, in a few words, where the line is damaged."""
+    seal = SEAL.search(line)
+    body = line if seal is None else line[: seal.start()] + b"}"
+    if seal and zlib.crc32(body) != int(seal[1]):
+        raise ValueError("damaged, its digest is another")
+    try:
+        record = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("damaged, no json") from error
+    if not isinstance(record, dict):
+        raise ValueError("damaged, no record")
+    return record if seal else _of_its_types(record)
+
+
+def whole_records(outbox: bytes) -> Iterator[Record]:
+    """Without lines that are damaged, or torn where whoever wrote them died."""
+    for line in outbox.splitlines(keepends=True):
+        with suppress(ValueError):
+            if line.endswith(b"\n") and "kind" in (record := read_record(line)):
+                yield record
+
+
+def _of_its_types(record: Record) -> Record:
+    for part, value in record.items():
+        if part in KINDS and not _is(value, KINDS[part]):
+            raise ValueError(f"damaged, {part} is not {KINDS[part]}")
+        if part in MAPPINGS and not _is_mapping(value, MAPPINGS[part]):
+            raise ValueError(f"damaged, {part} are not each {MAPPINGS[part]}")
+    return record
+
+
+def _is_mapping(value: object, kind: str) -> bool:
+    return isinstance(value, Mapping) and all(_is(each, kind) for each in value.values())
+
+
+def _is(value: object, kind: str) -> bool:
+    if kind == TEXT:
+        return isinstance(value, str)
+    return type(value) is int or (kind == NUMBER and type(value) is float)
+
+
+def read_position(note: Path, outbox: Path) -> tuple[str, int]:
+    """(address, how far): of the note beside an outbox; "" and 0, and a line, of a damaged one."""
+    if not note.is_file():
+        return "", 0
+    try:
+        kept = read_record(note.read_bytes())
+        address, position = kept["address"], kept["position"]
+        if not (
+            isinstance(address, str) and type(position) is int and _ends_line(outbox, position)
+        ):
+            raise ValueError("it points nowhere")
+    except (ValueError, KeyError) as error:
+        told = f"{note}: damaged ({error}); {outbox.name} is sent from its beginning"
+        print(f"tracking: {told}", file=sys.stderr, flush=True)
+        return "", 0
+    return masked(address), position
+
+
+def _ends_line(path: Path, position: int) -> bool:
+    """Whether a line of the file ends there."""
+    if position <= 0 or not path.is_file():
+        return position == 0
+    with path.open("rb") as file:
+        file.seek(position - 1)
+        return file.read(1) == b"\n"

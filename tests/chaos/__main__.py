@@ -1,0 +1,132 @@
+"""Things broken on purpose, as a table: tried, recovered, refused, lost.
+
+    python -m tests.chaos [WORD ...] [--draw] [--trials N] [--seed 0] [--beside 2]
+    python -m tests.chaos NAME --case 17        one case again, with what it printed
+
+A row is a process of its own, so that one which dies counts as lost; as many at once as --beside
+says. What a row printed is kept in chaos/NAME.log below the temporary directory. Exit 1 where
+anything was lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from tests.chaos.fault import Fault, Tally, try_fault
+from tests.chaos.menu import MINUTES, named
+
+ROW_SECONDS = 4 * 3600
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m tests.chaos", None, __doc__,
+                                     formatter_class=formatter)  # fmt: skip
+    parser.add_argument("words", nargs="*", metavar="WORD", help="rows whose name holds it")
+    parser.add_argument("--draw", action="store_true", help="the short draw of each row")
+    parser.add_argument("--trials", type=int, help="of each row, instead of its own number")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--case", type=int, help="that case alone, in this process")
+    parser.add_argument("--beside", type=int, default=os.cpu_count() or 1, help="rows at once")
+    parser.add_argument("--row-into", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = parse(arguments)
+    faults = named(given.words)
+    if given.case is not None or given.row_into:
+        return sum(one_row(fault, given) for fault in faults)
+    folder = Path(tempfile.gettempdir()) / "chaos"
+    folder.mkdir(exist_ok=True)
+    tallies: dict[str, Tally] = {}
+    with ThreadPoolExecutor(max(given.beside, 1)) as pool:
+        longest_first = sorted(faults, key=lambda fault: -MINUTES.get(fault.name, 0))
+        rows = {pool.submit(in_own_process, each, given, folder): each for each in longest_first}
+        for row in as_completed(rows):
+            fault, tally = rows[row], row.result()
+            tallies[fault.name] = tally
+            print(f"{len(tallies)}/{len(faults)}  {line(fault, tally)}", flush=True)
+            for case, what in list(tally.lost.items())[:3]:
+                again = f"python -m tests.chaos {fault.name} --seed {given.seed} --case {case}"
+                print(f"    case {case}: {what.strip().splitlines()[-1]}\n    again: {again}")
+    print(table([(fault, tallies[fault.name]) for fault in faults]))
+    return int(any(tally.lost for tally in tallies.values()))
+
+
+def one_row(fault: Fault, given: argparse.Namespace) -> int:
+    """In this process: its cases; a line or, with --row-into, a file of what came out."""
+    torch.set_num_threads(1)  # a forked process waits for ever for threads that it has not
+    trials = given.trials or (fault.draw if given.draw else fault.trials)
+    cases = range(trials) if given.case is None else range(given.case, given.case + 1)
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        tally = try_fault(fault, cases, given.seed, Path(folder))
+    for case, what in tally.lost.items():
+        print(f"case {case}\n{what}")
+    if given.row_into:
+        given.row_into.write_text(json.dumps(asdict(tally)))
+    else:
+        print(line(fault, tally))
+    return int(bool(tally.lost))
+
+
+def in_own_process(fault: Fault, given: argparse.Namespace, folder: Path) -> Tally:
+    """A row as a process: its tally, or one loss that says how it ended."""
+    into, log = folder / f"{fault.name}.json", folder / f"{fault.name}.log"
+    into.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "tests.chaos", fault.name, "--seed", str(given.seed),
+               "--row-into", str(into)]  # fmt: skip
+    command += ["--draw"] * given.draw + ["--trials", str(given.trials)] * bool(given.trials)
+    began = time.monotonic()
+    with log.open("w") as said:
+        try:
+            ended = subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, check=False,
+                                   timeout=ROW_SECONDS)  # fmt: skip
+            how = f"ended with {ended.returncode}"
+        except subprocess.TimeoutExpired:
+            how = f"was ended after {ROW_SECONDS} s"
+    if not into.is_file():
+        lost = {-1: f"the row's process {how}: {log}"}
+        return Tally(lost=lost, seconds=time.monotonic() - began)
+    told = json.loads(into.read_text())
+    told["lost"] = {int(case): what for case, what in told["lost"].items()}
+    return Tally(**told)
+
+
+def line(fault: Fault, tally: Tally) -> str:
+    at = f" (struck: {moments(tally)})" if tally.moments else ""
+    return (f"{fault.name}: tried {tally.tried}, recovered {tally.recovered}, refused "
+            f"{tally.refused}, lost {len(tally.lost)}, {tally.seconds:.0f} s{at}")  # fmt: skip
+
+
+def moments(tally: Tally) -> str:
+    return ", ".join(f"{who} {times}" for who, times in sorted(tally.moments.items()))
+
+
+def table(rows: list[tuple[Fault, Tally]]) -> str:
+    """Markdown: a row per fault and their sum."""
+    lines = ["", "| fault | must hold | struck | tried | recovered | refused | lost |",
+             "| --- | --- | --- | ---: | ---: | ---: | ---: |"]  # fmt: skip
+    total = [0, 0, 0, 0]
+    for fault, tally in rows:
+        counts = [tally.tried, tally.recovered, tally.refused, len(tally.lost)]
+        total = [sum(pair) for pair in zip(total, counts, strict=True)]
+        told = [fault.happens, fault.holds, moments(tally), *map(str, counts)]
+        lines.append(f"| {' | '.join(told)} |")
+    return "\n".join([*lines, f"| all | | | {' | '.join(map(str, total))} |"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

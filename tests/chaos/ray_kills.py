@@ -1,0 +1,135 @@
+"""SIGKILL in the middle of a training by DVC and a local Ray: of DVC, of the stage, of the head and
+what belongs to it, again and again."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from pipelines.tracking.runs import OUTBOX_NAME
+from pipelines.tracking.server import mlflow_client
+from pipelines.training import checkpoint
+from tests.chaos.fault import TOKEN, Fault, Outcome, processes_of, shared_folder, struck
+from tests.chaos.signals import nothing_goes_on, road
+from tests.worlds.alike import assert_same
+from tests.worlds.checkouts import a_shell, dvc, small_road, start_dvc
+from tests.worlds.waiting import wait_for
+
+RECIPE, EPOCHS, KILLS = "demo_hrnet", 8, 5
+STAGE = f"train@{RECIPE}"
+WHO = {  # by what stands in its command line
+    "dvc": "dvc.cli", "driver": "pipelines.train", "head": "ray.scripts.scripts",
+    "gcs": "gcs_server", "raylet": "raylet/raylet", "guard": "--guard",
+}  # fmt: skip
+AMONG = ("dvc", "dvc", "dvc", "driver", "raylet", "guard", "head", "head", "gcs")
+LONGEST_S = 2.5  # after the first step
+START_S, END_S = 400.0, 600.0
+PARTS = ("epoch", "step", "model", "average", "optimizer", "skipped")
+
+
+def fill(folder: Path) -> None:
+    """A checkout that is ready to train, and what a training ends with that nobody disturbs."""
+    training = {"epochs": EPOCHS, "checkpoint_every_steps": 1, "global_batch": 16}
+    checkout, copy = folder / "limber", folder / "undisturbed"
+    small_road(checkout, {RECIPE: training}, (40, 8), cluster={"max_failures": 9})
+    start_dvc(checkout)
+    dvc(checkout, "repro", "-q", "prepare@stick_figures", f"weights@{RECIPE}")
+    shutil.copytree(checkout, copy, symlinks=True)
+    process = trains(copy)
+    assert process.wait(END_S) == 0, (copy / "said.txt").read_text()[-4000:]
+
+
+def trains(checkout: Path) -> subprocess.Popen[bytes]:
+    """The stage by DVC, as `make repro` has it run; what is before it is done."""
+    (checkout / "said.txt").unlink(missing_ok=True)
+    here = {"LIMBER_HOME": str(checkout), "PYTHONUNBUFFERED": "1"}
+    return road(checkout, "--single-item", STAGE, **here)
+
+
+def kills(draw: random.Random, folder: Path) -> Outcome:
+    shared, checkout = shared_folder("trained", fill), folder / "limber"
+    shutil.copytree(shared / "limber", checkout, symlinks=True)
+    for _ in range(KILLS):
+        who = draw.choice(AMONG)
+        process = trains(checkout)
+        wait_for(lambda p=process: p.poll() is not None or is_training(checkout), "steps", START_S)
+        time.sleep(draw.uniform(0, LONGEST_S))
+        there, victims = processes_of(os.environ[TOKEN]), found(WHO[who])
+        if process.poll() is not None or not victims:  # it is through already
+            process.wait(END_S)
+            break
+        os.kill(draw.choice(victims), signal.SIGKILL)
+        struck(who)
+        code = process.wait(END_S)
+        said = (checkout / "said.txt").read_text()
+        assert code or is_through(said), said[-4000:]
+        assert code == 0 or who == "dvc" or "error: " in said.lower(), (who, code, said[-4000:])
+        nothing_goes_on(there)
+    assert trains(checkout).wait(END_S) == 0, (checkout / "said.txt").read_text()[-4000:]
+    expected, reached = (end_of(each) for each in (shared / "undisturbed", checkout))
+    for part in PARTS:
+        assert_same(reached[part], expected[part], part)
+    is_told_once(checkout)
+    return "recovered"
+
+
+def is_training(checkout: Path) -> bool:
+    return f"{RECIPE}  epoch" in (checkout / "said.txt").read_text(errors="replace")
+
+
+def is_through(said: str) -> bool:
+    return f"{RECIPE}: best epoch" in said
+
+
+def found(word: str) -> list[int]:
+    return [each for each in processes_of(os.environ[TOKEN]) if word in command_line(each)]
+
+
+def command_line(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def end_of(checkout: Path) -> dict[str, Any]:
+    (folder,) = (checkout / "runs").glob(f"{RECIPE}-*")
+    newest = checkpoint.read_manifests(folder)[-1]
+    return checkpoint.read_checkpoint(checkpoint.checkpoint_folder(folder) / newest.file)
+
+
+def is_told_once(checkout: Path) -> None:
+    """One run of MLflow, each epoch once; what a busy machine could not send in time is sent."""
+    (folder,) = (checkout / "runs").glob(f"{RECIPE}-*")
+    sends = [sys.executable, "-m", "pipelines.tracking", str(folder / OUTBOX_NAME)]
+    shell = a_shell() | {"LIMBER_HOME": str(checkout)}
+    sent = subprocess.run(sends, cwd=checkout, env=shell, capture_output=True, text=True)
+    assert sent.returncode == 0, sent.stderr[-2000:]
+    client = mlflow_client(f"sqlite:///{checkout / 'mlflow.db'}")
+    (experiment,) = (each for each in client.search_experiments() if each.name == "limber")
+    (told,) = client.search_runs([experiment.experiment_id])
+    steps = [each.step for each in client.get_metric_history(told.info.run_id, "epoch")]
+    assert steps == list(range(1, EPOCHS + 1)), steps
+    assert told.info.status == "FINISHED"
+
+
+FAULTS = [
+    Fault(
+        "ray-killed",
+        f"SIGKILL of DVC, the stage, its Ray head, gcs, raylet or guard, {KILLS} times in a "
+        "training by `make repro`",
+        "it ends in a line, nothing of it is left, the same command goes on; weights, "
+        "average and optimizer equal the undisturbed run's to the bit; one MLflow run, each epoch "
+        "once",
+        kills,
+        trials=20,
+        draw=0,  # minutes each; tests/road/test_through_ray.py tries a rank of Ray
+    ),
+]

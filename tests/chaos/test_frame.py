@@ -1,0 +1,98 @@
+"""The frame of the table itself: what counts as lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import fault as frame
+from tests.chaos.__main__ import main, table
+from tests.chaos.fault import Fault, Outcome, Trial, shared_folder, struck, try_fault
+from tests.chaos.menu import FAULTS, MINUTES
+
+pytestmark = pytest.mark.contract
+
+
+def row(trial: Trial) -> Fault:
+    return Fault("a-row", "a thing breaks", "it is said", trial, trials=3)
+
+
+def test_each_answer_is_counted_and_a_seed_tries_the_same(tmp_path: Path) -> None:
+    drawn: list[float] = []
+
+    def trial(draw: random.Random, folder: Path) -> Outcome:
+        assert list(folder.iterdir()) == [] and os.environ["LIMBER_HOME"]
+        drawn.append(draw.random())
+        struck("node")
+        struck("rank", 2)
+        return "recovered" if len(drawn) % 3 else "refused"
+
+    tally = try_fault(row(trial), range(3), 1, tmp_path / "a")
+    try_fault(row(trial), range(3), 1, tmp_path / "b")
+    assert (tally.tried, tally.recovered, tally.refused, tally.lost) == (3, 2, 1, {})
+    assert drawn[:3] == drawn[3:] and len(set(drawn)) == 3
+    assert table([(row(trial), tally)]).splitlines()[-2:] == [
+        "| a thing breaks | it is said | node 3, rank 6 | 3 | 2 | 1 | 0 |",
+        "| all | | | 3 | 2 | 1 | 0 |",
+    ]
+
+
+def leaves_a_folder(draw: random.Random, folder: Path) -> Outcome:
+    tempfile.mkdtemp(prefix="forgotten-")
+    return "recovered"
+
+
+def leaves_a_process(draw: random.Random, folder: Path) -> Outcome:
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    return "recovered"
+
+
+def breaks(draw: random.Random, folder: Path) -> Outcome:
+    raise OSError("a raw error")
+
+
+@pytest.mark.parametrize(
+    ("trial", "told"),
+    [
+        (leaves_a_folder, "left in the temporary directory: ['forgotten-"),
+        (leaves_a_process, "time.sleep(600)"),
+        (breaks, "OSError: a raw error"),
+        (lambda draw, folder: "maybe", "a trial answered 'maybe'"),
+    ],
+    ids=["folder", "process", "error", "answer"],
+)
+def test_what_is_lost(
+    trial: Trial, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frame, "GONE_SECONDS", 0.5)
+    tally = try_fault(row(trial), range(1), 0, tmp_path)
+    assert (tally.tried, len(tally.lost)) == (1, 1)
+    assert told in tally.lost[0]
+
+
+def test_a_shared_folder_is_made_once(tmp_path: Path) -> None:
+    made: list[Path] = []
+    fill: Callable[[Path], None] = made.append
+
+    def trial(draw: random.Random, folder: Path) -> Outcome:
+        assert shared_folder("world", fill).is_dir()
+        return "recovered"
+
+    assert try_fault(row(trial), range(3), 0, tmp_path).recovered == 3
+    assert len(made) == 1
+
+
+def test_what_is_told_to_be_long_is_a_row() -> None:
+    assert MINUTES.keys() <= {fault.name for fault in FAULTS}
+
+
+def test_a_word_that_no_row_holds() -> None:
+    with pytest.raises(ValueError, match="no fault"):
+        main(["no-such-row"])

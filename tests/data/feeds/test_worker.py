@@ -1,0 +1,46 @@
+"""Processes that work for another one do not outlive it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.fault import TOKEN, processes_of
+from tests.worlds.here import ROOT
+from tests.worlds.started import command_of
+from tests.worlds.waiting import wait_for
+
+HELPERS = 2  # a fork server, and who keeps track of what is shared
+WORKERS = 2
+
+
+@pytest.mark.contract
+@pytest.mark.full
+@pytest.mark.parametrize("how", ["loads", "checks"])
+def test_who_works_for_a_process_that_is_killed_ends_with_it(tmp_path: Path, how: str) -> None:
+    token = uuid.uuid4().hex
+    temporary = Path(tempfile.mkdtemp(prefix="limber-", dir="/tmp"))  # sockets' paths are short
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.worlds.served", str(tmp_path), how],
+        cwd=ROOT,
+        env=os.environ | {TOKEN: token, "TMPDIR": str(temporary)},
+    )
+    try:
+        wait_for(lambda: len(processes_of(token)) == 1 + HELPERS + WORKERS, "all who work")
+        process.kill()
+        process.wait()
+        wait_for(lambda: not processes_of(token), "their end")
+        assert not list(temporary.glob("pymp-*"))
+    finally:
+        process.kill()
+        shutil.rmtree(temporary, ignore_errors=True)
+        for left in processes_of(token):
+            print(f"left: {command_of(left)}")
+            os.kill(left, 9)

@@ -1,0 +1,96 @@
+"""The other end of a webhook: what is signed rightly is done once; a server comes again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import psutil
+import pytest
+
+from pipelines.registry.webhooks import Hook, payload, post, signature
+from tests.worlds.checkouts import a_shell
+from tests.worlds.here import ROOT
+
+pytestmark = pytest.mark.contract
+ENTRY = {"time": "2026-01-01T00:00:00", "slot": "pose-coco", "action": "promoted", "version": "3"}
+LIMIT_S = 60.0
+
+
+def wait_for(met: Callable[[], Any]) -> None:
+    end = time.monotonic() + LIMIT_S
+    while not met():
+        if time.monotonic() > end:
+            pytest.fail("not met")
+        time.sleep(0.02)
+
+
+@contextmanager
+def listening(*arguments: str) -> Iterator[str]:
+    """Its address."""
+    command = [sys.executable, str(ROOT / "deploy" / "on_promotion.py"), "--port", "0", *arguments]
+    shell = a_shell() | {"LIMBER_WEBHOOK_SECRET": "s3cret"}
+    with subprocess.Popen(command, env=shell, stdout=subprocess.PIPE, text=True) as listener:
+        assert listener.stdout is not None
+        try:
+            yield listener.stdout.readline().split()[-1]
+        finally:
+            listener.terminate()
+            assert listener.wait(LIMIT_S) == 0
+
+
+def send(url: str, delivery: str, secret: str = "s3cret", **more: str) -> str:
+    """What went wrong."""
+    return post(Hook("deploy", url, secret, None), delivery, payload({**ENTRY, **more}))[0]
+
+
+def send_of_before(url: str) -> int:
+    """The code of its answer to what was signed an hour ago."""
+    body, stamp = json.dumps(payload({**ENTRY, "version": "7"})), str(int(time.time()) - 3600)
+    headers = {
+        "X-MLflow-Delivery-Id": "old",
+        "X-MLflow-Timestamp": stamp,
+        "X-MLflow-Signature": signature("s3cret", "old", stamp, body),
+    }
+    try:
+        with urlopen(Request(url, body.encode(), headers), timeout=LIMIT_S) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        return error.code
+
+
+def test_a_champion_runs_the_command_once(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    with listening("--", "sh", "-c", f"echo {{slot}} {{version}} >> {note}") as url:
+        assert send(url, "forged", "another", version="6") == "answers 401"
+        assert send_of_before(url) == 401, "somebody sends again what was signed once"
+        assert send(url, "odd", version="; rm -rf /") == ""  # ours signed it, and still
+        for delivery, version in (("one", "3"), ("one", "3"), ("two", "4")):
+            assert send(url, delivery, version=version) == ""
+        wait_for(lambda: note.is_file() and "4" in note.read_text())
+    assert note.read_text() == "pose-coco 3\npose-coco 4\n"
+
+
+@pytest.mark.full
+def test_a_server_is_kept_and_comes_again_with_a_champion(tmp_path: Path) -> None:
+    note = tmp_path / "pids"
+
+    def pids() -> list[int]:
+        return [int(line) for line in note.read_text().split()] if note.is_file() else []
+
+    with listening("--keep", "--", "sh", "-c", f"echo $$ >> {note}; exec sleep 600") as url:
+        wait_for(lambda: len(pids()) == 1)
+        assert send(url, "one") == ""
+        wait_for(lambda: len(pids()) == 2)
+        assert not psutil.pid_exists(pids()[0])
+        psutil.Process(pids()[1]).kill()  # it comes again by itself
+        wait_for(lambda: len(pids()) == 3)
+    wait_for(lambda: not psutil.pid_exists(pids()[2]))

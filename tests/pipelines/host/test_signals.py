@@ -1,0 +1,124 @@
+"""Signals that end us are raised until they are heard of, and wait for what is being written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from pipelines.host import signals
+from pipelines.host.signals import (
+    SIGNALS,
+    Interrupted,
+    catch_signals,
+    catching_signals,
+    hear_signal,
+    say_interrupted,
+    uninterrupted,
+)
+from tests.chaos.fault import TOKEN, processes_of
+from tests.worlds.here import ROOT
+from tests.worlds.waiting import wait_for
+
+pytestmark = pytest.mark.usefixtures("signals_as_before")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_interrupts_once(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    catch_signals()
+    try:
+        os.kill(os.getpid(), number)
+    except Interrupted as interrupted:
+        assert interrupted.args == (number,)
+        for each in SIGNALS:  # nothing disturbs the way out
+            os.kill(os.getpid(), each)
+        code = say_interrupted("small", number)
+    assert code == 128 + number
+    for each in SIGNALS:
+        os.kill(os.getpid(), each)
+    assert f"small: ended by {signal.Signals(number).name}" in capsys.readouterr().err
+
+
+class Dying:
+    """Whose end swallows a signal that comes then."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("again_s", [0.01, 1e6], ids=["by itself", "by another signal"])
+def test_what_is_swallowed_is_raised_again(again_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "AGAIN_S", again_s)
+    catch_signals()
+    lives = Dying()
+    with pytest.raises(Interrupted) as interrupted:
+        del lives
+        if again_s > 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        try:
+            threading.Event().wait(60)
+        finally:
+            hear_signal()
+    assert interrupted.value.args == (signal.SIGTERM,), "the first that came"
+
+
+def test_a_signal_waits_until_what_is_written_is_whole() -> None:
+    catch_signals()
+    written = []
+    with pytest.raises(Interrupted) as interrupted, uninterrupted():
+        with uninterrupted():
+            os.kill(os.getpid(), signal.SIGTERM)
+            written.append("first")
+        written.append("second")
+    assert written == ["first", "second"]
+    assert interrupted.value.args == (signal.SIGTERM,)
+    with uninterrupted():  # it is raised once
+        pass
+
+
+def test_signals_are_caught_for_a_while() -> None:
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with pytest.raises(Interrupted), catching_signals():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_a_hang_up_that_is_ignored_stays_so() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with catching_signals():
+        os.kill(os.getpid(), signal.SIGHUP)
+
+
+STARTED = """
+import subprocess, sys, time
+code = "import time; from pipelines.host import signals; signals.{how}(); "
+code += "print('there', flush=True); time.sleep(1e6)"
+subprocess.Popen({shell} + [sys.executable, "-c", code])
+time.sleep(1e6)
+"""
+THROUGH = ["bash", "-c", '"$@"; exit $?', "bash"]  # a shell that waits for its command
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize(
+    ("how", "shell"),
+    [("end_with_parent", []), ("end_with_starter", []), ("end_with_starter", THROUGH)],
+    ids=["parent", "starter", "starter behind a shell"],
+)
+def test_who_is_to_end_with_another_does(how: str, shell: list[str], tmp_path: Path) -> None:
+    token = tmp_path.name
+    parent = subprocess.Popen(
+        [sys.executable, "-c", STARTED.format(how=how, shell=shell)],
+        cwd=ROOT, env=os.environ | {TOKEN: token}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "there\n"
+    parent.kill()
+    parent.communicate()
+    wait_for(lambda: not processes_of(token), "the child's end")
