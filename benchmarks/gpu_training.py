@@ -20,6 +20,7 @@ import gc
 import itertools
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ from pipelines.intake.tables import write_split
 from pipelines.recipe.build import build_architecture
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
+from pipelines.training.compiling import compile_blocks
 from pipelines.training.device import PLAIN, crossing
 from pipelines.training.job import Job
 from pipelines.training.loaders import with_loaders
@@ -47,8 +49,8 @@ from pipelines.training.step import train_step
 RECIPES = ("hrnet_w32_coco_256x192", "simple_baseline_r50_coco_256x192")
 WARM = 8  # steps before the clock starts: allocations, choices of algorithms, compilation
 HEAD = (
-    "| recipe | way | samples/s | x the first | peak GiB | data wait | wall, samples/s | of it |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    "| recipe | way | samples/s | x the first | peak GiB | data wait | first steps, s "
+    "| wall, samples/s | of it |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 GOALS = (
     "goals: hrnet_w32_coco_256x192 2,500 samples/s on one H100, 1,500 on two RTX 3090; "
@@ -58,10 +60,12 @@ GOALS = (
 
 @dataclass(frozen=True)
 class Way:
-    """training: keys of the recipe; mode: of torch.compile; before: as torch leaves a device."""
+    """training: keys of the recipe; mode: of torch.compile; whole: the network as one graph, not
+    block by block; before: as torch leaves a device."""
 
     training: dict[str, Any] = field(default_factory=dict)
     mode: str | None = None
+    whole: bool = False
     before: bool = False
 
     @property
@@ -78,18 +82,22 @@ WAYS = {
     "bf16, channels_last": Way(BF16),
     "bf16, channels_last, deterministic": Way({**BF16, "deterministic": True}),
     "bf16, channels_last, compile": Way(BF16, "default"),
-    "bf16, channels_last, CUDA graphs": Way(BF16, "reduce-overhead"),
+    "bf16, channels_last, compile, CUDA graphs": Way(BF16, "reduce-overhead"),
+    "bf16, channels_last, compile whole": Way(BF16, "default", whole=True),
+    "bf16, channels_last, compile whole, CUDA graphs": Way(BF16, "reduce-overhead", whole=True),
 }
 EAGER = [name for name, way in WAYS.items() if not way.compiles]
 
 
 class Measured(NamedTuple):
-    """samples_per_second; memory: peak GiB (nan on a CPU); waiting: share; wall: samples/s, nan
-    where the chip is not listed, and what makes it."""
+    """samples_per_second; memory: peak GiB (nan on a CPU); waiting: share; first: seconds of the
+    steps before the clock, compiling among them; wall: samples/s, nan where the chip is not
+    listed, and what makes it."""
 
     samples_per_second: float
     memory: float
     waiting: float
+    first: float = float("nan")
     wall: float = float("nan")
     wall_by: str = ""
 
@@ -147,8 +155,10 @@ def parts_of(job: Job, rank: Rank, way: Way) -> Parts:
     parts = build_parts(job, rank, PLAIN if way.before else None)
     if way.before:
         torch.backends.cudnn.allow_tf32 = True  # torch's default, not that of `PLAIN`
-    if way.mode:
+    if way.mode and way.whole:
         parts.network.compile(mode=way.mode)
+    elif way.mode:
+        compile_blocks(parts.network, mode=way.mode)
     return parts
 
 
@@ -157,10 +167,11 @@ def measure(job: Job, rank: Rank, parts: Parts, given: argparse.Namespace) -> Me
     device = rank.device
     on_gpu = device.type == "cuda"
     source = from_loader(job, rank) if given.data else in_memory(job.recipe, given.batch, on_gpu)
-    batches = crossing(source, device, parts.use)
+    batches, began = crossing(source, device, parts.use), time.perf_counter()
     for _ in range(WARM if on_gpu else 1):
         step(job, rank, parts, next(batches))
     wait_for(device)
+    first = time.perf_counter() - began
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(device)
     pace = Pace()
@@ -171,7 +182,7 @@ def measure(job: Job, rank: Rank, parts: Parts, given: argparse.Namespace) -> Me
     wait_for(device)
     rate = given.steps * given.batch / pace.seconds
     memory = torch.cuda.max_memory_allocated(device) / 2**30 if on_gpu else float("nan")
-    return Measured(rate, memory, pace.wait_share)
+    return Measured(rate, memory, pace.wait_share, first)
 
 
 def step(job: Job, rank: Rank, parts: Parts, batch: Batch) -> None:
@@ -231,7 +242,7 @@ def row_of(name: str, way: str, found: Measured, first: float) -> str:
     rate = found.samples_per_second
     at_most = f"{found.wall:,.0f} ({found.wall_by}) | {rate / found.wall:.0%}"
     return (f"| {name} | {way} | {rate:,.1f} | {rate / first:.2f} | {found.memory:.2f} | "
-            f"{found.waiting:.1%} | {at_most if found.wall_by else 'not listed | '} |")  # fmt: skip
+            f"{found.waiting:.1%} | {found.first:.1f} | {at_most if found.wall_by else 'not listed | '} |")  # fmt: skip
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

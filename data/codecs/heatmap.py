@@ -235,11 +235,20 @@ def _newton_step(maps: Tensor, peak: Tensor, column: Tensor, row: Tensor, kernel
 
 
 def _blur_near(maps: Tensor, column: Tensor, row: Tensor, taps: Tensor) -> Tensor:
-    """[M, 5, 5] around the peak of the blurred map, from the cells that count there only."""
-    reach = REACH + len(taps) // 2
-    band = _bands(2 * reach + 1, taps)[reach].T.to(maps.device)  # [5 + taps - 1, 5]
-    across = _patches(maps, column, row, reach).double() @ band
-    return (across.mT.contiguous() @ band).mT
+    """[M, 5, 5] around the peak of the blurred map, from the cells that count there only.
+
+    A window of cells is copied as it lies in the map; at a border it is moved inside, and the taps
+    against it.
+    """
+    reach, (height, width) = REACH + len(taps) // 2, maps.shape[1:]
+    high, wide = min(2 * reach + 1, height), min(2 * reach + 1, width)
+    top, left = (row - reach).clamp(0, height - high), (column - reach).clamp(0, width - wide)
+    windows = maps.unfold(1, high, 1).unfold(2, wide, 1)
+    each = torch.arange(len(maps), device=maps.device)
+    near = windows[each, top, left].double()
+    down = _bands(high, taps).to(maps.device)[row - top]
+    across = _bands(wide, taps).to(maps.device)[column - left]
+    return torch.bmm(torch.bmm(down, near), across.mT)
 
 
 def _blur_whole(maps: Tensor, peak: Tensor, column: Tensor, row: Tensor, taps: Tensor) -> Tensor:

@@ -89,10 +89,11 @@ def remove_checkpoint(store: Store, key: str, manifest: Manifest) -> None:
 
 def remove_others(store: Store, key: str, here: Sequence[Manifest]) -> None:
     """What an attempt that was taken over wrote in the moment before it knew; here: all that was
-    kept by the one that is through, none of an emptied folder."""
+    kept by the one that is through, none of an emptied folder. What is newer than all of these
+    stays: whoever was not as far does not judge it."""
     steps = {manifest.step for manifest in here}
     for manifest in stored_manifests(store, key) if here else []:
-        if manifest.step not in steps:
+        if manifest.step not in steps and manifest.step < max(steps):
             remove_checkpoint(store, key, manifest)
 
 

@@ -90,10 +90,10 @@ def test_a_way_that_cannot_be_had_leaves_the_others(capsys: pytest.CaptureFixtur
     def broken(_: str, way: gpu_training.Way, __: object) -> gpu_training.Measured:
         if way.training:
             raise RuntimeError("out of memory\nmore")
-        return gpu_training.Measured(50.0, 1.0, 0.0, 100.0, "memory")
+        return gpu_training.Measured(50.0, 1.0, 0.0, 2.0, 100.0, "memory")
 
     first, second = gpu_training.compare("demo_hrnet", given, broken)
-    assert first == "| demo_hrnet | fp32 | 50.0 | 1.00 | 1.00 | 0.0% | 100 (memory) | 50% |"
+    assert first == "| demo_hrnet | fp32 | 50.0 | 1.00 | 1.00 | 0.0% | 2.0 | 100 (memory) | 50% |"
     assert second == "| demo_hrnet | bf16 | failed: out of memory |"
 
 

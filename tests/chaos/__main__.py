@@ -3,9 +3,9 @@
     python -m tests.chaos [WORD ...] [--draw] [--trials N] [--seed 0] [--beside 2]
     python -m tests.chaos NAME --case 17        one case again, with what it printed
 
-A row is a process of its own, so that one which dies counts as lost; as many at once as --beside
-says. What a row printed is kept in chaos/NAME.log below the temporary directory. Exit 1 where
-anything was lost.
+A row is a process of its own, so that one which dies counts as lost, a long one several; as many
+at once as --beside says. What a row printed is kept in chaos/NAME-CASE.log below the temporary
+directory, by its first case. Exit 1 where anything was lost.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -28,6 +30,7 @@ from tests.chaos.fault import Fault, Tally, try_fault
 from tests.chaos.menu import MINUTES, named
 
 ROW_SECONDS = 4 * 3600
+PART_MINUTES = 25  # of a long row that is shared among processes
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -40,6 +43,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--case", type=int, help="that case alone, in this process")
     parser.add_argument("--beside", type=int, default=os.cpu_count() or 1, help="rows at once")
+    parser.add_argument("--cases", type=int, nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--row-into", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
@@ -51,30 +55,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return sum(one_row(fault, given) for fault in faults)
     folder = Path(tempfile.gettempdir()) / "chaos"
     folder.mkdir(exist_ok=True)
-    tallies: dict[str, Tally] = {}
+    tallies = {fault.name: Tally() for fault in faults}
+    longest_first = sorted(faults, key=lambda fault: -MINUTES.get(fault.name, 0))
     with ThreadPoolExecutor(max(given.beside, 1)) as pool:
-        longest_first = sorted(faults, key=lambda fault: -MINUTES.get(fault.name, 0))
-        rows = {pool.submit(in_own_process, each, given, folder): each for each in longest_first}
+        rows = {
+            pool.submit(in_own_process, fault, cases, given, folder): fault
+            for fault in longest_first
+            for cases in parts_of(fault, given)
+        }
+        waited_for = Counter(fault.name for fault in rows.values())
         for row in as_completed(rows):
-            fault, tally = rows[row], row.result()
-            tallies[fault.name] = tally
-            print(f"{len(tallies)}/{len(faults)}  {line(fault, tally)}", flush=True)
-            for case, what in list(tally.lost.items())[:3]:
-                again = f"python -m tests.chaos {fault.name} --seed {given.seed} --case {case}"
-                print(f"    case {case}: {what.strip().splitlines()[-1]}\n    again: {again}")
+            fault = rows[row]
+            tallies[fault.name] += row.result()
+            waited_for[fault.name] -= 1
+            if not waited_for[fault.name]:
+                ended = sum(not parts for parts in waited_for.values())
+                print(f"{ended}/{len(faults)}  {line(fault, tallies[fault.name])}", flush=True)
+                tell_lost(fault, tallies[fault.name], given.seed)
     print(table([(fault, tallies[fault.name]) for fault in faults]))
     return int(any(tally.lost for tally in tallies.values()))
+
+
+def tell_lost(fault: Fault, tally: Tally, seed: int) -> None:
+    for case, what in list(tally.lost.items())[:3]:
+        again = f"python -m tests.chaos {fault.name} --seed {seed} --case {case}"
+        print(f"    case {case}: {what.strip().splitlines()[-1]}\n    again: {again}", flush=True)
+
+
+def parts_of(fault: Fault, given: argparse.Namespace) -> list[range]:
+    """The numbers of a row's cases, in as many parts as it takes processes."""
+    trials = given.trials or (fault.draw if given.draw else fault.trials)
+    parts = max(1, min(trials, MINUTES.get(fault.name, 0) // PART_MINUTES))
+    return [range(*ends) for ends in pairwise(trials * n // parts for n in range(parts + 1))]
 
 
 def one_row(fault: Fault, given: argparse.Namespace) -> int:
     """In this process: its cases; a line or, with --row-into, a file of what came out."""
     torch.set_num_threads(1)  # a forked process waits for ever for threads that it has not
-    trials = given.trials or (fault.draw if given.draw else fault.trials)
-    cases = range(trials) if given.case is None else range(given.case, given.case + 1)
+    case = given.case
+    cases = range(*given.cases) if case is None else range(case, case + 1)
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         tally = try_fault(fault, cases, given.seed, Path(folder))
-    for case, what in tally.lost.items():
-        print(f"case {case}\n{what}")
+    for lost, what in tally.lost.items():
+        print(f"case {lost}\n{what}")
     if given.row_into:
         given.row_into.write_text(json.dumps(asdict(tally)))
     else:
@@ -82,13 +105,16 @@ def one_row(fault: Fault, given: argparse.Namespace) -> int:
     return int(bool(tally.lost))
 
 
-def in_own_process(fault: Fault, given: argparse.Namespace, folder: Path) -> Tally:
-    """A row as a process: its tally, or one loss that says how it ended."""
-    into, log = folder / f"{fault.name}.json", folder / f"{fault.name}.log"
+def in_own_process(
+    fault: Fault, cases: range, given: argparse.Namespace, folder: Path
+) -> Tally:
+    """Cases of a row as a process: their tally, or one loss that says how it ended."""
+    into = folder / f"{fault.name}-{cases.start}.json"
+    log = into.with_suffix(".log")
     into.unlink(missing_ok=True)
+    ends = [str(cases.start), str(cases.stop)]
     command = [sys.executable, "-m", "tests.chaos", fault.name, "--seed", str(given.seed),
-               "--row-into", str(into)]  # fmt: skip
-    command += ["--draw"] * given.draw + ["--trials", str(given.trials)] * bool(given.trials)
+               "--cases", *ends, "--row-into", str(into)]  # fmt: skip
     began = time.monotonic()
     with log.open("w") as said:
         try:
@@ -98,7 +124,7 @@ def in_own_process(fault: Fault, given: argparse.Namespace, folder: Path) -> Tal
         except subprocess.TimeoutExpired:
             how = f"was ended after {ROW_SECONDS} s"
     if not into.is_file():
-        lost = {-1: f"the row's process {how}: {log}"}
+        lost = {-1 - cases.start: f"the row's process {how}: {log}"}
         return Tally(lost=lost, seconds=time.monotonic() - began)
     told = json.loads(into.read_text())
     told["lost"] = {int(case): what for case, what in told["lost"].items()}

@@ -58,6 +58,16 @@ class Tally:
     def tried(self) -> int:
         return self.recovered + self.refused + len(self.lost)
 
+    def __add__(self, other: Tally) -> Tally:
+        """Of two parts of a row; seconds, as if one after another."""
+        return Tally(
+            self.recovered + other.recovered,
+            self.refused + other.refused,
+            self.lost | other.lost,
+            self.seconds + other.seconds,
+            dict(Counter(self.moments) + Counter(other.moments)),
+        )
+
 
 def shared_folder(name: str, fill: Callable[[Path], None]) -> Path:
     """A folder that `fill` makes for the first trial that asks; others copy what they damage."""

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import fault as frame
-from tests.chaos.__main__ import main, table
-from tests.chaos.fault import Fault, Outcome, Trial, shared_folder, struck, try_fault
+from tests.chaos.__main__ import main, parse, parts_of, table
+from tests.chaos.fault import Fault, Outcome, Tally, Trial, shared_folder, struck, try_fault
 from tests.chaos.menu import FAULTS, MINUTES
 
 pytestmark = pytest.mark.contract
@@ -91,6 +91,16 @@ def test_a_shared_folder_is_made_once(tmp_path: Path) -> None:
 
 def test_what_is_told_to_be_long_is_a_row() -> None:
     assert MINUTES.keys() <= {fault.name for fault in FAULTS}
+
+
+def test_a_long_row_is_shared_among_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    short, given = row(breaks), parse([])
+    assert parts_of(short, given) == [range(3)]
+    monkeypatch.setitem(MINUTES, "a-row", 55)
+    assert parts_of(short, given) == [range(1), range(1, 3)]
+    assert parts_of(short, parse(["--trials", "1"])) == [range(1)]
+    one, other = Tally(1, 0, {0: "a"}, 2.0, {"dvc": 1}), Tally(0, 2, {4: "b"}, 3.0, {"dvc": 2})
+    assert one + other == Tally(1, 2, {0: "a", 4: "b"}, 5.0, {"dvc": 3})
 
 
 def test_a_word_that_no_row_holds() -> None:
