@@ -38,7 +38,6 @@ from pipelines.intake.tables import write_split
 from pipelines.recipe.build import build_architecture
 from pipelines.recipe.reader import load_recipe
 from pipelines.recipe.schema import Recipe
-from pipelines.training.compiling import compile_blocks
 from pipelines.training.device import PLAIN, crossing
 from pipelines.training.job import Job
 from pipelines.training.loaders import with_loaders
@@ -49,7 +48,7 @@ from pipelines.training.step import train_step
 RECIPES = ("hrnet_w32_coco_256x192", "simple_baseline_r50_coco_256x192")
 WARM = 8  # steps before the clock starts: allocations, choices of algorithms, compilation
 HEAD = (
-    "| recipe | way | samples/s | x the first | peak GiB | data wait | first steps, s "
+    "| recipe | way | samples/s | x the first | peak GiB | data wait | before, s "
     "| wall, samples/s | of it |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 GOALS = (
@@ -60,17 +59,16 @@ GOALS = (
 
 @dataclass(frozen=True)
 class Way:
-    """training: keys of the recipe; mode: of torch.compile; whole: the network as one graph, not
-    block by block; before: as torch leaves a device."""
+    """training: keys of the recipe; mode: of torch.compile, for the network as one; before: as
+    torch leaves a device."""
 
     training: dict[str, Any] = field(default_factory=dict)
     mode: str | None = None
-    whole: bool = False
     before: bool = False
 
     @property
-    def compiles(self) -> bool:
-        return self.mode is not None
+    def is_eager(self) -> bool:
+        return not (self.mode or self.training.get("compile") or self.training.get("cuda_graphs"))
 
 
 BF16: dict[str, Any] = {"precision": "bf16", "channels_last": True}
@@ -81,18 +79,21 @@ WAYS = {
     "bf16": Way({"precision": "bf16"}),
     "bf16, channels_last": Way(BF16),
     "bf16, channels_last, deterministic": Way({**BF16, "deterministic": True}),
-    "bf16, channels_last, compile": Way(BF16, "default"),
-    "bf16, channels_last, compile, CUDA graphs": Way(BF16, "reduce-overhead"),
-    "bf16, channels_last, compile whole": Way(BF16, "default", whole=True),
-    "bf16, channels_last, compile whole, CUDA graphs": Way(BF16, "reduce-overhead", whole=True),
+    "bf16, channels_last, CUDA graphs": Way({**BF16, "cuda_graphs": True}),
+    "bf16, channels_last, compile": Way({**BF16, "compile": True}),
+    "bf16, channels_last, compile, CUDA graphs": Way(
+        {**BF16, "compile": True, "cuda_graphs": True}
+    ),
+    "bf16, channels_last, compiled as one": Way(BF16, "default"),
+    "bf16, channels_last, compiled as one, reduce-overhead": Way(BF16, "reduce-overhead"),
 }
-EAGER = [name for name, way in WAYS.items() if not way.compiles]
+EAGER = [name for name, way in WAYS.items() if way.is_eager]
 
 
 class Measured(NamedTuple):
-    """samples_per_second; memory: peak GiB (nan on a CPU); waiting: share; first: seconds of the
-    steps before the clock, compiling among them; wall: samples/s, nan where the chip is not
-    listed, and what makes it."""
+    """samples_per_second; memory: peak GiB (nan on a CPU); waiting: share; first: seconds before
+    the clock, of building, compiling, recording and the first steps; wall: samples/s, nan where
+    the chip is not listed, and what makes it."""
 
     samples_per_second: float
     memory: float
@@ -136,7 +137,7 @@ def tables_of(raw: Path, prepared: Path) -> None:
 def job_of(name: str, way: Way, given: argparse.Namespace, ranks: int = 1) -> Job:
     """The recipe, trained in that way, one micro-batch of `given.batch` per step and rank."""
     recipe = load_recipe(name)
-    plain = {"precision": "fp32", "channels_last": False, "compile": False}
+    plain = {"precision": "fp32", "channels_last": False, "compile": False, "cuda_graphs": False}
     steps = WARM + given.steps
     training = dataclasses.replace(
         recipe.training,
@@ -155,10 +156,8 @@ def parts_of(job: Job, rank: Rank, way: Way) -> Parts:
     parts = build_parts(job, rank, PLAIN if way.before else None)
     if way.before:
         torch.backends.cudnn.allow_tf32 = True  # torch's default, not that of `PLAIN`
-    if way.mode and way.whole:
+    if way.mode:
         parts.network.compile(mode=way.mode)
-    elif way.mode:
-        compile_blocks(parts.network, mode=way.mode)
     return parts
 
 
@@ -181,8 +180,16 @@ def measure(job: Job, rank: Rank, parts: Parts, given: argparse.Namespace) -> Me
         step(job, rank, parts, batch)
     wait_for(device)
     rate = given.steps * given.batch / pace.seconds
-    memory = torch.cuda.max_memory_allocated(device) / 2**30 if on_gpu else float("nan")
-    return Measured(rate, memory, pace.wait_share, first)
+    return Measured(rate, peak_of(parts, device), pace.wait_share, first)
+
+
+def peak_of(parts: Parts, device: torch.device) -> float:
+    """GiB; what a graph keeps for itself counts as reserved alone."""
+    if device.type != "cuda":
+        return float("nan")
+    graphs = parts.use.cuda_graphs
+    held = torch.cuda.max_memory_reserved if graphs else torch.cuda.max_memory_allocated
+    return held(device) / 2**30
 
 
 def step(job: Job, rank: Rank, parts: Parts, batch: Batch) -> None:
@@ -228,8 +235,11 @@ def compare(name: str, given: argparse.Namespace, measured: Measure | None = Non
 def measured_alone(name: str, way: Way, given: argparse.Namespace) -> Measured:
     job, rank = job_of(name, way, given), Rank(device=torch.device(given.device))
     job = with_loaders(job, rank) if given.auto_loaders else job
+    began = time.perf_counter()
     parts = parts_of(job, rank, way)
-    return beside_the_wall(measure(job, rank, parts, given), job, given.kind)
+    built = time.perf_counter() - began
+    found = measure(job, rank, parts, given)
+    return beside_the_wall(found._replace(first=found.first + built), job, given.kind)
 
 
 def clear() -> None:
@@ -242,7 +252,8 @@ def row_of(name: str, way: str, found: Measured, first: float) -> str:
     rate = found.samples_per_second
     at_most = f"{found.wall:,.0f} ({found.wall_by}) | {rate / found.wall:.0%}"
     return (f"| {name} | {way} | {rate:,.1f} | {rate / first:.2f} | {found.memory:.2f} | "
-            f"{found.waiting:.1%} | {found.first:.1f} | {at_most if found.wall_by else 'not listed | '} |")  # fmt: skip
+            f"{found.waiting:.1%} | {found.first:.1f} | "
+            f"{at_most if found.wall_by else 'not listed | '} |")  # fmt: skip
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

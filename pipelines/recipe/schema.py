@@ -98,8 +98,9 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Training:
-    """deterministic: on GPUs a resumed training ends with the bits of an undisturbed one, at some
-    speed (`training/device.py`); on CPUs it does so anyway."""
+    """compile: block by block (`training/compiling.py`); deterministic: on GPUs a resumed training
+    ends with the bits of an undisturbed one, at some speed (`training/device.py`), on CPUs it does
+    so anyway; cuda_graphs: `training/graphs.py`, nothing on CPUs."""
 
     epochs: Epochs
     global_batch: Annotated[int, Span(1, 65_536)]
@@ -115,6 +116,7 @@ class Training:
     keep_best: Annotated[int, Span(1, 1000)] = 2
     steps_per_epoch: Steps | None = None
     deterministic: bool = field(default=False, metadata=LATER)
+    cuda_graphs: bool = field(default=False, metadata=LATER)
 
 
 @dataclass(frozen=True)

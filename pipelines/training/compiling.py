@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
-# Of one block's code: shapes of its branches, training and validation, last and whole batches
-MOST_FORMS = 64
+MOST_FORMS = 64  # of one block's code: one for each shape of its branches
 
 
 def compile_blocks(network: nn.Module, **options: object) -> int:
@@ -28,6 +28,20 @@ def compile_blocks(network: nn.Module, **options: object) -> int:
     for block in found:
         block.compile(dynamic=False, **options)  # type: ignore[no-untyped-call]
     return len(found)
+
+
+@contextmanager
+def as_written(network: nn.Module) -> Iterator[None]:
+    """Nothing of it compiled meanwhile: a validation has other shapes, and whole images many."""
+    compiled = [each for each in network.modules() if each._compiled_call_impl is not None]
+    calls = [each._compiled_call_impl for each in compiled]
+    for each in compiled:
+        each._compiled_call_impl = None
+    try:
+        yield
+    finally:
+        for each, call in zip(compiled, calls, strict=True):
+            each._compiled_call_impl = call
 
 
 def blocks(network: nn.Module) -> Iterator[nn.Module]:

@@ -48,6 +48,7 @@ class DeviceUse:
     own_statistics: bool = False
     static_graph: bool = False
     side_stream: bool = False
+    cuda_graphs: bool = False
     validates_in: str = "fp32"
     resumes: str = TO_THE_BIT
 
@@ -87,10 +88,8 @@ def device_use(
         cudnn_benchmark=not exact,
         # Whole images come in many shapes, each of which would be looked for anew.
         benchmark_validation=not exact and not whole,
-        # Ten bits of mantissa do, sums are float32; coordinates are in float64, which it leaves.
-        tf32=True,
-        # One kernel for all weights in the place of dozens that each read them again.
-        fused_optimizer=True,
+        tf32=True,  # ten bits of mantissa do, sums are float32; coordinates are in float64
+        fused_optimizer=True,  # one kernel for all weights, not dozens that each read them again
         # Gradients lie where they are summed over the ranks, which spares a copy and its memory.
         bucket_views=ranks,
         # Gradients are divided by bucket, not one by one: of HRNet-W32 878.
@@ -102,8 +101,10 @@ def device_use(
         # sums over the ranks: of micro-batches only the last does, and the sum would never start
         # again. What is compiled gives its gradients in pieces that DDP cuts itself.
         static_graph=ranks and accumulation == 1 and not training.compile,
-        # A batch crosses while the device still works on the one before.
-        side_stream=True,
+        side_stream=True,  # a batch crosses while the device still works on the one before
+        # A replay writes gradients where the one before did, so they must be used by then; and
+        # statistics of all ranks are asked for in the middle of a pass.
+        cuda_graphs=training.cuda_graphs and accumulation == 1 and not training.sync_batch_norm,
         # What the network was trained in; its fields are decoded in float32.
         validates_in=training.precision,
         resumes=TO_THE_BIT if exact else TO_ROUNDING,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
 
@@ -22,7 +22,9 @@ from pipelines.prediction.feed import SplitPlace
 from pipelines.prediction.feeds import feed_kind
 from pipelines.recipe.build import build_architecture, build_codec, build_losses, unrefined
 from pipelines.training.batches import check_device, plan_batches
+from pipelines.training.compiling import compile_blocks
 from pipelines.training.device import PLAIN, DeviceUse, set_flags, use_for
+from pipelines.training.graphs import record
 from pipelines.training.job import Job
 from pipelines.training.optimizer import Average, build_optimizer
 from pipelines.training.rank import Rank
@@ -85,12 +87,23 @@ def build_parts(job: Job, rank: Rank, use: DeviceUse | None = None) -> Parts:
     network = network.to(rank.device, memory_format=layout)  # type: ignore[call-overload]
     average = Average(network, training.ema_decay) if training.ema_decay is not None else None
     if training.compile:
-        network.compile()
+        compile_blocks(network)
+    if use.cuda_graphs:
+        record(network, sample_of(job, rank), training.precision)
     wrapped: nn.Module = wrap(network, rank, use) if rank.world_size > 1 else network
     scaler = torch.amp.GradScaler(rank.device.type, enabled=training.precision == "fp16")
     optimizer = build_optimizer(recipe.optimizer, network, fused=use.fused_optimizer)
     losses = build_losses(recipe, network.outputs)
     return Parts(network, wrapped, average, optimizer, scaler, build_codec(recipe), losses, use)
+
+
+def sample_of(job: Job, rank: Rank) -> Tensor:
+    """Images as a micro-batch has them when the network reads them: [B, 3, H, W], normalised."""
+    training, (width, height) = job.recipe.training, job.input_size
+    count, _ = plan_batches(training.global_batch, rank.world_size, job.max_batch_per_worker)
+    layout = torch.channels_last if training.channels_last else torch.contiguous_format
+    images = torch.randn(count, 3, height, width, device=rank.device)
+    return images.contiguous(memory_format=layout)
 
 
 def wrap(network: Network, rank: Rank, use: DeviceUse) -> DistributedDataParallel:

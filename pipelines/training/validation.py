@@ -27,6 +27,7 @@ from pipelines.prediction.readout import Predictions, join
 from pipelines.prediction.split import split_feed
 from pipelines.recipe.build import build_codec
 from pipelines.recipe.datasets import data_set
+from pipelines.training.compiling import as_written
 from pipelines.training.device import PLAIN, DeviceUse, while_validating
 from pipelines.training.job import Job
 from pipelines.training.rank import Rank
@@ -77,7 +78,7 @@ def validate(
     network: nn.Module, on: Validation, job: Job, rank: Rank, use: DeviceUse = PLAIN
 ) -> tuple[dict[str, float], Predictions]:
     """({"AP@gt": ...} on every rank, all predictions in the order of boxes or images)."""
-    with while_validating(use):
+    with while_validating(use), as_written(network):
         mine = predict(
             network,
             on.codec,

@@ -105,9 +105,7 @@ def one_row(fault: Fault, given: argparse.Namespace) -> int:
     return int(bool(tally.lost))
 
 
-def in_own_process(
-    fault: Fault, cases: range, given: argparse.Namespace, folder: Path
-) -> Tally:
+def in_own_process(fault: Fault, cases: range, given: argparse.Namespace, folder: Path) -> Tally:
     """Cases of a row as a process: their tally, or one loss that says how it ended."""
     into = folder / f"{fault.name}-{cases.start}.json"
     log = into.with_suffix(".log")

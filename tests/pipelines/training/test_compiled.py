@@ -15,6 +15,7 @@ import torch
 from pipelines.prediction.feed import SplitPlace
 from pipelines.prediction.feeds import feed_kind
 from pipelines.recipe.reader import load_recipe
+from pipelines.training.compiling import compile_blocks
 from pipelines.training.job import Job
 from pipelines.training.parts import build_parts
 from pipelines.training.rank import Rank
@@ -46,7 +47,7 @@ def losses(job: Job, compiled: bool) -> list[float]:
     samples = feed_kind(parts.codec).samples(recipe, parts.codec, place, augmented=False)
     batch = samples.first(2)
     if compiled:
-        parts.network.compile(fullgraph=True, backend="aot_eager")  # a break is an error
+        compile_blocks(parts.network, fullgraph=True, backend="aot_eager")  # a break is an error
     return [float(train_step(job, Rank(), parts, [batch]).sums[0]) for _ in range(STEPS)]
 
 
