@@ -1,6 +1,9 @@
 """Samples/s of two one-thread ranks over one: whole optimizer steps on batches in memory, gloo DDP.
 
-python -m benchmarks.ddp [--ray]     the aim: at least 1.7 on two free cores
+python -m benchmarks.ddp [--ray]     the aim: at least 1.9 on two free cores
+
+Beside it two such processes at once that share nothing: what the machine itself gives the second,
+whose cores share caches and memory, or are one core's two threads.
 """
 
 from __future__ import annotations
@@ -63,17 +66,24 @@ def under_torchrun() -> None:
 
     rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     dist.init_process_group("gloo")
-    rate = measure(rank, world)
+    if os.environ["DDP_APART"]:
+        dist.barrier()
+        rates: list[float] = [0.0] * world
+        dist.all_gather_object(rates, measure(rank, 1))
+        rate = sum(rates)
+    else:
+        rate = measure(rank, world)
     if rank == 0:
         Path(os.environ["DDP_RESULT"]).write_text(json.dumps(rate))
     dist.destroy_process_group()
 
 
-def torchrun(world: int) -> float:
+def torchrun(world: int, apart: bool = False) -> float:
+    """apart: each rank a training of its own; the sum of them."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "rate.json"
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT),
-                       "DDP_RESULT": str(result)}  # fmt: skip
+                       "DDP_RESULT": str(result), "DDP_APART": "1" if apart else ""}  # fmt: skip
         subprocess.run(
             [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
              str(world), __file__, "--rank"],
@@ -113,12 +123,16 @@ def main() -> None:
     if given.rank:
         return under_torchrun()
     load = os.getloadavg()[0]
-    one, two = torchrun(1), torchrun(2)
+    one, apart, two = torchrun(1), torchrun(2, apart=True), torchrun(2)
     print(
         f"{RECIPE}, {SIZE} crops per rank and step, one thread per rank (load before: {load:.1f})"
     )
     print(f"one rank   {one:8.1f} samples/s")
-    print(f"two ranks  {two:8.1f} samples/s   x {two / one:.2f}   torchrun, gloo")
+    print(f"two apart  {apart:8.1f} samples/s   x {apart / one:.2f}   what the machine has")
+    print(
+        f"two ranks  {two:8.1f} samples/s   x {two / one:.2f}   torchrun, gloo; "
+        f"{two / apart:.2f} of two apart"
+    )
     if given.ray:
         rate = through_ray(2)
         print(f"two ranks  {rate:8.1f} samples/s   x {rate / one:.2f}   Ray Train, gloo")
