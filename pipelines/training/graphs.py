@@ -1,6 +1,6 @@
 """`training.cuda_graphs`: the network's forward and backward pass as two launches, not thousands.
 
-HRNet-W32 runs some 3,000 small kernels a pass, which a CPU gives to the device one by one; a CUDA
+A CPU gives a network's small kernels, of HRNet-W32 thousands, to the device one by one; a CUDA
 graph holds them all. It is recorded once, of the shape that each micro-batch has; a validation,
 whose batches have other shapes, goes the ordinary way. The same kernels in the same order: the
 bits are those of a training without it.

@@ -40,9 +40,9 @@ TURNS = 4096  # of the first epoch that are read in a circle
 UNREAD = 16  # samples that may be broken
 BUSY = 4.0  # times as long on the clock where others work on the same cores
 WARM_STEPS, STEPS = 2, 3  # on CUDA, of the job's own batch
-# What is compiled trains faster than what is tried, by about so much on GPUs of these years.
-# Compiling it for that would take minutes.
-COMPILED = 1.5
+# What is compiled or recorded trains faster than what is tried, by at most about so much on GPUs of
+# these years. Compiling it for that would take minutes.
+COMPILED, RECORDED = 1.5, 1.6
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,9 @@ def _train(job: Job, rank: Rank, feed: TrainingFeed, items: list[Any], look_s: f
             seconds = _growing(step, size, look_s)
     finally:
         torch.set_num_threads(threads)
-    return seconds / COMPILED if job.recipe.training.compile else seconds
+    use = use_for(job, rank)
+    faster = COMPILED if job.recipe.training.compile else 1.0
+    return seconds / (faster * RECORDED if use.cuda_graphs else faster)
 
 
 def _growing(step: Callable[[int], float], size: int, look_s: float) -> float:
