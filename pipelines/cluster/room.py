@@ -16,7 +16,7 @@ Resources = Callable[[], Mapping[str, float]]  # all that nodes have, as `ray.cl
 
 
 @dataclass(frozen=True)
-class Patience:
+class Waits:
     """Seconds: that nodes are waited for, before that is told, between two looks."""
 
     limit_s: float
@@ -34,22 +34,22 @@ def shortage(cluster: Cluster, there: Mapping[str, float]) -> ValueError | None:
 
 
 def wait_for_nodes(
-    name: str, cluster: Cluster, there: Resources, patience: Patience = Patience(BACK_S)
+    name: str, cluster: Cluster, there: Resources, waits: Waits = Waits(BACK_S)
 ) -> None:
     """Raises ValueError where the cluster has less in all than the training asks for.
 
     At once, but for a training whose nodes were there when it was submitted: a head that is made
     anew takes jobs before its nodes are back, so that they are waited for.
     """
-    end, told = time.monotonic() + patience.limit_s * cluster.fitted, False
+    end, told = time.monotonic() + waits.limit_s * cluster.fitted, False
     while short := shortage(cluster, there()):
         if time.monotonic() >= end:
             raise short
         if not told:
-            limit = f"at most {patience.limit_s:g} s"
+            limit = f"at most {waits.limit_s:g} s"
             print(f"{name}: waits for room: nodes are not back yet ({short}); {limit}", flush=True)
         told = True
-        time.sleep(patience.look_s)
+        time.sleep(waits.look_s)
 
 
 class NodesWatch(threading.Thread):
@@ -61,10 +61,10 @@ class NodesWatch(threading.Thread):
         name: str,
         cluster: Cluster,
         there: Resources,
-        patience: Patience = Patience(ANOTHER_S, told_s=10.0, look_s=5.0),
+        waits: Waits = Waits(ANOTHER_S, told_s=10.0, look_s=5.0),
     ) -> None:
         super().__init__(name="nodes", daemon=True)
-        self._name, self._cluster, self._there, self._patience = name, cluster, there, patience
+        self._name, self._cluster, self._there, self._patience = name, cluster, there, waits
         self.given_up = ""  # why, once nobody is waited for any more
 
     def run(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.cluster.room import NodesWatch, Patience, wait_for_nodes, why_waiting
+from pipelines.cluster.room import NodesWatch, Waits, wait_for_nodes, why_waiting
 from pipelines.recipe.profile import Cluster, Profile
 
 GPUS = Profile(2, True, "nccl", 64, 6, 8, 4)
@@ -35,7 +35,7 @@ def test_nodes_that_were_there_are_waited_for(capsys: pytest.CaptureFixture[str]
     """A head that is made anew begins its jobs before its nodes are back."""
     cluster = Cluster("some", CPUS, None, 0, fitted=True)
     answers = iter([{}, {"CPU": 1.0}, {"CPU": 2.0}])
-    wait_for_nodes("x", cluster, lambda: next(answers), Patience(300, look_s=0))
+    wait_for_nodes("x", cluster, lambda: next(answers), Waits(300, look_s=0))
     assert next(answers, None) is None
     told = capsys.readouterr().out
     assert told.count("\n") == 1
@@ -53,9 +53,9 @@ def test_nodes_that_never_come_are_told(fitted: bool) -> None:
         asked.append(1)
         return {"CPU": 1.0}
 
-    patience = Patience(0.05 if fitted else 300.0, look_s=0.01)
+    waits = Waits(0.05 if fitted else 300.0, look_s=0.01)
     with pytest.raises(ValueError, match="asks for 2 CPUs, the cluster has 1"):
-        wait_for_nodes("x", cluster, there, patience)
+        wait_for_nodes("x", cluster, there, waits)
     assert (len(asked) > 1) == fitted
 
 
@@ -71,7 +71,7 @@ def test_a_node_that_went_is_waited_for_and_told_once(capsys: pytest.CaptureFixt
         return answer
 
     cluster = Cluster("some", CPUS, None, 0)
-    watch = NodesWatch("x", cluster, there, Patience(300, told_s=0, look_s=0.001))
+    watch = NodesWatch("x", cluster, there, Waits(300, told_s=0, look_s=0.001))
     watch.run()
     went, back, again = capsys.readouterr().out.splitlines()
     assert went == again and back == "x: nodes are back"
@@ -81,7 +81,7 @@ def test_a_node_that_went_is_waited_for_and_told_once(capsys: pytest.CaptureFixt
 
 
 def test_a_node_that_never_comes_back_is_given_up() -> None:
-    watch = NodesWatch("x", Cluster("some", CPUS, None, 0), dict, Patience(0.01, look_s=0.002))
+    watch = NodesWatch("x", Cluster("some", CPUS, None, 0), dict, Waits(0.01, look_s=0.002))
     watch.run()
     assert watch.given_up.startswith("x: no node came in place of one that went: params.yaml: ")
 
