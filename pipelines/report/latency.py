@@ -92,7 +92,7 @@ def latency_page(machine: str, rows: Sequence[Latency]) -> str:
     parts = [INTRODUCTION, machine]
     for threads in sorted({each.threads for row in rows for each in row.timed}):
         parts += [f"## {threads} thread{'s' if threads > 1 else ''}", _times(rows, threads)]
-    parts += ["![Milliseconds over operations](latency.png)"]
+    parts += ["![Operations and milliseconds](latency.png)"]
     parts += ["## Peak memory and files, MiB", _memory(rows)]
     parts += ["## Where fewer operations are not faster", *_surprises(rows)]
     if all_failed := [(row, way, why) for row in rows for way, why in row.failed.items()]:
@@ -190,27 +190,23 @@ def _ratios(less: Latency, more: Latency) -> Iterator[tuple[str, int, float]]:
 
 
 def draw_latency(path: Path, rows: Sequence[Latency]) -> None:
-    """Milliseconds of the network alone over its operations, a colour per way, on one thread."""
-    figure = Figure(figsize=(11, 6), dpi=110, layout="constrained")
-    axes = figure.subplots()
+    """A line per network, fewest operations first: its operations, and beside them the network's
+    own milliseconds on as few threads as were measured, a colour per way."""
+    ordered = sorted(rows, key=lambda row: -row.macs)  # the first line is the lowest
+    figure = Figure(figsize=(11, 1.6 + 0.32 * len(rows)), dpi=110, layout="constrained")
+    counted, timed = figure.subplots(1, 2, sharey=True, width_ratios=[1, 2.5])
+    lines = range(len(ordered))
+    counted.scatter([row.macs / 2**30 for row in ordered], lines, s=36, color="0.4", zorder=2)
+    counted.set_yticks(lines, [f"{row.network}  {row.input}" for row in ordered], fontsize=8)
+    counted.set(xscale="log", xlabel="operations (exact Gi)")
     least = min((each.threads for row in rows for each in row.timed), default=1)
     for colour, way in zip(PALETTE, _ways(rows), strict=False):
-        points = [(row.macs / 2**30, each) for row in rows if (each := row.of(way, least))]
-        x, y = [gi for gi, _ in points], [1000 * each.network for _, each in points]
-        axes.scatter(x, y, s=30, color=colour, label=way)
-    for row in rows:
-        if slowest := max((each.network for each in row.timed if each.threads == least), default=0):
-            axes.annotate(
-                row.network,
-                (row.macs / 2**30, 1000 * slowest),
-                xytext=(0, 6),
-                textcoords="offset points",
-                ha="center",
-                fontsize=7,
-            )
-    axes.set(xscale="log", yscale="log", xlabel="operations (exact Gi)", ylabel="ms, network alone")
-    axes.set_title(f"One image, {told_threads(least)}")
-    axes.grid(alpha=0.3, which="both")
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(fontsize=8)
+        found = [(n, each) for n, row in enumerate(ordered) if (each := row.of(way, least))]
+        times = [1000 * each.network for _, each in found]
+        timed.scatter(times, [n for n, _ in found], s=36, color=colour, label=way, zorder=2)
+    timed.set(xscale="log", xlabel=f"ms of one image, network alone, {told_threads(least)}")
+    for axes in (counted, timed):
+        axes.grid(alpha=0.3, which="both")
+    if timed.get_legend_handles_labels()[1]:
+        timed.legend(fontsize=8)
     figure.savefig(path)
