@@ -331,12 +331,13 @@ def test_what_a_cut_off_attempt_wrote_before_it_knew_is_gone_at_the_end(
     (manifest,) = checkpoint.read_manifests(tmp_path / "late")
     mirror = begun(store, tmp_path / "run", mirrors)
     save(tmp_path / "run", 1)
+    save(tmp_path / "run", 9)
     assert mirror.flush(LIMIT_S)
     folder = checkpoint.checkpoint_folder(tmp_path / "late")
     put_checkpoint(store, KEY, manifest, folder / manifest.file, lambda: None)
-    assert steps(store) == [1, 7] and not late.is_lost
+    assert steps(store) == [1, 7, 9] and not late.is_lost
     mirror.close()
-    assert steps(store) == [1]
+    assert steps(store) == [1, 9]
 
 
 def test_an_attempt_that_was_cut_off_stops_and_leaves_the_store_alone(
