@@ -64,13 +64,13 @@ class NodesWatch(threading.Thread):
         waits: Waits = Waits(ANOTHER_S, told_s=10.0, look_s=5.0),
     ) -> None:
         super().__init__(name="nodes", daemon=True)
-        self._name, self._cluster, self._there, self._patience = name, cluster, there, waits
+        self._name, self._cluster, self._there, self._waits = name, cluster, there, waits
         self.given_up = ""  # why, once nobody is waited for any more
 
     def run(self) -> None:
         since, told = 0.0, False
         while not self.given_up:
-            time.sleep(self._patience.look_s)
+            time.sleep(self._waits.look_s)
             try:
                 short = shortage(self._cluster, self._there())
             except Exception:  # noqa: BLE001 - its head is away: the training hears of that itself
@@ -82,13 +82,13 @@ class NodesWatch(threading.Thread):
                 continue
             since = since or time.monotonic()
             waited = time.monotonic() - since
-            if waited >= self._patience.limit_s:
+            if waited >= self._waits.limit_s:
                 self.given_up = (
                     f"{self._name}: no node came in place of one that went: {short}; the same "
                     "command goes on from the last checkpoint"
                 )
-            elif waited >= self._patience.told_s and not told:
-                limit = f"at most {self._patience.limit_s:g} s"
+            elif waited >= self._waits.told_s and not told:
+                limit = f"at most {self._waits.limit_s:g} s"
                 said = f"waits for room: a node went ({short}); for another one {limit}"
                 print(f"{self._name}: {said}", flush=True)
                 told = True

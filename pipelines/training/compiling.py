@@ -1,9 +1,9 @@
 """`training.compile`: torch.compile block by block, not of the network as one graph.
 
 A pose network repeats few blocks many times. One graph of HRNet-W32 holds some 300 convolutions,
-and compiling it takes minutes; its eight exchange modules are four blocks of code, each compiled
-once for each shape. What is lost is fusing over the borders of blocks, where a convolution stands
-anyway.
+and compiling it takes minutes; its eight exchange modules are one piece of code, compiled once for
+each shape of their branches. What is lost is fusing over the borders of blocks, where a
+convolution stands anyway.
 """
 
 from __future__ import annotations
@@ -33,14 +33,13 @@ def compile_blocks(network: nn.Module, **options: object) -> int:
 @contextmanager
 def as_written(network: nn.Module) -> Iterator[None]:
     """Nothing of it compiled meanwhile: a validation has other shapes, and whole images many."""
-    compiled = [each for each in network.modules() if each._compiled_call_impl is not None]
-    calls = [each._compiled_call_impl for each in compiled]
-    for each in compiled:
+    calls = {each: call for each in network.modules() if (call := each._compiled_call_impl)}
+    for each in calls:
         each._compiled_call_impl = None
     try:
         yield
     finally:
-        for each, call in zip(compiled, calls, strict=True):
+        for each, call in calls.items():
             each._compiled_call_impl = call
 
 

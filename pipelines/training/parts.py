@@ -21,6 +21,7 @@ from models.weights import LoadReport, load_trunk
 from pipelines.prediction.feed import SplitPlace
 from pipelines.prediction.feeds import feed_kind
 from pipelines.recipe.build import build_architecture, build_codec, build_losses, unrefined
+from pipelines.recipe.schema import Training
 from pipelines.training.batches import check_device, plan_batches
 from pipelines.training.compiling import compile_blocks
 from pipelines.training.device import PLAIN, DeviceUse, set_flags, use_for
@@ -83,8 +84,7 @@ def build_parts(job: Job, rank: Rank, use: DeviceUse | None = None) -> Parts:
         print(loaded, flush=True)
     if training.sync_batch_norm:
         nn.SyncBatchNorm.convert_sync_batchnorm(network, rank.group)  # its parts, in place
-    layout = torch.channels_last if training.channels_last else torch.contiguous_format
-    network = network.to(rank.device, memory_format=layout)  # type: ignore[call-overload]
+    network = network.to(rank.device, memory_format=layout_of(training))  # type: ignore[call-overload]
     average = Average(network, training.ema_decay) if training.ema_decay is not None else None
     if training.compile:
         compile_blocks(network)
@@ -101,9 +101,13 @@ def sample_of(job: Job, rank: Rank) -> Tensor:
     """Images as a micro-batch has them when the network reads them: [B, 3, H, W], normalised."""
     training, (width, height) = job.recipe.training, job.input_size
     count, _ = plan_batches(training.global_batch, rank.world_size, job.max_batch_per_worker)
-    layout = torch.channels_last if training.channels_last else torch.contiguous_format
     images = torch.randn(count, 3, height, width, device=rank.device)
-    return images.contiguous(memory_format=layout)
+    return images.contiguous(memory_format=layout_of(training))
+
+
+def layout_of(training: Training) -> torch.memory_format:
+    """Of weights and images in memory."""
+    return torch.channels_last if training.channels_last else torch.contiguous_format
 
 
 def wrap(network: Network, rank: Rank, use: DeviceUse) -> DistributedDataParallel:

@@ -29,7 +29,7 @@ from pipelines.training.board import within
 from pipelines.training.device import set_flags, use_for
 from pipelines.training.job import Job
 from pipelines.training.optimizer import Average, build_optimizer
-from pipelines.training.parts import Parts, TrainingFeed, build_feed
+from pipelines.training.parts import Parts, TrainingFeed, build_feed, layout_of
 from pipelines.training.rank import Rank
 from pipelines.training.step import train_step
 
@@ -144,9 +144,8 @@ def _train(job: Job, rank: Rank, feed: TrainingFeed, items: list[Any], look_s: f
             seconds = _growing(step, size, look_s)
     finally:
         torch.set_num_threads(threads)
-    use = use_for(job, rank)
     faster = COMPILED if job.recipe.training.compile else 1.0
-    return seconds / (faster * RECORDED if use.cuda_graphs else faster)
+    return seconds / (faster * RECORDED if parts.use.cuda_graphs else faster)
 
 
 def _growing(step: Callable[[int], float], size: int, look_s: float) -> float:
@@ -171,9 +170,8 @@ def _parts_to_throw_away(job: Job, rank: Rank) -> Parts:
     use = use_for(job, rank)
     if rank.device.type == "cuda":
         set_flags(use)
-    layout = torch.channels_last if training.channels_last else torch.contiguous_format
     network = build_architecture(recipe)
-    network = network.to(rank.device, memory_format=layout)  # type: ignore[call-overload]
+    network = network.to(rank.device, memory_format=layout_of(training))  # type: ignore[call-overload]
     return Parts(
         network,
         network,

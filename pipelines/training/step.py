@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from data.ground.sample import Batch, Fields, Targets, WholeBatch
 from pipelines.prediction.pixels import autocast, normalise
 from pipelines.training.job import Job
-from pipelines.training.parts import Parts
+from pipelines.training.parts import Parts, layout_of
 from pipelines.training.rank import Rank
 from pipelines.training.totals import add_hits, empty_sums
 
@@ -103,9 +103,10 @@ def painted(
     batch = batch.on(rank.device)
     targets: list[Targets] = parts.codec.encode(batch, parts.network.outputs, job.input_size)
     images = normalise(batch.images, job.recipe.pixels)
-    layout = torch.channels_last if job.recipe.training.channels_last else torch.contiguous_format
     with autocast(rank.device, job.recipe.training.precision):
-        stages: list[Fields] = parts.wrapped(images.contiguous(memory_format=layout))
+        stages: list[Fields] = parts.wrapped(
+            images.contiguous(memory_format=layout_of(job.recipe.training))
+        )
     return stages, targets
 
 
