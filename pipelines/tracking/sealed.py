@@ -2,7 +2,8 @@
 
     {"kind": "epoch", "time": 1.0, ..., "crc": 305419896}
 
-Lines without one are of before there was one; their parts are held against their types alone.
+Lines of an outbox without one are of before there was one: they have the parts of that time alone,
+each of its type. What is left of a digest is none of them.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from data.ground.refusal import masked
 Record = dict[str, Any]
 SEAL = re.compile(rb', "crc": (\d{1,10})\}\s*$')
 NUMBER, WHOLE, TEXT = "a number", "a whole number", "text"
-KINDS: dict[str, str] = {  # parts of records -> what they are; others are taken as they come
+KINDS: dict[str, str | None] = {  # parts of records without a digest -> what they are
     "kind": TEXT, "time": NUMBER, "epoch": WHOLE, "step": WHOLE, "name": TEXT, "fingerprint": TEXT,
     "experiment": TEXT, "id": TEXT, "path": TEXT, "folder": TEXT, "place": TEXT, "sha256": TEXT,
-    "status": TEXT,
+    "status": TEXT, "run_id": None, "uri": None, "address": TEXT, "position": WHOLE,
 }  # fmt: skip
 MAPPINGS = {"params": TEXT, "tags": TEXT, "metrics": NUMBER}  # parts that are dicts of these
 
@@ -36,8 +37,21 @@ def sealed(record: Record) -> bytes:
 
 
 def read_record(line: bytes) -> Record:
+    """What `sealed` was given, or a record of before there were digests. Raises ValueError, in a few
+    words, where the line is damaged."""
+    seal = SEAL.search(line)
+    return _record(line, seal) if seal else _of_its_types(_record(line, seal))
+
+
+def read_sealed(line: bytes) -> Record:
     """What `sealed` was given. Raises ValueError, in a few words, where the line is damaged."""
     seal = SEAL.search(line)
+    if seal is None:
+        raise ValueError("damaged, it has no digest")
+    return _record(line, seal)
+
+
+def _record(line: bytes, seal: re.Match[bytes] | None) -> Record:
     body = line if seal is None else line[: seal.start()] + b"}"
     if seal and zlib.crc32(body) != int(seal[1]):
         raise ValueError("damaged, its digest is another")
@@ -47,7 +61,7 @@ def read_record(line: bytes) -> Record:
         raise ValueError("damaged, no json") from error
     if not isinstance(record, dict):
         raise ValueError("damaged, no record")
-    return record if seal else _of_its_types(record)
+    return record
 
 
 def whole_records(outbox: bytes) -> Iterator[Record]:
@@ -60,10 +74,13 @@ def whole_records(outbox: bytes) -> Iterator[Record]:
 
 def _of_its_types(record: Record) -> Record:
     for part, value in record.items():
-        if part in KINDS and not _is(value, KINDS[part]):
-            raise ValueError(f"damaged, {part} is not {KINDS[part]}")
-        if part in MAPPINGS and not _is_mapping(value, MAPPINGS[part]):
-            raise ValueError(f"damaged, {part} are not each {MAPPINGS[part]}")
+        if part in MAPPINGS:
+            if not _is_mapping(value, MAPPINGS[part]):
+                raise ValueError(f"damaged, {part} are not each {MAPPINGS[part]}")
+        elif part not in KINDS:
+            raise ValueError("damaged, it has no digest")
+        elif (kind := KINDS[part]) and not _is(value, kind):
+            raise ValueError(f"damaged, {part} is not {kind}")
     return record
 
 

@@ -12,7 +12,7 @@ import pytest
 from pipelines.tracking import runs
 from pipelines.tracking.__main__ import main
 from pipelines.tracking.outbox import Outbox, Postman
-from pipelines.tracking.sealed import read_record, sealed
+from pipelines.tracking.sealed import read_record, read_sealed, sealed
 from pipelines.tracking.server import IMPATIENT, address_of
 
 RECORD = {"kind": "epoch", "epoch": 3, "step": 30, "metrics": {"loss": 0.25, "AP@gt": 1e-05}}
@@ -43,11 +43,23 @@ def test_what_was_sealed_comes_back_and_no_wrong_bit_is_taken_for_a_number() -> 
         b'{"kind": 7}\n', b'{"kind": "epoch", "epoch": "3"}\n', b'{"kind": "epoch", "epoch": true}',
         b'{"kind": "epoch", "metrics": []}\n', b'{"kind": "epoch", "metrics": {"loss": "x"}}\n',
         b'{"kind": "open", "tags": {"a": 1}}\n', b'{"kind": "tags", "time": null}\n',
+        sealed(RECORD).replace(b"crc", b"cRc"), sealed(RECORD).replace(b'"crc": ', b'"crc": -'),
+        sealed(RECORD).replace(b'"loss"', b'"lnss"').replace(b'"crc"', b'"brc"'),
     ],
 )  # fmt: skip
 def test_a_line_without_a_digest_is_held_against_its_types(line: bytes) -> None:
     with pytest.raises(ValueError, match="damaged"):
         read_record(line)
+    with pytest.raises(ValueError, match="damaged"):
+        read_sealed(line)
+
+
+def test_a_record_of_before_there_were_digests_is_read_where_any_may_be() -> None:
+    line = json.dumps({**RECORD, "time": 1.5}).encode() + b"\n"
+    assert read_record(line) == {**RECORD, "time": 1.5}
+    with pytest.raises(ValueError, match="damaged, it has no digest"):
+        read_sealed(line)
+    assert read_sealed(sealed(RECORD)) == RECORD
 
 
 def filled(path: Path) -> list[bytes]:
