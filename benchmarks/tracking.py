@@ -28,8 +28,8 @@ import torch
 
 from benchmarks.mirror import job_of, recipe_of
 from data.datasets.stick_figures import draw_split
-from pipelines.cluster.head import free_ports
 from pipelines.host import places
+from pipelines.host.ports import free_ports
 from pipelines.intake.preparing import prepare
 from pipelines.recipe.schema import Recipe
 from pipelines.training.attempt import open_run_log, run_rank

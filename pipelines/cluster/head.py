@@ -14,13 +14,12 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,9 +28,11 @@ import psutil
 from data.ground.refusal import refusal
 from pipelines.host.command import STARTED_BY
 from pipelines.host.places import REPOSITORY
+from pipelines.host.ports import free_ports, listens
 from pipelines.host.processes import held, usable_cores
 
 FOLDER = "LIMBER_RAY_FOLDER"  # where the owner keeps its place for a head
+STARTED = "Ray runtime started"
 START_S, END_S = 120.0, 20.0
 REMOVED_S = 10.0  # for a folder into which some still write to be empty
 OBJECT_STORE = 200_000_000  # bytes; images never travel through it
@@ -222,7 +223,8 @@ def _start_ray(folder: Path, token: str, lock: IO[str]) -> tuple[subprocess.Pope
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file,
             )  # fmt: skip
         while head.poll() is None and not _is_free(lock):
-            if "Ray runtime started" in log.read_text():
+            # Ray says so before its servers have their ports, and ends where one cannot have its
+            if STARTED in log.read_text() and all(map(listens, (dashboard, client))):
                 return head, f"127.0.0.1:{port}"
             time.sleep(0.05)
         print(log.read_text(), flush=True)
@@ -268,23 +270,3 @@ def _session_members(session: int) -> list[int]:
             if int(entry.name) != os.getpid() and os.getsid(int(entry.name)) == session:
                 members.append(int(entry.name))
     return members
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now, all different."""
-    with closing(_Sockets(count)) as sockets:
-        return sockets.ports
-
-
-class _Sockets:
-    """Some sockets bound at once, so that their ports differ."""
-
-    def __init__(self, count: int) -> None:
-        self._sockets = [socket.socket() for _ in range(count)]
-        for each in self._sockets:
-            each.bind(("127.0.0.1", 0))
-        self.ports = [int(each.getsockname()[1]) for each in self._sockets]
-
-    def close(self) -> None:
-        for each in self._sockets:
-            each.close()

@@ -37,8 +37,10 @@ def sealed(record: Record) -> bytes:
 
 
 def read_record(line: bytes) -> Record:
-    """What `sealed` was given, or a record of before there were digests. Raises ValueError, in a few
-    words, where the line is damaged."""
+    """What `sealed` was given, or a record of before there were digests.
+
+    Raises ValueError, in a few words, where the line is damaged.
+    """
     seal = SEAL.search(line)
     return _record(line, seal) if seal else _of_its_types(_record(line, seal))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from pipelines.cluster.head import free_ports
+from pipelines.host.ports import free_ports
 from pipelines.tracking.__main__ import main
 from pipelines.tracking.run_log import RunLog
 from pipelines.tracking.runs import open_run

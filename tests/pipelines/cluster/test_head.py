@@ -1,10 +1,10 @@
-"""Ports of a local head, and addresses that need none. Heads that start: tests/road."""
+"""Places of a local head, and addresses that need none. Heads that start: tests/road."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.cluster import head
 from pipelines.cluster.head import (
     FOLDER,
     QUIET,
@@ -21,33 +22,12 @@ from pipelines.cluster.head import (
     _kill_session,
     _remove,
     _session_members,
-    free_ports,
     one_head,
     ray_address,
 )
 from tests.worlds.waiting import wait_for
 
 NOBODY = (1 << 22) + 1  # no process has such a number
-
-
-def test_ports_asked_for_at_once_all_differ() -> None:
-    ports = free_ports(400)
-    assert len(set(ports)) == len(ports) == 400
-    assert all(1024 <= port < 65536 for port in ports)
-    assert free_ports(0) == []
-
-
-def test_ports_are_let_go_of() -> None:
-    assert any(can_be_had(port) for port in free_ports(5)), "others may take some, never all"
-
-
-def can_be_had(port: int) -> bool:
-    with socket.socket() as one:
-        try:
-            one.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 @pytest.fixture
@@ -121,6 +101,37 @@ def test_trainings_that_begin_at_once_start_one_head(tmp_path: Path) -> None:
     for each in others:
         each.join()
     assert len(started) == 1
+
+
+TAKEN = """
+import socket, sys, time, pathlib
+print("Ray runtime started.", flush=True)
+told = [word.split("=")[1] for word in sys.argv if word.startswith(("--dashboard-p", "--ray-cl"))]
+met, held = pathlib.Path("{met}"), []
+for port in told if met.exists() else told[:1]:
+    held.append(socket.create_server(("127.0.0.1", int(port))))
+if not met.exists():
+    time.sleep(0.3)
+    met.touch()
+    sys.exit(1)
+time.sleep(60)
+"""
+
+
+@pytest.mark.contract
+def test_a_head_one_of_whose_ports_was_taken_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray says that it is started, and ends a moment later."""
+    monkeypatch.setattr(head, "RAY", TAKEN.replace("{met}", str(tmp_path / "met")))
+    with head._lock(tmp_path).open("w") as owner, head._lock(tmp_path).open() as looks:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        process, address = head._start_ray(tmp_path, "token", looks)
+        assert process.poll() is None
+        process.kill()
+        process.wait()
+    assert f"--port={address.removeprefix('127.0.0.1:')}" in process.args
+    assert (tmp_path / "start_1.log").is_file() and not (tmp_path / "start_2.log").exists()
 
 
 def test_a_folder_that_is_still_written_into_is_removed(tmp_path: Path) -> None:
