@@ -8,8 +8,11 @@ artifacts; the tag stands in MLflow's database.
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from data.ground.refusal import refusal
@@ -45,9 +48,10 @@ def check_files(tags: Mapping[str, str], name: str, got: Path, part: str) -> Non
     tags: of the version; name: of it, for people; got: a file, or a folder; part: what of the
     version that is, "" for all.
     """
-    if FILES_TAG not in tags:  # registered before files had digests
+    if FILES_TAG not in tags:
+        _say_unchecked(name)
         return
-    told: dict[str, str] = json.loads(tags[FILES_TAG])
+    told = _told(tags[FILES_TAG], name)
     if got.is_file():
         found, wanted = {part: file_digest(got)}, {part: told.get(part, "")}
     else:
@@ -61,3 +65,18 @@ def check_files(tags: Mapping[str, str], name: str, got: Path, part: str) -> Non
         more = f", and {len(wrong) - 1} more" if wrong[1:] else ""
         fault = f"{file} {what}{more}: not the files that were registered"
         raise refusal(name, fault=fault, do=REPAIR)
+
+
+def _told(tag: str, name: str) -> dict[str, str]:
+    """{file: sha256}. Raises ValueError where the tag is not that."""
+    with suppress(ValueError):
+        told = json.loads(tag)
+        if isinstance(told, dict) and all(isinstance(each, str) for each in told.values()):
+            return told
+    raise refusal(name, fault=f"its tag {FILES_TAG} is damaged: no digests of its files", do=REPAIR)
+
+
+@cache  # once of each
+def _say_unchecked(name: str) -> None:
+    said = "has no digests of its files (registered before there were any): they are not checked"
+    print(f"{name}: {said}", file=sys.stderr, flush=True)
