@@ -46,8 +46,8 @@ test-unit: $(READY)  ## the quick ones: all that start no process
 test-full: $(READY)  ## the rest: a step of every recipe, every network exported, minutes long
 	@python -m pytest -n 2 --dist loadgroup -m full
 
-chaos: $(READY)  ## things broken on purpose, hours: a table of what was tried, recovered, refused and lost
-	@python -m tests.chaos
+chaos: $(READY)  ## things broken on purpose, hours: a table of what was tried, recovered, refused and lost; GO_ON=1 goes on with one that was cut off
+	@python -m tests.chaos $(if $(GO_ON),--go-on)
 
 check: $(READY)  ## style, types, and the rules of the house
 	ruff check . && ruff format --check . && mypy && python -m pytest -q tests/test_house.py tests/test_house_rules.py

@@ -1,11 +1,12 @@
 """Things broken on purpose, as a table: tried, recovered, refused, lost.
 
-    python -m tests.chaos [WORD ...] [--draw] [--trials N] [--seed 0] [--beside 2]
+    python -m tests.chaos [WORD ...] [--draw] [--trials N] [--seed 0] [--beside 2] [--go-on]
     python -m tests.chaos NAME --case 17        one case again, with what it printed
 
 A row is a process of its own, so that one which dies counts as lost, a long one several; as many
 at once as --beside says. What a row printed is kept in chaos/NAME-CASE.log below the temporary
-directory, by its first case. Exit 1 where anything was lost.
+directory, by its first case, and what came of it in .json: --go-on takes what has ended from
+there, where commit, seed and cases are the same. Exit 1 where anything was lost.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,13 +23,17 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from pipelines.host.signals import end_with_parent
 from tests.chaos.fault import Fault, Tally, try_fault
 from tests.chaos.menu import MINUTES, named
+from tests.worlds.here import ROOT
 
 ROW_SECONDS = 4 * 3600
 PART_MINUTES = 25  # of a long row that is shared among processes
@@ -43,6 +49,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--case", type=int, help="that case alone, in this process")
     parser.add_argument("--beside", type=int, default=os.cpu_count() or 1, help="rows at once")
+    parser.add_argument("--go-on", action="store_true", help="with what has ended before")
     parser.add_argument("--cases", type=int, nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--row-into", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
@@ -92,6 +99,7 @@ def parts_of(fault: Fault, given: argparse.Namespace) -> list[range]:
 def one_row(fault: Fault, given: argparse.Namespace) -> int:
     """In this process: its cases; a line or, with --row-into, a file of what came out."""
     torch.set_num_threads(1)  # a forked process waits for ever for threads that it has not
+    end_all_with_parent()
     case = given.case
     cases = range(*given.cases) if case is None else range(case, case + 1)
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
@@ -105,28 +113,67 @@ def one_row(fault: Fault, given: argparse.Namespace) -> int:
     return int(bool(tally.lost))
 
 
+def end_all_with_parent() -> None:
+    """A row that is told to end, or whose table ends, ends what its trial started."""
+    this = os.getpid()
+
+    def end(number: int, _: object) -> None:
+        if os.getpid() != this:  # forked: what is to be left is ours
+            os._exit(128 + number)
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    end_with_parent()
+
+
 def in_own_process(fault: Fault, cases: range, given: argparse.Namespace, folder: Path) -> Tally:
     """Cases of a row as a process: their tally, or one loss that says how it ended."""
     into = folder / f"{fault.name}-{cases.start}.json"
+    asked = {"of": commit(), "seed": given.seed, "cases": [cases.start, cases.stop]}
+    if given.go_on and (ended := ended_before(into, asked)):
+        return ended
     log = into.with_suffix(".log")
     into.unlink(missing_ok=True)
-    ends = [str(cases.start), str(cases.stop)]
     command = [sys.executable, "-m", "tests.chaos", fault.name, "--seed", str(given.seed),
-               "--cases", *ends, "--row-into", str(into)]  # fmt: skip
+               "--cases", *map(str, asked["cases"]), "--row-into", str(into)]  # fmt: skip
     began = time.monotonic()
     with log.open("w") as said:
         try:
-            ended = subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, check=False,
-                                   timeout=ROW_SECONDS)  # fmt: skip
-            how = f"ended with {ended.returncode}"
+            done = subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, check=False,
+                                  timeout=ROW_SECONDS)  # fmt: skip
+            how = f"ended with {done.returncode}"
         except subprocess.TimeoutExpired:
             how = f"was ended after {ROW_SECONDS} s"
     if not into.is_file():
         lost = {-1 - cases.start: f"the row's process {how}: {log}"}
         return Tally(lost=lost, seconds=time.monotonic() - began)
     told = json.loads(into.read_text())
-    told["lost"] = {int(case): what for case, what in told["lost"].items()}
-    return Tally(**told)
+    into.write_text(json.dumps(asked | {"tally": told}))
+    return tally_of(told)
+
+
+def ended_before(into: Path, asked: dict[str, Any]) -> Tally | None:
+    """What came of the same cases at the same commit; None where that is not known."""
+    try:
+        told = json.loads(into.read_text())
+        same = asked["of"] and asked == {key: told[key] for key in asked}
+        return tally_of(told["tally"]) if same else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def tally_of(told: dict[str, Any]) -> Tally:
+    lost = {int(case): what for case, what in told["lost"].items()}
+    return Tally(**told | {"lost": lost})
+
+
+@cache
+def commit() -> str:
+    """Of the code that is tried; empty where it is changed, or nobody knows."""
+    told = ["git", "describe", "--always", "--abbrev=40", "--dirty=+"]
+    done = subprocess.run(told, cwd=ROOT, capture_output=True, text=True, check=False)
+    said = done.stdout.strip()
+    return "" if done.returncode or said.endswith("+") else said
 
 
 def line(fault: Fault, tally: Tally) -> str:

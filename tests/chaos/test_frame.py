@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos import __main__ as table_of_all
 from tests.chaos import fault as frame
-from tests.chaos.__main__ import main, parse, parts_of, table
+from tests.chaos.__main__ import in_own_process, main, parse, parts_of, table
 from tests.chaos.fault import Fault, Outcome, Tally, Trial, shared_folder, struck, try_fault
-from tests.chaos.menu import FAULTS, MINUTES
+from tests.chaos.menu import FAULTS, MINUTES, named
+from tests.worlds.here import ROOT
+from tests.worlds.started import still_there
 
 pytestmark = pytest.mark.contract
 
@@ -101,6 +106,64 @@ def test_a_long_row_is_shared_among_processes(monkeypatch: pytest.MonkeyPatch) -
     assert parts_of(short, parse(["--trials", "1"])) == [range(1)]
     one, other = Tally(1, 0, {0: "a"}, 2.0, {"dvc": 1}), Tally(0, 2, {4: "b"}, 3.0, {"dvc": 2})
     assert one + other == Tally(1, 2, {0: "a", 4: "b"}, 5.0, {"dvc": 3})
+
+
+def test_a_table_that_was_cut_off_goes_on_with_what_had_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (known,), began = named(["webhooks"]), list[str]()
+    monkeypatch.setattr(table_of_all, "commit", lambda: "a" * 40)
+
+    def runs(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        began.append(command[command.index("--cases") + 1])
+        told = {"recovered": 2, "refused": 0, "lost": {"1": "why"}, "seconds": 1.0, "moments": {}}
+        Path(command[-1]).write_text(json.dumps(told))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(table_of_all.subprocess, "run", runs)
+    given, anew = parse(["--go-on", "--seed", "3"]), parse(["--seed", "3"])
+    first = in_own_process(known, range(3), given, tmp_path)
+    assert first == Tally(2, 0, {1: "why"}, 1.0) and began == ["0"]
+    assert in_own_process(known, range(3), given, tmp_path) == first and began == ["0"]
+    for others in (
+        lambda: in_own_process(known, range(3), anew, tmp_path),
+        lambda: in_own_process(known, range(4), given, tmp_path),
+        lambda: in_own_process(known, range(4), parse(["--go-on", "--seed", "4"]), tmp_path),
+        lambda: (tmp_path / "webhooks-0.json").write_text("{") and in_own_process(
+            known, range(4), given, tmp_path),
+        lambda: monkeypatch.setattr(table_of_all, "commit", lambda: "b" * 40) or in_own_process(
+            known, range(4), given, tmp_path),
+        lambda: monkeypatch.setattr(table_of_all, "commit", str) or in_own_process(
+            known, range(4), given, tmp_path),
+        lambda: in_own_process(known, range(4), given, tmp_path),
+    ):  # fmt: skip
+        before = len(began)
+        others()
+        assert len(began) == before + 1
+
+
+WAITS = """
+import os, subprocess, sys, pathlib
+from tests.chaos import __main__ as all
+from tests.chaos.fault import Fault
+def trial(draw, folder):
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    print("begun", os.environ["TMPDIR"], flush=True)
+    __import__("time").sleep(600)
+all.one_row(Fault("a-row", "", "", trial, 1), all.parse(["--case", "0"]))
+"""
+
+
+def test_a_row_that_is_ended_leaves_nothing() -> None:
+    row = subprocess.Popen([sys.executable, "-c", WAITS], cwd=ROOT, stdout=subprocess.PIPE,
+                           text=True)  # fmt: skip
+    assert row.stdout is not None
+    folder = Path(row.stdout.readline().split()[1])
+    assert folder.is_dir()
+    row.terminate()
+    assert row.wait(60) == 128 + signal.SIGTERM
+    assert not folder.exists()
+    assert not still_there("TMPDIR", str(folder))
 
 
 def test_a_word_that_no_row_holds() -> None:
