@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -50,6 +51,12 @@ def recipe_of(folder: Path, name: str) -> str:
     return path.stem
 
 
+def shorten(recipe: Path, epochs: int) -> None:
+    text = recipe.read_text()
+    assert text.count("\n  epochs: ") == 1
+    recipe.write_text(re.sub(r"(?m)^  epochs: \d+", f"  epochs: {epochs}", text))
+
+
 def registered(folder: Path, name: str, photo: Path) -> tuple[float, int]:
     """AP@gt as the gate saw it, and of how many keypoints the champion's answer is."""
     slots = json.loads((folder / "reports/promotion.json").read_text())["slots"]
@@ -74,10 +81,11 @@ def test_twelve_photos_with_17_points_from_cvat(checkout: Path, tmp_path: Path) 
     assert "12 images" in said
     recipe = recipe_of(checkout, "team")
     assert f"make repro RECIPE={recipe}" in said
+    shorten(checkout / f"recipes/{recipe}.yaml", epochs=15)  # the other test learns all
     command(checkout, "road", recipe)
     photo = next(photos.rglob("*.jpg"))
     ap, count = registered(checkout, "team", photo)
-    assert ap > 0.9
+    assert ap > 0.5
     assert count == 17
     assert "team" in (checkout / "reports/comparison.md").read_text()
     assert sorted((p, p.stat().st_mtime_ns) for p in labels.parent.rglob("*")) == before
