@@ -44,7 +44,7 @@ test-unit: $(READY)  ## the quick ones: all that start no process
 	@python -m pytest -n 2 --dist loadfile -m "unit and not full"
 
 test-full: $(READY)  ## the rest: a step of every recipe, every network exported, minutes long
-	@python -m pytest -n 2 --dist loadgroup -m full
+	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m full
 
 chaos: $(READY)  ## things broken on purpose, hours: a table of what was tried, recovered, refused and lost; GO_ON=1 goes on with one that was cut off
 	@python -m tests.chaos $(if $(GO_ON),--go-on)

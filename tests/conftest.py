@@ -37,13 +37,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each test is of one tier: the one that it names, else road below tests/road, else unit."""
+    """Each test is of one tier: the one that it names, else road below tests/road, else unit.
+
+    Roads first: a file is one worker's, and theirs take longest.
+    """
+    roads = ROOT / "tests" / "road"
+    items.sort(key=lambda item: roads not in item.path.parents)
     for item in items:
         own = [tier for tier in TIERS if item.get_closest_marker(tier)]
         if len(own) > 1:
             raise pytest.UsageError(f"{item.nodeid}: given {own}, accepted: one tier of a test")
         if not own:
-            item.add_marker("road" if ROOT / "tests" / "road" in item.path.parents else "unit")
+            item.add_marker("road" if roads in item.path.parents else "unit")
 
 
 @pytest.hookimpl(wrapper=True)

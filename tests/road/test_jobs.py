@@ -15,7 +15,7 @@ import pytest
 from pipelines.cluster.head import FOLDER, one_head, ray_address
 from tests.worlds.checkouts import a_shell, small_road
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(1800), pytest.mark.xdist_group("jobs")]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 LONG, SHORT = "demo_simple_baseline", "demo_hrnet"
 EPOCHS = {LONG: 500, SHORT: 1}
 

@@ -68,7 +68,6 @@ def alone(ran: set[str]) -> set[str]:
     return {each.partition("@")[2] for each in ran if each.startswith("alone@")}
 
 
-@pytest.mark.xdist_group("side_by_side")
 def test_a_signal_ends_all_and_their_stages_stay_out_of_date(checkout: Path) -> None:
     (checkout / "hang").touch()
     code = "import sys; from pipelines.road import road; sys.exit(road([]))"
@@ -101,7 +100,6 @@ def test_a_signal_ends_all_and_their_stages_stay_out_of_date(checkout: Path) -> 
     assert not {f"train@{name}" for name in NAMES} & ran
 
 
-@pytest.mark.xdist_group("side_by_side")
 def test_one_fails_the_other_goes_its_whole_way_and_what_is_there_trains_never(
     checkout: Path,
 ) -> None:

@@ -23,7 +23,6 @@ from tests.worlds.two_nodes import Cluster, can_hide
 pytestmark = [
     pytest.mark.full,
     pytest.mark.timeout(1800),
-    pytest.mark.xdist_group("two_nodes"),  # of one cluster, and of one road that is through
     pytest.mark.skipif(not can_hide(), reason="this user may have no mount namespaces"),
 ]
 RECIPE = "demo_simple_baseline"
