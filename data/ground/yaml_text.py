@@ -22,7 +22,11 @@ def plain_yaml(text: str | bytes) -> Any:
         depth += isinstance(event, BEGIN) - isinstance(event, END)
         if depth > DEEPEST:
             raise ValueError(f"nested more than {DEEPEST} deep")
-    return yaml.load(text, Loader=LOADER)
+    loader = LOADER(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def read_yaml(path: Path) -> Any:
