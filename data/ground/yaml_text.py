@@ -9,7 +9,7 @@ import yaml
 
 from data.ground.refusal import refusal
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's: some eight times as fast
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's where it is there
 DEEPEST = 100  # libyaml's reader takes the whole process with it some ten thousands down
 BEGIN = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
 END = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
