@@ -30,10 +30,10 @@ from typing import Any
 
 import torch
 
+from pipelines.host.lineage import git_commit
 from pipelines.host.signals import end_with_parent
 from tests.chaos.fault import Fault, Tally, try_fault
 from tests.chaos.menu import MINUTES, named
-from tests.worlds.here import ROOT
 
 ROW_SECONDS = 4 * 3600
 PART_MINUTES = 25  # of a long row that is shared among processes
@@ -170,10 +170,8 @@ def tally_of(told: dict[str, Any]) -> Tally:
 @cache
 def commit() -> str:
     """Of the code that is tried; empty where it is changed, or nobody knows."""
-    told = ["git", "describe", "--always", "--abbrev=40", "--dirty=+"]
-    done = subprocess.run(told, cwd=ROOT, capture_output=True, text=True, check=False)
-    said = done.stdout.strip()
-    return "" if done.returncode or said.endswith("+") else said
+    told = git_commit()
+    return "" if told.endswith("-dirty") else told
 
 
 def line(fault: Fault, tally: Tally) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 
@@ -51,12 +50,6 @@ def recipe_of(folder: Path, name: str) -> str:
     return path.stem
 
 
-def shorten(recipe: Path, epochs: int) -> None:
-    text = recipe.read_text()
-    assert text.count("\n  epochs: ") == 1
-    recipe.write_text(re.sub(r"(?m)^  epochs: \d+", f"  epochs: {epochs}", text))
-
-
 def registered(folder: Path, name: str, photo: Path) -> tuple[float, int]:
     """AP@gt as the gate saw it, and of how many keypoints the champion's answer is."""
     slots = json.loads((folder / "reports/promotion.json").read_text())["slots"]
@@ -81,11 +74,10 @@ def test_twelve_photos_with_17_points_from_cvat(checkout: Path, tmp_path: Path) 
     assert "12 images" in said
     recipe = recipe_of(checkout, "team")
     assert f"make repro RECIPE={recipe}" in said
-    shorten(checkout / f"recipes/{recipe}.yaml", epochs=12)
     command(checkout, "road", recipe)
     photo = next(photos.rglob("*.jpg"))
     ap, count = registered(checkout, "team", photo)
-    assert ap > 0.5
+    assert ap > 0.9
     assert count == 17
     assert "team" in (checkout / "reports/comparison.md").read_text()
     assert sorted((p, p.stat().st_mtime_ns) for p in labels.parent.rglob("*")) == before
@@ -93,12 +85,11 @@ def test_twelve_photos_with_17_points_from_cvat(checkout: Path, tmp_path: Path) 
 
 @pytest.mark.timeout(900)
 def test_twelve_photos_with_6_points_in_yolos_format(checkout: Path, tmp_path: Path) -> None:
-    """The README's lines; less than half of the epochs suffice for what it says of them."""
+    """The README's lines."""
     command(checkout, "datasets", "example", "mine")
     labels, photos = "mine/data.yaml", "mine/images"
     command(checkout, "datasets", "add", "pliers", labels, photos, "--val-share", "0")
     recipe = recipe_of(checkout, "pliers")
-    shorten(checkout / f"recipes/{recipe}.yaml", epochs=20)
     command(checkout, "road", recipe)
     ap, count = registered(checkout, "pliers", next((checkout / photos).glob("*.jpg")))
     assert ap > 0.9
