@@ -13,7 +13,8 @@ from argparse import REMAINDER, SUPPRESS, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.cluster.head import guard, one_head
+from pipelines.cluster.guard import guard
+from pipelines.cluster.head import one_head
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.processes import run_child
 

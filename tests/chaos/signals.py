@@ -16,6 +16,7 @@ import yaml
 from tests.chaos.fault import TOKEN, Fault, Outcome, processes_of, shared_folder, struck
 from tests.worlds.checkouts import CODE, a_shell, dvc, start_dvc
 from tests.worlds.here import ROOT
+from tests.worlds.started import command_of, still_there
 from tests.worlds.waiting import wait_for
 
 STAGES = ("first", "second", "third")
@@ -91,7 +92,8 @@ def ends(draw: random.Random, folder: Path) -> Outcome:
 
 def nothing_goes_on(there: list[int]) -> None:
     """Of the trial's processes; there: those that were at work."""
-    wait_for(lambda: not processes_of(os.environ[TOKEN]), "nothing goes on", GONE_S)
+    left = still_there(TOKEN, os.environ[TOKEN], GONE_S)
+    assert not left, f"goes on after {GONE_S:g} s: {[command_of(each) for each in left]}"
     # DVC takes a lock for held while its holder is a zombie that init has not buried yet
     wait_for(lambda: not any(Path(f"/proc/{each}").exists() for each in there), "buried", 30.0)
 

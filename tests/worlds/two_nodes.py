@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from pipelines.cluster.head import QUIET
+from pipelines.cluster.guard import QUIET
 from pipelines.host.ports import free_ports
 from tests.worlds.checkouts import a_shell
 

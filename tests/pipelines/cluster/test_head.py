@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import subprocess
-import sys
+import signal
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pipelines.cluster import head
-from pipelines.cluster.head import (
-    FOLDER,
-    QUIET,
-    _find_head,
-    _is_alive,
-    _kill_session,
-    _remove,
-    _session_members,
-    one_head,
-    ray_address,
-)
-from tests.worlds.waiting import wait_for
+from pipelines.cluster.guard import QUIET, guard_id_of, note_of
+from pipelines.cluster.head import FOLDER, _find_head, one_head, ray_address
 
 NOBODY = (1 << 22) + 1  # no process has such a number
 
@@ -72,16 +62,28 @@ def test_a_place_is_gone_also_where_what_it_was_for_failed(
     assert FOLDER not in os.environ and not folder.exists()
 
 
+def write(folder: Path, address: str, guard: int) -> None:
+    note_of(folder).write_text(json.dumps({"address": address, "token": "x"}))
+    guard_id_of(folder).write_text(str(guard))
+
+
 def test_a_head_whose_guard_was_killed_is_not_asked_again(tmp_path: Path) -> None:
-    note = tmp_path / "head.json"
-    note.write_text(json.dumps({"address": "gone", "token": "x", "guard": NOBODY}))
+    write(tmp_path, "gone", NOBODY)
 
     def start(folder: Path) -> None:
-        assert not note.exists()
-        note.write_text(json.dumps({"address": "anew", "token": "y", "guard": os.getpid()}))
+        assert not note_of(folder).exists()
+        write(folder, "anew", os.getpid())
 
     assert _find_head(tmp_path, start)["address"] == "anew"
     assert _find_head(tmp_path, start)["address"] == "anew", "one that lives stays"
+
+
+def test_a_start_whose_guard_was_killed_is_begun_anew(tmp_path: Path) -> None:
+    """Before it had a head to write of."""
+    guard_id_of(tmp_path).write_text(str(NOBODY))
+    assert _find_head(tmp_path, lambda folder: write(folder, "anew", os.getpid())) == {
+        "address": "anew", "token": "x",
+    }  # fmt: skip
 
 
 def test_trainings_that_begin_at_once_start_one_head(tmp_path: Path) -> None:
@@ -91,9 +93,7 @@ def test_trainings_that_begin_at_once_start_one_head(tmp_path: Path) -> None:
         started.append(threading.current_thread().name)
         second.wait(0.5)  # where it is not kept out, the other starts one as well
         second.set()
-        (folder / "head.json").write_text(
-            json.dumps({"address": "there", "token": "x", "guard": os.getpid()})
-        )
+        write(folder, "there", os.getpid())
 
     others = [threading.Thread(target=_find_head, args=(tmp_path, start)) for _ in range(2)]
     for each in others:
@@ -103,64 +103,27 @@ def test_trainings_that_begin_at_once_start_one_head(tmp_path: Path) -> None:
     assert len(started) == 1
 
 
-TAKEN = """
-import socket, sys, time, pathlib
-print("Ray runtime started.", flush=True)
-told = [word.split("=")[1] for word in sys.argv if word.startswith(("--dashboard-p", "--ray-cl"))]
-met, held = pathlib.Path("{met}"), []
-for port in told if met.exists() else told[:1]:
-    held.append(socket.create_server(("127.0.0.1", int(port))))
-if not met.exists():
-    time.sleep(0.3)
-    met.touch()
-    sys.exit(1)
-time.sleep(60)
-"""
-
-
 @pytest.mark.contract
-def test_a_head_one_of_whose_ports_was_taken_is_started_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("does", "how"), [("time.sleep(60)", " within 300 s"), ("", "")])
+def test_a_head_that_does_not_come_is_told_with_what_ray_says(
+    does: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ray says that it is started, and ends a moment later."""
-    monkeypatch.setattr(head, "RAY", TAKEN.replace("{met}", str(tmp_path / "met")))
-    with head._lock(tmp_path).open("w") as owner, head._lock(tmp_path).open() as looks:
-        fcntl.flock(owner, fcntl.LOCK_EX)
-        process, address = head._start_ray(tmp_path, "token", looks)
-        assert process.poll() is None
-        process.kill()
-        process.wait()
-    assert f"--port={address.removeprefix('127.0.0.1:')}" in process.args
-    assert (tmp_path / "start_1.log").is_file() and not (tmp_path / "start_2.log").exists()
-
-
-def test_a_folder_that_is_still_written_into_is_removed(tmp_path: Path) -> None:
-    """As the processes of a head do that are just being ended."""
-    place, began = tmp_path / "ray", threading.Event()
+    """Of the start that is not yet over, too."""
+    stand_in, place = tmp_path / "code/pipelines/cluster", tmp_path / "place"
+    stand_in.mkdir(parents=True)
     place.mkdir()
-
-    def write() -> None:
-        for number in range(5000):
-            with suppress(FileNotFoundError):
-                (place / str(number)).mkdir()
-            began.set()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    began.wait(10)
-    _remove(place, 60.0)
-    writer.join()
-    assert not place.exists()
-
-
-@pytest.mark.contract
-def test_a_session_is_ended_with_those_that_it_begins_meanwhile() -> None:
-    script = (
-        "import subprocess, time\n"
-        "for _ in range(300): subprocess.Popen(['sleep', '60']); time.sleep(0.005)"
+    log = place / "start_0.log"
+    (stand_in / "__main__.py").write_text(
+        "import time, pathlib\nprint('was tried', flush=True)\n"
+        f"new = pathlib.Path({str(log)!r} + '.new')\nnew.write_text('Ray is slow')\n"
+        f"new.rename({str(log)!r})\n{does}\n"
     )
-    first = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
-    wait_for(lambda: len(_session_members(first.pid)) > 5, "some have begun")
-    _kill_session(first.pid)
-    assert not [each for each in _session_members(first.pid) if _is_alive(each)]
-    first.wait(60)
+    long = SimpleNamespace(monotonic=lambda: 301.0 if log.exists() else 0.0, sleep=time.sleep)
+    monkeypatch.setattr(head, "REPOSITORY", tmp_path / "code")
+    if does:
+        monkeypatch.setattr(head, "time", long)
+    with pytest.raises(ValueError, match=r"the local Ray head: did not start") as refused:
+        head._start(place)
+    with suppress(ProcessLookupError):
+        os.kill(int(guard_id_of(place).read_text()), signal.SIGKILL)
+    assert f"did not start{how}; Ray says:\nwas tried\nRay is slow" in str(refused.value)

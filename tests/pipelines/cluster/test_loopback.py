@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
 
 import pytest
 
+from pipelines.cluster.guard import guard_id_of
 from pipelines.cluster.head import FOLDER, one_head, ray_address
 from tests.worlds.listening import is_loopback, listening_addresses
 
@@ -20,7 +20,7 @@ def test_all_ports_of_a_local_head_are_on_loopback(monkeypatch: pytest.MonkeyPat
     for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_MODE"):
         monkeypatch.delenv(name, raising=False)
     with one_head(), ray_address(None) as address:
-        guard = json.loads((Path(os.environ[FOLDER]) / "head.json").read_text())["guard"]
+        guard = int(guard_id_of(Path(os.environ[FOLDER])).read_text())
         seen, quiet = listening_addresses(os.getsid(guard)), 0
         while quiet < 20:
             time.sleep(0.5)
