@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.processes import held
+from pipelines.host.temporary import temporary_in
 from pipelines.recipe.params import load_params
 from pipelines.registry.ledger import Entry, Ledger
 from pipelines.tracking.server import answers_in_words
@@ -123,7 +124,11 @@ def deciding() -> Iterator[tuple[Registry, Ledger]]:
     lock = places.promotion_lock()
     lock.parent.mkdir(parents=True, exist_ok=True)
     registry, hooks = Registry(), read_hooks()
-    with held(lock, "decides who is champion"), answers_in_words(registry.uri):
+    with (
+        held(lock, "decides who is champion"),
+        temporary_in(places.promotion_work()),
+        answers_in_words(registry.uri),
+    ):
         ledger = Ledger(places.promotion(), places.promotion_journal())
         with noticing(hooks, ledger):
             yield registry, ledger

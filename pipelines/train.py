@@ -38,7 +38,7 @@ from pipelines.host.signals import Interrupted, catch_signals, say_interrupted
 from pipelines.recipe.params import load_params
 from pipelines.recipe.profile import Cluster
 from pipelines.recipe.schema import Recipe
-from pipelines.training.job import Job, TrainingStopped
+from pipelines.training.job import Job, LoaderError, TrainingStopped
 
 if TYPE_CHECKING:
     from pipelines.training.attempt import Outcome
@@ -67,7 +67,7 @@ def exit_code(options: Namespace, stage: Callable[..., None]) -> int:
             preflight(options.recipe, local=local, workers=options.workers)
         else:
             stage(options.recipe, local=local, workers=options.workers, again=options.again)
-    except TrainingStopped as error:
+    except (TrainingStopped, LoaderError) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return error.code if isinstance(error, JobEnded) else 1
     except Interrupted as interrupted:

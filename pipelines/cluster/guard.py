@@ -36,6 +36,8 @@ RAY = (
 # Ray turns 127.0.0.1 into an address that others reach, unless it is told that no others come: by
 # the switch of systems that cannot have clusters.
 ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+# by which workers send each other gradients; their own choice is heard
+LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
 # A machine with much else to do: Ray goes on without a dashboard, which takes jobs, after a minute.
 PATIENT = {"RAY_DASHBOARD_STARTUP_TIMEOUT_S": "120"}
@@ -92,7 +94,7 @@ def start_ray(
                  f"--metrics-export-port={metrics}", f"--ray-client-server-port={client}",
                  f"--object-store-memory={OBJECT_STORE}", f"--num-cpus={usable_cores()}",
                  f"--temp-dir={folder / 'ray'}", "--disable-usage-stats"],
-                env={**os.environ, **QUIET, **PATIENT, **AT_ONCE,
+                env={**LOOPBACK, **os.environ, **QUIET, **PATIENT, **AT_ONCE,
                      **ALONE, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token,
                      "RAY_ADDRESS": f"127.0.0.1:{port}",  # helpers in workers look for it
                      "TMPDIR": str(folder / "tmp")},  # who is killed leaves something there

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -111,7 +112,8 @@ def _connect(address: str) -> None:
     try:
         with chdir(REPOSITORY):  # where workers look for our code, wherever one stands
             ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True)
-        catch_signals()  # Ray took SIGTERM for itself, and would abort
+    except SystemExit:  # what Ray makes of a SIGTERM that comes once it took that for itself
+        raise Interrupted(signal.SIGTERM) from None
     except (ConnectionError, RuntimeError) as error:
         raise refusal(
             f"no Ray cluster answers at {address}",
@@ -119,6 +121,8 @@ def _connect(address: str) -> None:
             do="start one, or leave cluster.address in params.yaml null and RAY_ADDRESS unset for "
             "a local one",
         ) from error
+    finally:
+        catch_signals()  # as before Ray
 
 
 def _wait(training: threading.Thread, nodes: NodesWatch) -> str:
@@ -152,14 +156,16 @@ def _trainer(job: Job, cluster: Cluster, worker: Worker) -> Any:
     from ray.train.torch import TorchConfig
 
     from pipelines.cluster import elastic
+    from pipelines.cluster.meeting import OnLoopback
 
     RunConfig, TorchTrainer = _version_two()
     machine = cluster.machine
+    Meeting = TorchConfig if _is_elsewhere(cluster) else OnLoopback
     resources = {kind: n for kind, n in machine.each_worker.items() if n}
     return TorchTrainer(
         worker,
         train_loop_config=_told(job, cluster, ray.cluster_resources()),
-        torch_config=TorchConfig(backend=machine.backend),
+        torch_config=Meeting(backend=machine.backend),
         scaling_config=ScalingConfig(
             **elastic.scaling(machine), use_gpu=machine.gpu, resources_per_worker=resources
         ),

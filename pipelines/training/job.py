@@ -14,6 +14,10 @@ class TrainingStopped(Exception):  # noqa: N818 - it tells what happened, as Sto
     """Training cannot go on, on any rank; the last good checkpoint is kept."""
 
 
+class LoaderError(RuntimeError):
+    """A loader process was ended; started again, training goes on from its checkpoint."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One training: recipe, data and where it writes (absolute), and what the machine can take.

@@ -28,7 +28,7 @@ from pipelines.recipe.datasets import data_set
 from pipelines.recipe.schema import Recipe
 from pipelines.training.beside import Beside, Elsewhere
 from pipelines.training.device import crossing, exact_or_refused
-from pipelines.training.job import Job, Listener, TrainingStopped, TrainingSummary
+from pipelines.training.job import Job, Listener, LoaderError, TrainingStopped, TrainingSummary
 from pipelines.training.optimizer import rate_factor, set_learning_rate
 from pipelines.training.parts import Parts, TrainingFeed, build_feed, build_parts
 from pipelines.training.pictures import draw_batch
@@ -144,8 +144,7 @@ def _batches(
 @contextmanager
 def _lost_workers_told(job: Job, rank: Rank, feed: TrainingFeed, at: Position) -> Iterator[None]:
     """Writes down whose samples were waited for when a loader process was killed: an image may have
-    ended it. Raises RuntimeError that says so; started again, training goes on from its checkpoint.
-    """
+    ended it. Raises LoaderError that says so."""
     try:
         yield
     except RuntimeError as error:
@@ -157,7 +156,7 @@ def _lost_workers_told(job: Job, rank: Rank, feed: TrainingFeed, at: Position) -
         row = {"epoch": at.epoch + 1, "step": at.step + 1, "rank": rank.rank, "sample_ids": ids}
         with (job.run_folder / LEFT_OUT).open("a") as file:
             file.write(json.dumps(row | {"lost": str(error)}) + "\n")
-        raise RuntimeError(
+        raise LoaderError(
             f"{job.name}: epoch {at.epoch + 1}, step {at.step + 1}: a loader process of rank "
             f"{rank.rank} was ended from outside, or by one of its images ({error}). The samples "
             f"that were waited for stand in {job.run_folder / LEFT_OUT}. Where memory is short, "

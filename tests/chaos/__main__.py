@@ -57,7 +57,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = parse(arguments)
-    faults = named(given.words)
+    faults = [each.short() if given.draw else each for each in named(given.words)]
     if given.case is not None or given.row_into:
         return sum(one_row(fault, given) for fault in faults)
     folder = Path(tempfile.gettempdir()) / "chaos"
@@ -129,13 +129,15 @@ def end_all_with_parent() -> None:
 def in_own_process(fault: Fault, cases: range, given: argparse.Namespace, folder: Path) -> Tally:
     """Cases of a row as a process: their tally, or one loss that says how it ended."""
     into = folder / f"{fault.name}-{cases.start}.json"
-    asked = {"of": commit(), "seed": given.seed, "cases": [cases.start, cases.stop]}
+    asked = {"of": commit(), "seed": given.seed, "cases": [cases.start, cases.stop],
+             "draw": given.draw}  # fmt: skip
     if given.go_on and (ended := ended_before(into, asked)):
         return ended
     log = into.with_suffix(".log")
     into.unlink(missing_ok=True)
     command = [sys.executable, "-m", "tests.chaos", fault.name, "--seed", str(given.seed),
                "--cases", *map(str, asked["cases"]), "--row-into", str(into)]  # fmt: skip
+    command += ["--draw"] if given.draw else []
     began = time.monotonic()
     with log.open("w") as said:
         try:

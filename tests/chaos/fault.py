@@ -17,7 +17,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -33,7 +33,7 @@ MOMENTS = "moments.txt"  # in the shared folder: a line each
 @dataclass(frozen=True)
 class Fault:
     """name: short, of letters, digits and hyphens; happens, holds: sentences of the table; trials:
-    in the whole run; draw: in the short one."""
+    in the whole run; draw: in the short one, of `drawn` where a whole trial takes minutes."""
 
     name: str
     happens: str
@@ -41,6 +41,11 @@ class Fault:
     trial: Trial
     trials: int
     draw: int = 1
+    drawn: Trial | None = None
+
+    def short(self) -> Fault:
+        """As the short draw tries it."""
+        return replace(self, trial=self.drawn or self.trial)
 
 
 @dataclass

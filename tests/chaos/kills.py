@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections import Counter
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -97,12 +97,14 @@ def kills_ranks(draw: random.Random, folder: Path) -> Outcome:
     return "recovered"
 
 
-def kills_on_ray(draw: random.Random, folder: Path) -> Outcome:
+def kills_on_ray(
+    draw: random.Random, folder: Path, kills: int = MORE, epochs: int = LONGER
+) -> Outcome:
     """The same, where ranks are Ray's workers and a node's raylet may be gone with them."""
-    expected, _ = undisturbed(os.environ["LIMBER_CHAOS_SHARED"], LONGER)
-    job = job_in(folder, 0, LONGER)
-    run(job, folder, str(draw.random()), MORE, world="dying_nodes")
-    ends_alike(job, expected, folder, LONGER)
+    expected, _ = undisturbed(os.environ["LIMBER_CHAOS_SHARED"], epochs)
+    job = job_in(folder, 0, epochs)
+    run(job, folder, str(draw.random()), kills, world="dying_nodes")
+    ends_alike(job, expected, folder, epochs)
     return "recovered"
 
 
@@ -152,6 +154,6 @@ FAULTS = [
         "the undisturbed run's to the bit; one MLflow run, each epoch once; nothing left",
         kills_on_ray,
         trials=9,
-        draw=0,  # minutes each; tests/road/test_through_ray.py tries a rank of Ray
+        drawn=partial(kills_on_ray, kills=1, epochs=EPOCHS),
     ),
 ]

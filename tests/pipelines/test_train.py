@@ -33,6 +33,7 @@ from pipelines.training.finished import FINISHED, read_finished
 from pipelines.training.job import (
     Job,
     Listener,
+    LoaderError,
     SilentListener,
     TrainingStopped,
     TrainingSummary,
@@ -228,6 +229,12 @@ def test_a_stopped_training_leaves_the_old_results(
     assert list(places.trained("small").iterdir()) == []
     assert train.main(["small", "--local"], partial(train_small, loop=stop)) == 1
     assert capsys.readouterr().err == "error: enough\n"
+
+    def loses_loader(job: Job, rank: Rank, listener: Listener) -> TrainingSummary:
+        raise LoaderError("a loader process was ended")
+
+    assert train.main(["small", "--local"], partial(train_small, loop=loses_loader)) == 1
+    assert capsys.readouterr().err == "error: a loader process was ended\n"
 
 
 class RankAlone(Rank):

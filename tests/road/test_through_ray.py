@@ -19,6 +19,7 @@ from pipelines.training.rank import Rank
 from tests.worlds import checkouts, drawn, two_ranks
 from tests.worlds.alike import assert_same
 from tests.worlds.here import ROOT
+from tests.worlds.listening import is_loopback
 
 pytestmark = [pytest.mark.full, pytest.mark.road]
 
@@ -86,6 +87,9 @@ def test_a_stopped_rank_is_found_and_the_training_ends_with_the_same_bits(tmp_pa
     assert "goes on from step_00000004" in said
     (stacks,) = job.run_folder.glob("stacks-*-rank0.txt")
     assert "train_step" in stacks.read_text()
+
+    addresses = json.loads((tmp_path / "runs" / "listening").read_text())
+    assert addresses and all(map(is_loopback, addresses)), "while it trains: nobody else can reach"
 
     undisturbed = replace(job, run_folder=tmp_path / "undisturbed")
     two_ranks.finish(two_ranks.start(undisturbed, "train", tmp_path / "meeting"))

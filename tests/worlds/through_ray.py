@@ -28,6 +28,7 @@ from pipelines.training.parts import Parts
 from pipelines.training.rank import Rank
 from pipelines.training.repeat import untracked
 from pipelines.training.step import Taken, train_step
+from tests.worlds.listening import listening_addresses
 
 STOPS = 5
 STALL_MINUTES = 0.1  # 24 s for what is new
@@ -43,9 +44,15 @@ class StoppingSteps:
         self._steps += 1
         marker = job.run_folder.parent / "stopped"
         if rank.rank == 1 and self._steps == STOPS and not marker.exists():
+            marker.with_name("listening").write_text(json.dumps(all_listening()))
             marker.write_text(str(os.getpid()))
             os.kill(os.getpid(), signal.SIGSTOP)
         return train_step(job, rank, parts, micro)
+
+
+def all_listening() -> list[str]:
+    """Addresses at which what belongs to our head does, its workers too."""
+    return sorted({str(address) for address, _ in listening_addresses(os.getsid(0))})
 
 
 def run_stopping(job: Job, rank: Rank, attempt: str, **how: Any) -> Outcome:
