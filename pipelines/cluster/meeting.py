@@ -35,7 +35,7 @@ class OnLoopback(TorchConfig):
 
 
 class _LoopbackBackend(_TorchBackend):
-    def on_start(self, worker_group: Any, backend_config: TorchConfig) -> None:
+    def on_start(self, worker_group: Any, backend_config: Any) -> None:
         port = worker_group.execute_single(0, listen)
         worker_group.execute(_set_torch_distributed_env_vars)
         workers = len(worker_group)
@@ -61,7 +61,9 @@ def meet(backend: str, rank: int, workers: int, port: int, timeout_s: float) -> 
     if "TORCH_NCCL_BLOCKING_WAIT" not in os.environ:
         os.environ.setdefault(FAILS, "1")
     timeout = timedelta(seconds=timeout_s)
-    own = {"master_listen_fd": _listening.pop().detach()} if rank == 0 else {}
+    own: dict[str, Any] = {}
+    if rank == 0:  # who has it closes it
+        own["master_listen_fd"] = _listening.pop().detach()
     store = dist.TCPStore(
         LOOPBACK, port, workers, is_master=rank == 0, timeout=timeout, wait_for_workers=False, **own
     )
