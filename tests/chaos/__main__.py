@@ -58,6 +58,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     given = parse(arguments)
     faults = [each.short() if given.draw else each for each in named(given.words)]
+    for told in filter(None, (each.left_out() for each in faults)):
+        print(told, flush=True)
+    faults = [each for each in faults if not each.left_out()]
     if given.case is not None or given.row_into:
         return sum(one_row(fault, given) for fault in faults)
     folder = Path(tempfile.gettempdir()) / "chaos"

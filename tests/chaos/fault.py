@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import subprocess
 import tempfile
 import time
 import traceback
@@ -18,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -33,7 +35,8 @@ MOMENTS = "moments.txt"  # in the shared folder: a line each
 @dataclass(frozen=True)
 class Fault:
     """name: short, of letters, digits and hyphens; happens, holds: sentences of the table; trials:
-    in the whole run; draw: in the short one, of `drawn` where a whole trial takes minutes."""
+    in the whole run; draw: in the short one, of `drawn` where a whole trial takes minutes; mounts:
+    whether a trial mounts something, which few users but root may."""
 
     name: str
     happens: str
@@ -42,10 +45,30 @@ class Fault:
     trials: int
     draw: int = 1
     drawn: Trial | None = None
+    mounts: bool = False
 
     def short(self) -> Fault:
         """As the short draw tries it."""
         return replace(self, trial=self.drawn or self.trial)
+
+    def left_out(self) -> str:
+        """Why it cannot be tried here; "" where it can."""
+        if self.mounts and not may_mount():
+            return f"{self.name}: left out, this user may not mount"
+        return ""
+
+
+@cache
+def may_mount() -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            subprocess.run(
+                ["mount", "-t", "tmpfs", "none", folder], check=True, capture_output=True
+            )
+        except (OSError, subprocess.CalledProcessError):
+            return False
+        subprocess.run(["umount", folder], check=True)
+    return True
 
 
 @dataclass

@@ -76,5 +76,6 @@ FAULTS = [
         "is as it was",
         cannot_be_written,
         trials=20,
+        mounts=True,
     ),
 ]

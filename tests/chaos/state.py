@@ -269,6 +269,7 @@ FAULTS = [
         disk_full,
         trials=100,
         draw=5,
+        mounts=True,
     ),
     Fault(
         "registry-by-hand",

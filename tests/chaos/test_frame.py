@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,29 @@ def test_a_row_that_is_ended_leaves_nothing() -> None:
 def test_a_word_that_no_row_holds() -> None:
     with pytest.raises(ValueError, match="no fault"):
         main(["no-such-row"])
+
+
+def test_a_row_that_mounts_is_left_out_where_nobody_may(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def never(draw: random.Random, folder: Path) -> Outcome:
+        raise AssertionError("it cannot be tried")
+
+    one = Fault("a-row", "", "", never, 1, mounts=True)
+    monkeypatch.setattr(table_of_all, "named", lambda _: [one])
+    monkeypatch.setattr(frame, "may_mount", lambda: False)
+    assert main(["--case", "0"]) == 0
+    assert capsys.readouterr().out == "a-row: left out, this user may not mount\n"
+    assert replace(one, mounts=False).left_out() == ""
+
+
+def test_the_short_draw_may_try_less() -> None:
+    def whole(draw: random.Random, folder: Path) -> Outcome:
+        return "recovered"
+
+    def little(draw: random.Random, folder: Path) -> Outcome:
+        return "refused"
+
+    one = Fault("a-row", "", "", whole, 9, drawn=little)
+    assert (one.short().trial, one.trial) == (little, whole)
+    assert replace(one, drawn=None).short().trial is whole
