@@ -26,7 +26,7 @@ QUIET = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",  # nothing of Limber's is a pickle
 }
-MASK = ":***@"  # as `masked` leaves it
+MASK = "***@"  # as `masked` leaves it
 # while a training runs, the postman comes again by itself
 EMPTY = "0"  # MLflow makes an experiment of its own first
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
@@ -72,7 +72,7 @@ def address_of(told: str | None) -> str:
     if MASK not in told:
         return told
     ours = tracking_uri()
-    return ours if told_address(ours) == told else told.replace(MASK, "@")
+    return ours if told_address(ours) == told else re.sub(r"(//)\*{3}@|:\*{3}(@)", r"\1\2", told)
 
 
 def mlflow_client(uri: str | None = None) -> MlflowClient:
