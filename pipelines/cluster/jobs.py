@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from pipelines.cluster.connecting import Jobs
 from pipelines.cluster.job_log import AGAIN_S, JobLog
 from pipelines.cluster.package import packed
@@ -193,7 +193,7 @@ class _Follower:
             end = self._wait(limit_s, limit_s)  # else who comes next would follow it
         except (ConnectionError, RuntimeError, OSError, ValueError) as error:
             told = f"may go on ({error}); the same command follows it"
-            print(f"{self._id}: {told}", file=sys.stderr, flush=True)
+            print(masked(f"{self._id}: {told}"), file=sys.stderr, flush=True)
             self._log.leave()
         else:
             self._log.close()

@@ -28,6 +28,7 @@ from pipelines.tracking.server import (
     be_impatient,
     experiment_id,
     mlflow_client,
+    told_address,
     tracking_settings,
     tracking_uri,
 )
@@ -66,7 +67,7 @@ def send_outbox(path: Path) -> None:
 def open_page(uri: str, port: int) -> None:
     """Turns this process into MLflow's server; of a server elsewhere, says where its page is."""
     if uri.startswith("http"):
-        print(f"the MLflow page is {uri}")
+        print(f"the MLflow page is {told_address(uri)}")
         return
     refuse_taken(port)
     whole_database(uri)
