@@ -113,7 +113,7 @@ def attempts(jobs: Jobs, key: str) -> dict[int, tuple[str, str]]:
         raise refusal(key, fault=fault, do="the same command again, when it answers") from error
     for job in known:
         name, _, number = str(job.submission_id).rpartition("-")
-        if name == key and number.isdigit():
+        if name == key and number.isascii() and number.isdigit():
             found[int(number)] = (str(job.submission_id), str(job.status))
     return found
 

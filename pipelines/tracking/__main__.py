@@ -25,6 +25,7 @@ from pipelines.tracking.descriptions import describe_experiment
 from pipelines.tracking.outbox import Outbox, Postman
 from pipelines.tracking.server import (
     QUIET,
+    SAFE,
     be_impatient,
     experiment_id,
     mlflow_client,
@@ -72,7 +73,7 @@ def open_page(uri: str, port: int) -> None:
     refuse_taken(port)
     whole_database(uri)
     use_s3_settings()
-    os.environ.update(QUIET, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
+    os.environ.update(QUIET | SAFE, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
     print(f"MLflow page: http://127.0.0.1:{port}/{runs_page(uri)}  (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
