@@ -33,7 +33,7 @@ from benchmarks.page import Benchmark, Run, Section, benchmarks_of, page
 from benchmarks.process_tree import family
 from benchmarks.quiet import PATIENCE_S, wait_for_quiet
 from data.files.whole_file import write_text_whole
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from pipelines.host import places
 from pipelines.host.signals import Interrupted, catching_signals, hear_signal
 
@@ -62,7 +62,7 @@ def main(argv: Sequence[str], folder: Path = HERE) -> int:
             ])  # fmt: skip
         print(asked.out)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(masked(f"error: {error}"), file=sys.stderr)
         return 2
     except Interrupted as interrupted:
         hear_signal()

@@ -5,7 +5,8 @@
     python deploy/on_promotion.py --keep -- mlflow models serve -m models:/pose-coco@champion ...
 
 With --keep the command is a server: it is started at once, and again when a champion changes, so
-that it loads what the alias points to by then; also where it ended by itself. Listens on
+that it loads what the alias points to by then; also where it ended by itself. Whatever is started
+has MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false: MLflow loads no pickle there. Listens on
 127.0.0.1:8700 (--host, --port). A request counts once, where its signature is right and not older
 than five minutes. Needs Python alone; MLflow's own webhooks (`model_version_alias.created`) are of
 the same make.
@@ -37,6 +38,9 @@ REMEMBERED = 10_000  # deliveries that count once
 END_S = 30.0  # for a server to end by SIGTERM
 LOOK_S = 1.0  # between two looks whether the server still runs, which is started again after that
 NAME = re.compile(r"[\w.-]+")
+NUMBER = re.compile(r"[0-9]{1,15}")  # what `isdigit` takes besides, `int` may not
+# a model that it starts to serve is no pickle, and one that is has no business there
+SAFE = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
 
 
 def why_not(headers: Mapping[str, str], body: bytes, secret: str) -> str:
@@ -46,7 +50,7 @@ def why_not(headers: Mapping[str, str], body: bytes, secret: str) -> str:
     expected = f"v1,{base64.b64encode(signed.digest()).decode()}"
     if not hmac.compare_digest(expected.encode(), headers.get("X-MLflow-Signature", "").encode()):
         return "its signature is wrong"
-    if not stamp.isdigit() or abs(time.time() - int(stamp)) > OLDEST_S:
+    if not NUMBER.fullmatch(stamp) or abs(time.time() - int(stamp)) > OLDEST_S:
         return "it is too old, or a clock is off"
     return ""
 
@@ -79,7 +83,8 @@ class Deployer(threading.Thread):
     def run(self) -> None:
         while not self._over.is_set():
             if self._keep and (self._server is None or self._server.poll() is not None):
-                self._server = subprocess.Popen(self._command, start_new_session=True)
+                told = {**os.environ, **SAFE}
+                self._server = subprocess.Popen(self._command, env=told, start_new_session=True)
             try:
                 slot, version = self._asked.get(timeout=LOOK_S)
             except queue.Empty:
@@ -92,7 +97,8 @@ class Deployer(threading.Thread):
 
     def _run(self, slot: str, version: str) -> None:
         filled = [w.replace("{slot}", slot).replace("{version}", version) for w in self._command]
-        code = subprocess.run(filled, stdin=subprocess.DEVNULL, check=False).returncode
+        told = {**os.environ, **SAFE}
+        code = subprocess.run(filled, env=told, stdin=subprocess.DEVNULL, check=False).returncode
         print(f"{slot}: version {version}: {'done' if not code else f'exit {code}'}", flush=True)
 
     def _end_server(self) -> None:
@@ -125,7 +131,7 @@ def listener(deployer: Deployer, secret: str, host: str, port: int) -> Threading
 
         def do_POST(self) -> None:
             length = self.headers.get("Content-Length", "")
-            if not length.isdigit() or int(length) > LARGEST:
+            if not NUMBER.fullmatch(length) or int(length) > LARGEST:
                 return self.send_error(413)
             body = self.rfile.read(int(length))
             if fault := why_not(_cased(self.headers), body, secret):

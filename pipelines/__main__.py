@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from pipelines.host import launcher
 from pipelines.host.command import ROOF, called, command_files, commands
 from pipelines.host.completion import answer, switch_on
@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         return run(argv[0], argv[1:])
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(masked(f"error: {error}"), file=sys.stderr, flush=True)
         return 2
 
 

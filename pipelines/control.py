@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from pipelines.digests.sources import Sources
 from pipelines.evaluation.bootstrap import CONFIDENCE, RESAMPLES, SEED, Interval
 from pipelines.evaluation.seeds import seeds_interval
@@ -64,7 +64,7 @@ def exit_code(asked: Namespace, load: Load | None) -> int:
     try:
         control((asked.first, asked.second), seeds_of(asked.seeds), load)
     except TrainingStopped as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(masked(f"error: {error}"), file=sys.stderr, flush=True)
         return 1
     except Interrupted as interrupted:
         return say_interrupted("control", int(interrupted.args[0]))

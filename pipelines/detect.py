@@ -29,6 +29,7 @@ from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.progress import told_number
 from pipelines.intake.download import REMOTE, bring
+from pipelines.recipe.addresses import check_addresses
 from pipelines.recipe.detectors import (
     DETECT,
     DETECTORS,
@@ -121,6 +122,7 @@ def add(
     """Opens the file, then writes it, as it is now, into params.yaml; an entry's settings stay."""
     if not re.fullmatch(r"[A-Za-z][\w.-]*", name) or Path(name).suffix == ".onnx":
         raise refusal("--add", given=name, accepted="a name: letters, digits, - and _")
+    check_addresses(file, "--add")
     remote = file.startswith(REMOTE)
     if not remote and not Path(file).expanduser().is_file():
         raise refusal(file, fault="no such file", accepted="an ONNX file of a detector")

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from data.ground.refusal import refusal
 from pipelines.host.command import Arguments, Verb, called, run_command
 from pipelines.host.dvc import run_dvc
+from pipelines.recipe.addresses import check_addresses
 from pipelines.recipe.params import load_params
 from pipelines.recipe.storage import read_storage
 from pipelines.store.checking import check_store
@@ -76,6 +77,7 @@ def use_as_remote(asked: Namespace) -> int:
     """Exit code of DVC. What is written is no secret and belongs into git: `.dvc/config`."""
     if not asked.address.startswith("s3://"):
         raise refusal("storage dvc", given=asked.address, accepted="s3://bucket/prefix")
+    check_addresses(asked.address, "storage dvc")
     split_s3(asked.address)
     use_s3_settings()
     told = s3_settings()

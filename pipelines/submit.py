@@ -16,6 +16,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 
+from data.ground.refusal import masked
 from pipelines.cluster.addresses import wanted_address
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.signals import Interrupted, catch_signals, say_interrupted
@@ -42,7 +43,7 @@ def submit(options: Namespace, stage: Callable[..., None] | None) -> int:
             options.recipe, address, workers=options.workers, again=options.again
         )
     except JobEnded as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(masked(f"error: {error}"), file=sys.stderr, flush=True)
         return error.code
     except Interrupted as interrupted:
         return say_interrupted(options.recipe, int(interrupted.args[0]))

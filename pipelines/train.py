@@ -29,6 +29,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.ground.refusal import masked
 from pipelines.cluster.addresses import inside_a_job, wanted_address
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
@@ -68,7 +69,7 @@ def exit_code(options: Namespace, stage: Callable[..., None]) -> int:
         else:
             stage(options.recipe, local=local, workers=options.workers, again=options.again)
     except (TrainingStopped, LoaderError) as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(masked(f"error: {error}"), file=sys.stderr, flush=True)
         return error.code if isinstance(error, JobEnded) else 1
     except Interrupted as interrupted:
         return say_interrupted(options.recipe, int(interrupted.args[0]))

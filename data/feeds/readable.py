@@ -7,6 +7,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
+from data.ground.refusal import masked
 from data.views.draws import Index, turn_of
 
 STAND_INS = 16  # samples that are asked to stand in for one
@@ -30,7 +31,7 @@ class Readable(Dataset[Any]):
             return self.samples[index]
         except ValueError as error:
             epoch, row, again = turn_of(index)
-            print(f"sample {row}: {error}", file=sys.stderr, flush=True)
+            print(masked(f"sample {row}: {error}"), file=sys.stderr, flush=True)
             return self._stand_in(epoch, row, again, error)
 
     def _stand_in(self, epoch: int, row: int, again: int, fault: ValueError) -> Any:

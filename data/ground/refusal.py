@@ -8,11 +8,27 @@ import reprlib
 _NOTHING = object()
 _LONGEST = 600  # characters of what was given that a sentence repeats
 _MANY = 200  # values in a value that are shown as Python writes them
-_PASSWORD = re.compile(r"(://[^\s/:@'\"]*:)[^\s/'\"]*@")  # of user:password@host
-_SIGNED = re.compile(
-    r"([?&](?:[\w-]*(?:password|passwd|token|secret|signature|credential)|sig)=)[^\s&'\"]+",
+# scheme://user:password@host; a password may hold an @, a host none
+_USERINFO = re.compile(r"://([^\s/:?#'\"]*)(:[^\s/'\"]*)?@")
+_NO_PASSWORD = (None, ":", ":x-oauth-basic")  # beside a token that stands as the user's name
+_LOGINS = ("ssh", "sftp")  # whose user alone is no secret
+_NAMED = re.compile(  # behind any `?`, `&`, `;` or `#`
+    r"([?&;#](?:[\w-]*(?:password|passwd|pwd|token|secret|signature|credential)|sig|sign|auth|key)"
+    r"=)[^\s&'\"]+",
     re.IGNORECASE,
 )
+_TOLD = re.compile(  # wherever they stand
+    r"(?<![\w-])((?:x-(?:amz|goog)-(?:signature|credential|security-token)|awsaccesskeyid"
+    r"|googleaccessid|[\w-]*api[_-]?key|access_token|client_secret)=)[^\s&,;'\"]+",
+    re.IGNORECASE,
+)
+_HEADER = re.compile(
+    r"((?:authorization['\"]?\s*[:=]\s*b?['\"]?(?:bearer|basic|digest|token|aws[\w-]*)\s+)"
+    r"|(?:(?<![\w-])x-[\w-]*(?:token|api-key|signature)['\"]?:\s*b?['\"]?))"
+    r"[^\s'\",]+(?:,\s*\w+=[^\s'\",]+)*",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"\b(bearer\s+)(?=[^\s'\"]*\d)[\w.~+/=-]{16,}", re.IGNORECASE)
 
 
 def refusal(
@@ -22,7 +38,7 @@ def refusal(
 
     where: file, key or option that a user can find; given: its value, shown as Python writes it, or
     `fault`: what is wrong in words, where no value is; accepted, do: left out where empty.
-    Passwords of addresses are left out wherever they stand.
+    What `masked` leaves out is left out wherever it stands.
     """
     said = [] if given is _NOTHING else [f"given {shown(given)}"]
     told = ", ".join([*([fault] if fault else []), *said])
@@ -32,8 +48,19 @@ def refusal(
 
 
 def masked(text: str) -> str:
-    """The text with `***` for what addresses in it hold of passwords, tokens and signatures."""
-    return _SIGNED.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))
+    """The text with `***` for what it holds of passwords, tokens, keys and signatures: in addresses
+    (a user's name stays where a password is beside it) and in headers of requests."""
+    text = _USERINFO.sub(_without_password, text)
+    for secret in (_NAMED, _TOLD, _HEADER, _BEARER):
+        text = secret.sub(r"\1***", text)
+    return text
+
+
+def _without_password(found: re.Match[str]) -> str:
+    user, password = found.groups()
+    if password is None and found.string.endswith(_LOGINS, 0, found.start()):
+        return found[0]
+    return "://***@" if password in _NO_PASSWORD else f"://{user}:***@"
 
 
 def shown(given: object) -> str:
@@ -47,6 +74,7 @@ def shown(given: object) -> str:
 
 
 def _short(text: str) -> str:
+    text = masked(text)  # of a password that is cut nothing would tell
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 

@@ -21,6 +21,7 @@ from ray.data._internal.cluster_autoscaler.default_autoscaling_coordinator impor
 from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
 from ray.train.v2._internal.execution.context import get_train_context
 
+from data.ground.refusal import masked
 from pipelines.recipe.profile import Cluster, Profile
 from pipelines.training.rank import Notice
 
@@ -124,7 +125,7 @@ class KeptBeforeResize(ControllerCallback, WorkerGroupCallback):  # type: ignore
         try:
             self._wait()
         except Exception as error:  # noqa: BLE001 - a worker that died keeps nothing; Ray goes on
-            print(f"no checkpoint before the change of workers: {error}", flush=True)
+            print(masked(f"no checkpoint before the change of workers: {error}"), flush=True)
 
     def _wait(self) -> None:
         end = time.monotonic() + PATIENCE_S
@@ -161,7 +162,7 @@ class NodesGone(ControllerCallback):
         try:
             self._count()
         except Exception as error:  # noqa: BLE001 - then Ray counts when it is due
-            print(f"room in the cluster was not counted: {error}", flush=True)
+            print(masked(f"room in the cluster was not counted: {error}"), flush=True)
 
     def _alive(self) -> set[str]:
         return {node["NodeID"] for node in self._nodes() if node["Alive"]}

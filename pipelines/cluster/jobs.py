@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from pipelines.cluster.connecting import Jobs
 from pipelines.cluster.job_log import AGAIN_S, JobLog
 from pipelines.cluster.package import packed
@@ -113,7 +113,7 @@ def attempts(jobs: Jobs, key: str) -> dict[int, tuple[str, str]]:
         raise refusal(key, fault=fault, do="the same command again, when it answers") from error
     for job in known:
         name, _, number = str(job.submission_id).rpartition("-")
-        if name == key and number.isdigit():
+        if name == key and number.isascii() and number.isdigit():
             found[int(number)] = (str(job.submission_id), str(job.status))
     return found
 
@@ -193,7 +193,7 @@ class _Follower:
             end = self._wait(limit_s, limit_s)  # else who comes next would follow it
         except (ConnectionError, RuntimeError, OSError, ValueError) as error:
             told = f"may go on ({error}); the same command follows it"
-            print(f"{self._id}: {told}", file=sys.stderr, flush=True)
+            print(masked(f"{self._id}: {told}"), file=sys.stderr, flush=True)
             self._log.leave()
         else:
             self._log.close()

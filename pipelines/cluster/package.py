@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
+from pipelines.recipe.datasets import own_entries
 
 FOLDERS = ("data", "models", "pipelines", "recipes")
 FILES = ("params.yaml",)
-KINDS = (".py", ".yaml", ".yml", ".json")  # of files that code is made of
+KIND = ".py"  # of files that code is made of, in any folder below
+BESIDE = (  # what else it is made of: a key or a token may lie in any other yaml or json
+    "recipes/*.yaml", "data/skeletons/*.yaml", "data/skeletons/*.yml",
+    "pipelines/report/learning_curves.json", "pipelines/report/training_accuracy.json",
+)  # fmt: skip
 NEVER = ("data/store",)  # data, whatever their names end with
 LIMIT = 50_000_000  # bytes; the code has about two million of them
 SETTINGS = (".yaml", ".yml")
-PASSWORD = re.compile(r"://[^\s/:@]*:[^\s/@]+@")
 SHOWN = 3  # of the largest files
 
 
@@ -44,17 +47,29 @@ def packed(checkout: Path) -> Iterator[Path]:
 def code_files(checkout: Path) -> dict[str, Path]:
     """{name from the checkout: file} of what a job needs, changes that no commit holds included."""
     found = {name: checkout / name for name in FILES if (checkout / name).is_file()}
+    beside = {*BESIDE, *own_skeletons(checkout)}
     for folder in FOLDERS:
         for here, below, names in os.walk(checkout / folder):
             place = Path(here)
             below[:] = sorted(n for n in below if _goes(place / n, checkout))
-            files = [place / n for n in sorted(names) if Path(n).suffix in KINDS]
+            told = {(place / n).relative_to(checkout).as_posix(): place / n for n in sorted(names)}
             found |= {
-                path.relative_to(checkout).as_posix(): path
-                for path in files
+                name: path
+                for name, path in told.items()
+                if path.suffix == KIND or any(_fits(name, each) for each in beside)
                 if _goes(path, checkout) and path.is_file()
             }
     return found
+
+
+def own_skeletons(checkout: Path) -> list[str]:
+    """Files that own data sets of params.yaml name as their skeleton, as they stand there."""
+    named = (entry.get("skeleton") for entry in own_entries(checkout / FILES[0]).values())
+    return [each for each in named if isinstance(each, str) and Path(each).suffix in SETTINGS]
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return name.count("/") == pattern.count("/") and Path(name).match(pattern)
 
 
 def _goes(path: Path, checkout: Path) -> bool:
@@ -71,7 +86,7 @@ def check_settings(files: Mapping[str, Path]) -> None:
         if path.suffix not in SETTINGS:
             continue
         for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
-            if PASSWORD.search(line):
+            if masked(line) != line:
                 fault = "an address holds a password, which a job is never given"
                 do = "take it out; machines have secrets by their environment, ~/.netrc or ~/.aws"
                 raise refusal(f"{name}, line {number}", fault=fault, do=do)

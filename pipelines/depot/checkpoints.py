@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from pipelines.depot.key import run_prefix
 from pipelines.host.folders import writable
 from pipelines.store.store import Store
@@ -120,7 +120,7 @@ def bring_checkpoint(store: Store, key: str, manifest: Manifest, run_folder: Pat
         if isinstance(error.__cause__, OSError):
             raise
         store.read(manifest_name(key, manifest))  # raises where the store is away
-        print(f"{error}; trying the one before", flush=True)
+        print(masked(f"{error}; trying the one before"), flush=True)
         return False
     with writable(path):
         write_manifest(path.parent, manifest)

@@ -20,7 +20,7 @@ from data.files.images import AS_SEEN
 from data.files.table import Table
 from data.files.tiles import tile_files
 from data.ground.data_set import DataSet
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from pipelines.host import places
 from pipelines.host.folders import file_digest
 from pipelines.host.processes import held
@@ -93,7 +93,10 @@ def bring(store: Store, job: Job, cache: NodeCache) -> Job:
     try:
         return replace(here, tiles=files(inputs.regions) if inputs.regions else None)
     except ValueError as error:
-        print(f"{inputs.regions} is not here, so photos are read themselves: {error}", flush=True)
+        print(
+            masked(f"{inputs.regions} is not here, so photos are read themselves: {error}"),
+            flush=True,
+        )
         return replace(here, tiles=None)
 
 

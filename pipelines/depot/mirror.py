@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from pipelines.depot.checkpoints import (
     bring_missing,
     manifests_here,
@@ -294,4 +294,4 @@ def _link(path: Path, link: Path) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"mirror: {text}", file=sys.stderr, flush=True)
+    print(masked(f"mirror: {text}"), file=sys.stderr, flush=True)

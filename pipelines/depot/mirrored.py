@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from data.ground.refusal import masked
 from pipelines.depot.checkpoints import checkpoint_address
 from pipelines.depot.key import run_key, run_prefix
 from pipelines.depot.mirror import PACE, Mirror, Pace
@@ -141,5 +142,5 @@ def failures_shared(store: Store, job: Job, attempt: str, run: Callable[[], Outc
     except ValueError as error:
         if attempt:
             with suppress(ValueError):  # the store is away: the first error is the one to tell
-                store.write(name, str(error).encode())
+                store.write(name, masked(str(error)).encode())
         raise

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from data.files.table import Table
 from data.ground.json_text import read_json
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from pipelines.detection.detected import Detected, Finder, PersonScore, SplitBoxes
 from pipelines.detection.detector import Detector
 from pipelines.detection.finding import find_people
@@ -133,7 +133,7 @@ def _boxes_brought(dataset: str, split: str, path: Path) -> SplitBoxes:
         if not isinstance(rows, list):
             raise refusal(path, fault="no list", accepted="rows of COCO's results format")
     except ValueError as error:
-        print(f"{dataset} {split}: {error}")
+        print(masked(f"{dataset} {split}: {error}"))
         rows = None
     raw, prepared = places.raw(dataset), places.prepared(dataset)
     return SplitBoxes(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from data.files.images import read_image
+from data.ground.refusal import masked
 from pipelines.detection.detector import Detector, Found
 from pipelines.host.processes import usable_cores
 
@@ -66,5 +67,5 @@ def _read(path: Path) -> np.ndarray | None:
     try:
         return read_image(path)
     except ValueError as error:
-        print(f"left out: {error}", file=sys.stderr, flush=True)
+        print(masked(f"left out: {error}"), file=sys.stderr, flush=True)
         return None

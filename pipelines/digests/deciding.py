@@ -43,6 +43,7 @@ TELLS = {  # files and folders -> why they decide nothing
     "pipelines/intake/given_names.py": "words of refusals",
     "pipelines/intake/preview.py": "a picture",
     "pipelines/pictures": "pictures",
+    "pipelines/recipe/addresses.py": "refuses passwords, changes nothing",
     "pipelines/recipe/check.py": "refuses a recipe, changes none",
     "pipelines/recipe/datasets.py": "finds a data set by its name: what it finds counts for itself",
     "pipelines/recipe/detectors.py": "finds a detector by its name: its entry counts for itself",

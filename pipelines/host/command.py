@@ -75,7 +75,7 @@ def run_command(arguments: Arguments, argv: Sequence[str], act: Callable[[Any], 
 def listed_numbers(option: str, text: str, accepted: str) -> list[int]:
     """`785,1000` -> [785, 1000]. Raises ValueError, naming option and what is accepted."""
     words = [word.strip() for word in text.split(",")]
-    if not all(word.isdigit() for word in words):
+    if not all(word.isascii() and word.isdigit() for word in words):
         raise refusal(option, given=text, accepted=accepted)
     return [int(word) for word in words]
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from data.ground.refusal import masked
+
 EVERY_S = 5.0  # between lines where the output is no terminal
 EVERY_TTY_S = 0.5
 NOBODY = {  # by the name of a number: whom it is taken over
@@ -189,7 +191,7 @@ class Tally:
 
     def __init__(self, name: str, total: int, unit: str, per: int = 1) -> None:
         """total: in things counted, 0 where it is not known; shown divided by `per`."""
-        self._name, self._total, self._unit, self._per = name, total, unit, per
+        self._name, self._total, self._unit, self._per = masked(name), total, unit, per
         self._done, self._fresh = 0, 0
         self._tty = sys.stderr.isatty()
         self._started = time.monotonic()

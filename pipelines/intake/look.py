@@ -24,7 +24,7 @@ import requests
 
 from data.files.whole_file import write_text_whole
 from data.ground.data_set import DataSet, Layout
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from pipelines.host import places
 from pipelines.host.folders import file_digest, writable
 from pipelines.intake.download import REMOTE, https_address
@@ -73,7 +73,7 @@ def write_look(name: str, settings: Mapping[str, Any]) -> None:
         seen = {"from": _told(settings), "unseen": True}
         if before.get("from") == seen["from"]:
             seen = before
-            print(f"{name}: {error}; taken as it was at the last look", file=sys.stderr)
+            print(masked(f"{name}: {error}; taken as it was at the last look"), file=sys.stderr)
     with writable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text_whole(path, json.dumps(seen, indent=1, sort_keys=True) + "\n")

@@ -10,6 +10,7 @@ from typing import Any
 from data.ground.refusal import refusal, shown
 from data.ground.yaml_text import read_yaml
 from pipelines.host.places import REPOSITORY
+from pipelines.recipe.addresses import check_params
 from pipelines.recipe.datasets import data_set, own_entries, read_source
 from pipelines.recipe.schema import Recipe
 from pipelines.recipe.strict import hint, read
@@ -56,11 +57,15 @@ def dataset_settings(dataset: str, path: Path = PARAMS) -> dict[str, Any]:
 
 
 def load_params(path: Path = PARAMS) -> dict[str, Any]:
-    """`params.yaml`: which recipes run, where data and cluster are."""
+    """`params.yaml`: which recipes run, where data and cluster are.
+
+    Raises ValueError for what is none, and for an address with a password.
+    """
     content = read_yaml(path)
     if not isinstance(content, dict):
         accepted = "a mapping with run, datasets, cluster, tracking"
         raise refusal("params.yaml", given=content, accepted=accepted)
+    check_params(content)
     _check_shape(content)
     return {key: each for key, each in content.items() if each is not None}
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from data.ground.yaml_text import read_yaml
 from pipelines.host.places import REPOSITORY
+from pipelines.recipe.addresses import check_addresses
 from pipelines.recipe.check import check_recipe
 from pipelines.recipe.schema import Recipe
 from pipelines.recipe.strict import nearest, read
@@ -25,12 +26,15 @@ def recipe_names() -> list[str]:
 def load_recipe(name: str) -> Recipe:
     """The recipe of that name, checked: types here, values against the menus in `check`.
 
-    Raises ValueError that names file, place, what was given and what is accepted.
+    Raises ValueError that names file, place, what was given and what is accepted; also for an
+    address with a password.
     """
     path = recipe_path(name)
     if not path.is_file():
         raise ValueError(f"no recipe {name!r} in recipes/{nearest(name, recipe_names())}")
-    return read_recipe(read_yaml(path), str(path.relative_to(REPOSITORY)))
+    content, where = read_yaml(path), str(path.relative_to(REPOSITORY))
+    check_addresses(content, where)
+    return read_recipe(content, where)
 
 
 def read_recipe(content: object, where: str) -> Recipe:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data.ground.refusal import refusal
+from pipelines.recipe.addresses import check_addresses
 from pipelines.recipe.strict import nearest
 
 STORAGE = "LIMBER_STORAGE"  # what the driver decided, for its workers
@@ -51,6 +52,7 @@ def read_storage(params: Mapping[str, Any]) -> str | None:
         return None
     if not isinstance(given, str) or not given:
         raise refusal("params.yaml: storage", given=given, accepted=accepted)
+    check_addresses(given, f"params.yaml: storage (or ${STORAGE})")
     folder = "://" not in given
     path = Path(given).expanduser()
     if (folder and not path.is_absolute()) or (not folder and not given.startswith("s3://")):

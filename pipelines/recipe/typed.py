@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from data.ground.yaml_text import read_yaml
 from pipelines.host import places
+from pipelines.recipe.addresses import check_addresses
 from pipelines.recipe.params import PARAMS
 from pipelines.recipe.schema import Recipe
 from pipelines.recipe.strict import read
@@ -22,7 +23,9 @@ def typed_recipe(name: str) -> Recipe:
         from pipelines.recipe.reader import load_recipe
 
         return load_recipe(name)  # which says what there is
-    recipe: Recipe = read(Recipe, read_yaml(path), str(path.relative_to(places.REPOSITORY)))
+    content, where = read_yaml(path), str(path.relative_to(places.REPOSITORY))
+    check_addresses(content, where)
+    recipe: Recipe = read(Recipe, content, where)
     return recipe
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from data.files.whole_file import write_text_whole
+from data.ground.refusal import masked
 from pipelines.tracking.sealed import read_sealed, sealed
 
 Entry = dict[str, Any]
@@ -81,7 +82,7 @@ class Ledger:
     def _say(self, text: str) -> None:
         if text not in self._said:
             self._said.add(text)
-            print(text, file=sys.stderr, flush=True)
+            print(masked(text), file=sys.stderr, flush=True)
 
     @property
     def slots(self) -> dict[str, Entry]:

@@ -123,7 +123,7 @@ def _keep(hooks: Sequence[Hook], entry: Mapping[str, Any], place: int) -> None:
     for hook in hooks:
         if hook.slots is None or entry["slot"] in hook.slots:
             hook.folder.mkdir(parents=True, exist_ok=True)
-            stamp = "".join(letter for letter in str(entry["time"])[:19] if letter.isdigit())
+            stamp = "".join(letter for letter in str(entry["time"])[:19] if letter in "0123456789")
             name = f"{stamp}-{place:06}-{_key(entry)}.json"
             if not list(hook.folder.glob(f"*-{_key(entry)}.json")):
                 write_text_whole(hook.folder / name, json.dumps(entry))

@@ -25,9 +25,11 @@ from pipelines.tracking.descriptions import describe_experiment
 from pipelines.tracking.outbox import Outbox, Postman
 from pipelines.tracking.server import (
     QUIET,
+    SAFE,
     be_impatient,
     experiment_id,
     mlflow_client,
+    told_address,
     tracking_settings,
     tracking_uri,
 )
@@ -66,12 +68,12 @@ def send_outbox(path: Path) -> None:
 def open_page(uri: str, port: int) -> None:
     """Turns this process into MLflow's server; of a server elsewhere, says where its page is."""
     if uri.startswith("http"):
-        print(f"the MLflow page is {uri}")
+        print(f"the MLflow page is {told_address(uri)}")
         return
     refuse_taken(port)
     whole_database(uri)
     use_s3_settings()
-    os.environ.update(QUIET, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
+    os.environ.update(QUIET | SAFE, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
     print(f"MLflow page: http://127.0.0.1:{port}/{runs_page(uri)}  (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]

@@ -78,7 +78,7 @@ model.predict([{{"image": open("photo.jpg", "rb").read(), "boxes": [[x, y, width
 
 | wish | command |
 | --- | --- |
-| serve it | `mlflow models serve -m models:/{slot}@champion --env-manager local` |
+| serve it | `MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false mlflow models serve -m models:/{slot}@champion --env-manager local` |
 | take the champion back | `python -m pipelines.promote --rollback {slot}` |
 | tune it further | a recipe's `pretrained: {{source: "models:/{slot}@champion"}}`, then `python -m pipelines.fetch --weights RECIPE --pin` |
 """  # noqa: E501 - a row of a table is one line

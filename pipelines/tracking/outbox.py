@@ -286,4 +286,4 @@ def first_line(error: Exception) -> str:
 
 
 def _say(text: str) -> None:
-    print(f"tracking: {text}", file=sys.stderr, flush=True)
+    print(masked(f"tracking: {text}"), file=sys.stderr, flush=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from pipelines.host import places
 from pipelines.host.folders import whole_folder
 from pipelines.tracking.database import database_file, refuse_damaged
@@ -83,7 +83,7 @@ def _is_whole(folder: Path, tags: Mapping[str, str], name: str) -> bool:
         for file in BROUGHT:
             check_files(tags, name, folder / file, f"artifacts/{file}")
     except ValueError as error:
-        print(f"{folder}: brought again ({error})", file=sys.stderr, flush=True)
+        print(masked(f"{folder}: brought again ({error})"), file=sys.stderr, flush=True)
         return False
     return True
 

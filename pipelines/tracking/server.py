@@ -24,9 +24,9 @@ QUIET = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",  # nothing of Limber's is a pickle
 }
-MASK = ":***@"  # as `masked` leaves it
+SAFE = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}  # nothing of Limber's is a pickle
+MASK = "***@"  # as `masked` leaves it
 # while a training runs, the postman comes again by itself
 EMPTY = "0"  # MLflow makes an experiment of its own first
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
@@ -34,8 +34,17 @@ IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRI
 
 def be_impatient() -> None:
     """MLflow's client of this process is quiet and gives up soon, where the user sets no other."""
-    for key, value in {**QUIET, **IMPATIENT}.items():
+    be_quiet_and_safe()
+    for key, value in IMPATIENT.items():
         os.environ.setdefault(key, value)
+
+
+def be_quiet_and_safe() -> None:
+    """MLflow says little here, where the user sets no other, and loads no pickle, whatever he sets;
+    what this process starts has that too."""
+    for key, value in QUIET.items():
+        os.environ.setdefault(key, value)
+    os.environ.update(SAFE)
 
 
 def tracking_uri(uri: str | None = None) -> str:
@@ -72,7 +81,7 @@ def address_of(told: str | None) -> str:
     if MASK not in told:
         return told
     ours = tracking_uri()
-    return ours if told_address(ours) == told else told.replace(MASK, "@")
+    return ours if told_address(ours) == told else re.sub(r"(//)\*{3}@|:\*{3}(@)", r"\1\2", told)
 
 
 def mlflow_client(uri: str | None = None) -> MlflowClient:
@@ -80,8 +89,7 @@ def mlflow_client(uri: str | None = None) -> MlflowClient:
 
     Raises ValueError for one that was left half made.
     """
-    for key, value in QUIET.items():
-        os.environ.setdefault(key, value)
+    be_quiet_and_safe()
     use_s3_settings()  # artifacts may lie there
     where = tracking_uri(uri)
     whole_database(where)

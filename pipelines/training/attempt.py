@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 
 from data.files.whole_file import write_text_whole
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from pipelines.host.processes import run_lock
 from pipelines.recipe.profile import Cluster
 from pipelines.tracking.run_log import Address
@@ -166,7 +166,7 @@ def _write_down(note: Path, rank: Rank, error: ValueError) -> None:
     """Rank 0's word counts where several fail."""
     note.parent.mkdir(parents=True, exist_ok=True)
     if rank.is_main or not note.exists():
-        write_text_whole(note, str(error))
+        write_text_whole(note, masked(str(error)))
 
 
 def _all_failed(folder: Path, rank: Rank, attempt: str, agree_s: float) -> bool:

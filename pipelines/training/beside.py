@@ -19,7 +19,7 @@ from typing import Protocol
 
 import torch
 
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from pipelines.evaluation.pictures import draw_fields
 from pipelines.host.progress import told_number
 from pipelines.host.tensors import TensorState
@@ -170,7 +170,10 @@ class Beside:
             except LostError as error:
                 self._lost, self._running = self._lost + 1, None
                 again = "again" if self._helps() else "by rank 0 when it has trained"
-                print(f"{self._job.name}: a validation was lost ({error}): {again}", flush=True)
+                print(
+                    masked(f"{self._job.name}: a validation was lost ({error}): {again}"),
+                    flush=True,
+                )
                 continue
             if measured is None:
                 return

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import torch
 
+from data.ground.refusal import masked
 from pipelines.host.progress import ProgressLine, Standing
 from pipelines.tracking.machine_load import Card, NodeLoad, ProcessLoad, cards, named
 from pipelines.training.board import Board
@@ -105,7 +106,7 @@ class LoadThread(threading.Thread):
             while not self._ending.wait(self._look_s):
                 self._look()
         except Exception as error:  # noqa: BLE001 - a training does not end by what watches it
-            print(f"load: not told any more ({error!r})", file=sys.stderr, flush=True)
+            print(masked(f"load: not told any more ({error!r})"), file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Tells once more, without waiting for other ranks."""
@@ -117,7 +118,7 @@ class LoadThread(threading.Thread):
             self._sums.add({self._rank.rank: self.look()})
             self._tell(self._log)
         except OSError as error:  # a full disk
-            print(f"load: not told ({error})", file=sys.stderr, flush=True)
+            print(masked(f"load: not told ({error})"), file=sys.stderr, flush=True)
 
     def look(self) -> Look:
         node = self._node.read() if self._node else None

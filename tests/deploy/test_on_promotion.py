@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -11,11 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import psutil
 import pytest
 
+from deploy import on_promotion
 from pipelines.registry.webhooks import Hook, payload, post, signature
 from tests.worlds.checkouts import a_shell
 from tests.worlds.here import ROOT
@@ -77,6 +80,24 @@ def test_a_champion_runs_the_command_once(tmp_path: Path) -> None:
             assert send(url, delivery, version=version) == ""
         wait_for(lambda: note.is_file() and "4" in note.read_text())
     assert note.read_text() == "pose-coco 3\npose-coco 4\n"
+
+
+@pytest.mark.parametrize("length", ["\u00b2", "\u0663", "-1", "+1", "", "9" * 5000, "1048577"])
+def test_a_length_that_is_none_is_refused_in_words(length: str) -> None:
+    """Before anything is read, and without a traceback."""
+    with listening("--", "true") as url:
+        site = urlsplit(url)
+        asked = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+        with socket.create_connection((site.hostname, site.port), timeout=LIMIT_S) as line:
+            line.sendall(asked.encode("latin-1", "replace"))
+            assert b" 413 " in line.makefile("rb").readline()
+
+
+def test_a_stamp_that_is_none_is_too_old() -> None:
+    for stamp in ("\u00b2", "\u0663", "", "-1", "9" * 5000):
+        signed = {"X-MLflow-Delivery-Id": "d", "X-MLflow-Timestamp": stamp}
+        right = signed | {"X-MLflow-Signature": signature("s3cret", "d", stamp, "{}")}
+        assert on_promotion.why_not(right, b"{}", "s3cret") == "it is too old, or a clock is off"
 
 
 @pytest.mark.full

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ from typing import IO
 import pytest
 
 from pipelines.cluster import guard
-from pipelines.cluster.guard import lock_of, note_of, remove, start_ray
+from pipelines.cluster.guard import _write_note, lock_of, note_of, remove, start_ray
 from pipelines.host.sessions import is_alive, session_members
 from tests.worlds.waiting import wait_for
 
@@ -131,3 +132,14 @@ def test_a_folder_that_is_still_written_into_is_removed(tmp_path: Path) -> None:
     remove(place, 60.0)
     writer.join()
     assert not place.exists()
+
+
+def test_the_note_with_the_token_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        _write_note(tmp_path, {"address": "127.0.0.1:1", "token": "t0ken"})
+    finally:
+        os.umask(before)
+    assert note_of(tmp_path).stat().st_mode & 0o777 == 0o600
+    assert json.loads(note_of(tmp_path).read_text())["token"] == "t0ken"
+    assert list(tmp_path.iterdir()) == [note_of(tmp_path)]

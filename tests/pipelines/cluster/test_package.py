@@ -18,11 +18,13 @@ SECRETS = (
     "results/demo/trained/summary.json", "reports/comparison.json", "predictions/poses.json",
     "data/store/raw/coco/annotations/all.json", "data/store/code/demo/train.json",
     "data/photo.jpg", "models/weights.pt", "models/big.onnx", "tests/test_x.py", "notes.yaml",
+    "pipelines/service_account.json", "pipelines/report/service_account.json", "data/token.yaml",
+    "models/credentials.yml", "recipes/key.json", "recipes/mine/key.yaml", "data/skeletons/k.json",
 )  # fmt: skip
 CODE = (
     "params.yaml", "recipes/own.yaml", "data/skeletons/own.yaml", "data/datasets/own.py",
     "data/__init__.py", "models/new_network.py", "pipelines/train.py", "pipelines/store/store.py",
-    "pipelines/report/curves.json",
+    "pipelines/report/learning_curves.json",
 )  # fmt: skip
 
 
@@ -67,9 +69,9 @@ def test_all_that_this_code_is_made_of_travels() -> None:
 
 
 def test_what_is_too_large_is_refused_by_name_before_it_is_sent(checkout: Path) -> None:
-    (checkout / "data/labels.json").write_text("x" * 3_000_000)
-    (checkout / "models/table.yaml").write_text("x" * 2_000_000)
-    said = r"has 5 MB; the largest: data/labels\.json \(3 MB\), models/table\.yaml \(2 MB\)"
+    (checkout / "data/labels.py").write_text("x" * 3_000_000)
+    (checkout / "models/table.py").write_text("x" * 2_000_000)
+    said = r"has 5 MB; the largest: data/labels\.py \(3 MB\), models/table\.py \(2 MB\)"
     with pytest.raises(ValueError, match=said):
         check_size(checkout, code_files(checkout), limit=4_000_000)
     check_size(checkout, code_files(checkout), limit=6_000_000)
@@ -89,3 +91,21 @@ def test_settings_with_a_password_do_not_travel(checkout: Path) -> None:
     (checkout / "recipes/own.yaml").write_text("pretrained: {source: 'https://:KEY@host/w.pt'}\n")
     with pytest.raises(ValueError, match=r"recipes/own\.yaml, line 1: .*password"):
         packed(checkout).__enter__()
+
+
+def test_a_skeleton_that_params_name_by_its_file_travels(checkout: Path) -> None:
+    (checkout / "params.yaml").write_text(
+        "datasets: {own: {format: coco, skeleton: data/mine/tool.yaml}, coco: {source: a.json}}\n"
+    )
+    for name in ("data/mine/tool.yaml", "data/mine/other.yaml"):
+        (checkout / name).parent.mkdir(exist_ok=True)
+        (checkout / name).write_text("name: tool\n")
+    assert {n for n in code_files(checkout) if "mine" in n} == {"data/mine/tool.yaml"}
+
+
+@pytest.mark.parametrize("part", ["TOP-SECRET@host/w.pt", "host/w.pt?token=TOP-SECRET"])
+def test_nor_do_those_with_a_token(checkout: Path, part: str) -> None:
+    (checkout / "recipes/own.yaml").write_text(f"pretrained: {{source: 'https://{part}'}}\n")
+    with pytest.raises(ValueError, match=r"recipes/own\.yaml, line 1: ") as caught:
+        packed(checkout).__enter__()
+    assert "TOP-SECRET" not in str(caught.value)
