@@ -24,7 +24,7 @@ from pipelines.digests.sources import Sources
 from pipelines.evaluation.bootstrap import CONFIDENCE, RESAMPLES, SEED, Interval
 from pipelines.evaluation.seeds import seeds_interval
 from pipelines.host import places
-from pipelines.host.command import Arguments, listed_numbers, run_command
+from pipelines.host.command import SEEDS, Arguments, listed_numbers, run_command
 from pipelines.host.signals import Interrupted, catch_signals, say_interrupted
 from pipelines.recipe.params import load_params
 from pipelines.recipe.profile import read_cluster
@@ -101,7 +101,7 @@ def control(names: tuple[str, str], seeds: Sequence[int], load: Load | None = No
 
 def seeds_of(text: str) -> list[int]:
     accepted = "whole numbers, each once, as 1,2,3"
-    seeds = listed_numbers("--seeds", text, accepted)
+    seeds = listed_numbers("--seeds", text, accepted, SEEDS)
     if len(set(seeds)) < len(seeds):
         raise refusal("--seeds", given=text, accepted=accepted)
     return seeds

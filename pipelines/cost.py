@@ -12,14 +12,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from data.ground.spans import Span
 from pipelines.host import places
-from pipelines.host.command import Arguments, run_command
+from pipelines.host.command import Arguments, run_command, whole_number
 
 
 def main(argv: Sequence[str]) -> int:
     arguments = Arguments("cost", __doc__)
     arguments.add_argument("--modules", metavar="RECIPE", help="cost of the parts of its network")
-    arguments.add_argument("--depth", type=int, default=1, help="how deep parts go, from 1")
+    arguments.add_argument(
+        "--depth", type=whole_number(Span(1, 100)), default=1, help="how deep parts go"
+    )
     return run_command(arguments, argv, lambda asked: cost(asked.modules, asked.depth))
 
 

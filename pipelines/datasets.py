@@ -27,7 +27,7 @@ from data.datasets.own import Part
 from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton
 from pipelines.host import places
-from pipelines.host.command import Arguments, Verb, called, run_command
+from pipelines.host.command import SEEDS, Arguments, Verb, called, run_command, whole_number
 from pipelines.host.places import told_path
 from pipelines.recipe.datasets import own_data
 from pipelines.survey.listing import listed
@@ -81,7 +81,7 @@ def _add_adding(verbs: Any) -> None:
     verb.add_argument("--val-share", type=float, help=share)
     kinds = ("file", "folder", "video")
     verb.add_argument("--by", choices=kinds, default="file", help="what a split keeps together")
-    verb.add_argument("--seed", type=int, default=1, help="of the split (1)")
+    verb.add_argument("--seed", type=whole_number(SEEDS), default=1, help="of the split (1)")
     verb.add_argument("--category", help="what a person is called, where several have keypoints")
     verb.add_argument("--skeleton", help="one that is there, or a yaml file; else made")
     start = "weights to fine-tune: models:/SLOT@ALIAS, a recipe's, or a file's"

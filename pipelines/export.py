@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.ground.refusal import refusal
+from data.ground.spans import Span
 from pipelines.host import places
-from pipelines.host.command import Arguments, run_command
+from pipelines.host.command import Arguments, run_command, whole_number
 from pipelines.host.folders import file_digest, whole_folder
 from pipelines.prediction.onnx_card import KEY, PRECISIONS, Precision
 
@@ -47,7 +48,11 @@ def main(argv: Sequence[str]) -> int:
     arguments.add_argument("--flip-test", action="store_true", help="paint the mirrored too")
     arguments.add_argument("--precision", choices=PRECISIONS, help="in fewer bits, too")
     arguments.add_argument(
-        "--samples", type=int, default=SAMPLES, metavar="N", help="to find ranges on (%(default)s)"
+        "--samples",
+        type=whole_number(Span(1, 1_000_000)),
+        default=SAMPLES,
+        metavar="N",
+        help="to find ranges on (%(default)s)",
     )
     arguments.add_argument(
         "--most-loss", type=float, metavar="L", help="accepted, fraction of 1 (the rule book's)"

@@ -28,7 +28,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from data.ground.refusal import refusal
-from pipelines.host.command import Arguments, run_command
+from data.ground.spans import Span
+from pipelines.host.command import Arguments, run_command, whole_number
 from pipelines.host.progress import Tally
 from pipelines.host.signals import Interrupted, catch_signals
 from pipelines.media.frame import Source
@@ -103,13 +104,17 @@ def add_video(arguments: ArgumentParser) -> None:
     """How the frames of a video are gone through."""
     arguments.add_argument(
         "--detect-every",
-        type=int,
+        type=whole_number(Span(1, 1_000_000)),
         default=1,
         metavar="N",
         help="of a video: the detector on each N-th frame, boxes from the poses between",
     )
     arguments.add_argument(
-        "--batch", type=int, default=8, metavar="N", help="frames at once (%(default)s)"
+        "--batch",
+        type=whole_number(Span(1, 4096)),
+        default=8,
+        metavar="N",
+        help="frames at once (%(default)s)",
     )
     arguments.add_argument(
         "--smooth",

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton
+from data.ground.spans import Span
 from pipelines.host import places
-from pipelines.host.command import Arguments, listed_numbers, run_command
+from pipelines.host.command import Arguments, listed_numbers, run_command, whole_number
 from pipelines.host.folders import writable
 from pipelines.recipe.strict import hint
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pipelines.evaluation.shown import Shown
     from pipelines.prediction.trained import Trained
 
+IDS = Span(0, 2**63 - 1)
 LONGEST = 200  # letters of a folder's name
 
 
@@ -37,7 +39,9 @@ def main(argv: Sequence[str]) -> int:
     arguments.add_argument("recipes", nargs="+", metavar="RECIPE", help="trained ones")
     arguments.add_argument("--images", required=True, metavar="ID,ID", help="ids of images")
     arguments.add_argument("--keypoints", metavar="NAME,NAME", help="heatmaps of these as well")
-    arguments.add_argument("--scale", type=int, help="heatmaps of that height alone")
+    arguments.add_argument(
+        "--scale", type=whole_number(Span(1, 65_536)), help="heatmaps of that height alone"
+    )
     arguments.add_argument("--detections", type=Path, help="people in a detector's boxes")
     arguments.add_argument("--test-dev", action="store_true", help="images of an official list")
     arguments.add_argument("--image-info", type=Path, help="image_info_test-dev2017.json")
@@ -59,7 +63,7 @@ def show(asked: Namespace) -> None:
         raise refusal("show", accepted=accepted)
     if asked.scale is not None and not asked.keypoints:
         raise refusal("--scale", accepted="with --keypoints, whose heatmaps it chooses")
-    ids = listed_numbers("--images", asked.images, "ids of images, as 785,1000")
+    ids = listed_numbers("--images", asked.images, "ids of images, as 785,1000", IDS)
     trained = load_all(asked.recipes)
     first = next(iter(trained.values()))
     keypoints = keypoint_names(asked.keypoints, first.skeleton)

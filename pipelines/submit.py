@@ -18,16 +18,17 @@ from collections.abc import Callable, Sequence
 
 from data.ground.refusal import masked
 from pipelines.cluster.addresses import wanted_address
-from pipelines.host.command import Arguments, run_command
+from pipelines.host.command import Arguments, run_command, whole_number
 from pipelines.host.signals import Interrupted, catch_signals, say_interrupted
 from pipelines.recipe.params import load_params
+from pipelines.recipe.profile import COUNTS, INSTEAD
 
 
 def main(argv: Sequence[str], stage: Callable[..., None] | None = None) -> int:
     arguments = Arguments("submit", __doc__)
     arguments.add_argument("recipe", help="name of a file in recipes/, without .yaml")
     arguments.add_argument("--address", help="of the cluster's dashboard")
-    arguments.add_argument("--workers", type=int, help="instead of the profile's number")
+    arguments.add_argument("--workers", type=whole_number(COUNTS["workers"]), help=INSTEAD)
     arguments.add_argument("--again", action="store_true", help="also where it is finished")
     return run_command(arguments, argv, lambda options: submit(options, stage))
 

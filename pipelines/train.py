@@ -32,12 +32,12 @@ from typing import TYPE_CHECKING
 from data.ground.refusal import masked
 from pipelines.cluster.addresses import inside_a_job, wanted_address
 from pipelines.host import places
-from pipelines.host.command import Arguments, run_command
+from pipelines.host.command import Arguments, run_command, whole_number
 from pipelines.host.folders import writable
 from pipelines.host.progress import Clock
 from pipelines.host.signals import Interrupted, catch_signals, say_interrupted
 from pipelines.recipe.params import load_params
-from pipelines.recipe.profile import Cluster
+from pipelines.recipe.profile import COUNTS, INSTEAD, Cluster
 from pipelines.recipe.schema import Recipe
 from pipelines.training.job import Job, LoaderError, TrainingStopped
 
@@ -50,7 +50,7 @@ def main(argv: Sequence[str], stage: Callable[..., None] | None = None) -> int:
     arguments = Arguments("train", __doc__)
     arguments.add_argument("recipe", help="name of a file in recipes/, without .yaml")
     arguments.add_argument("--local", action="store_true", help="in this process, without Ray")
-    arguments.add_argument("--workers", type=int, help="instead of the profile's number")
+    arguments.add_argument("--workers", type=whole_number(COUNTS["workers"]), help=INSTEAD)
     arguments.add_argument("--again", action="store_true", help="also where it is finished")
     arguments.add_argument("--preflight", action="store_true", help="only see whether it can")
     return run_command(arguments, argv, lambda options: exit_code(options, stage or train))

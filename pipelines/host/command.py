@@ -11,13 +11,15 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
-from data.ground.refusal import masked, refusal
+from data.ground.refusal import masked, refusal, shown
+from data.ground.spans import Seed, Span
 from pipelines.host.signals import Interrupted, catching_signals, end_with_starter, hear_signal
 
 # in the environment of what DVC or a command of ours starts, which is to end with it
 STARTED_BY = ("DVC_STAGE", "LIMBER_STARTED")
+SEEDS: Span = get_args(Seed)[1]
 ROOF = Path(__file__).resolve().parents[1]
 
 
@@ -72,12 +74,33 @@ def run_command(arguments: Arguments, argv: Sequence[str], act: Callable[[Any], 
         return 1
 
 
-def listed_numbers(option: str, text: str, accepted: str) -> list[int]:
+def whole_number(span: Span) -> Callable[[str], int]:
+    """The `type` of an option: a whole number within the span; argparse names the option."""
+
+    def read(text: str) -> int:
+        number = _whole(text)
+        if number is None or number not in span:
+            given = f"given {shown(text)}, accepted: a whole number, {span}"
+            raise argparse.ArgumentTypeError(given)
+        return number
+
+    return read
+
+
+def listed_numbers(option: str, text: str, accepted: str, span: Span) -> list[int]:
     """`785,1000` -> [785, 1000]. Raises ValueError, naming option and what is accepted."""
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isascii() and word.isdigit() for word in words):
-        raise refusal(option, given=text, accepted=accepted)
-    return [int(word) for word in words]
+    numbers = [_whole(word.strip()) for word in text.split(",")]
+    within = [number for number in numbers if number is not None and number in span]
+    if len(within) < len(numbers):
+        raise refusal(option, given=text, accepted=f"{accepted}; each {span}")
+    return within
+
+
+def _whole(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:  # also of thousands of digits
+        return None
 
 
 def called() -> str:

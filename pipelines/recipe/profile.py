@@ -21,6 +21,7 @@ COUNTS = {
     "threads": Span(1, 1024),
     "loader_workers": Span(0, 256),
 }
+INSTEAD = "instead of the profile's number"  # --workers
 AUTO_LOADERS = "auto"  # of loader_workers
 AUTO = ("cpu", "single_gpu", "dual_3090")  # by the number of GPUs, the last from two on
 
@@ -106,7 +107,8 @@ class Cluster:
 def read_cluster(params: dict[str, Any], gpus: int, workers: int | None = None) -> Cluster:
     """The cluster of params.yaml; what profile `auto` is, the number of GPUs says.
 
-    `workers` replaces the profile's number of them. Raises ValueError naming the key.
+    `workers`, of --workers, replaces the profile's number of them. Raises ValueError naming the key
+    or option.
     """
     where = "params.yaml: cluster"
     given = params.get("cluster")
@@ -123,6 +125,7 @@ def read_cluster(params: dict[str, Any], gpus: int, workers: int | None = None) 
         raise refusal(f"{where}.profile", given=name, accepted=accepted)
     machine = _profile(f"{where}.profiles.{name}", profiles[name])
     if workers is not None:
+        workers = _whole("--workers", workers, COUNTS["workers"])
         machine = replace(machine, workers=workers, least_workers=0)
     parallel = _whole(f"{where}.parallel", given.get("parallel", 1), Span(1, 256))
     failures = _whole(f"{where}.max_failures", given.get("max_failures", 0), Span(0, 1000))

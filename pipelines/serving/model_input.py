@@ -20,9 +20,11 @@ from PIL import Image
 
 MOST_PIXELS = 150_000_000  # of an image: 450 MB once it is decoded
 LONGEST_SIDE = 32_000  # of an image: OpenCV moves no pixels of longer ones
+TOO_LARGE = (2**31, 2**31)
 LONGEST = 1e6  # pixels of a box's side
-MOST_BOXES = 1000  # of an image: more people than any has
 MOST_IMAGES = 1000  # of a request
+MOST_BOXES = 1000  # of a request: more people than any image has, and what a core finds in seconds
+MOST_PIXELS_AT_ONCE = 600_000_000  # of a request: four of the largest images, 289 of Full HD
 UNREADABLE = (  # what Pillow's readers of headers raise
     OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError,
     RuntimeError, MemoryError, struct.error, zlib.error,
@@ -38,7 +40,10 @@ ACCEPTED = (
 
 
 def rows_of(given: Any) -> list[dict[str, Any]]:
-    """A DataFrame, a list of dicts, or one dict (of one image, or of lists of them) -> rows."""
+    """A DataFrame, a list of dicts, or one dict (of one image, or of lists of them) -> rows.
+
+    Raises ValueError for more than a request may hold, before any image is decoded.
+    """
     if isinstance(given, pd.DataFrame):
         _check_columns(given)
         rows = given.to_dict("records")
@@ -55,7 +60,45 @@ def rows_of(given: Any) -> list[dict[str, Any]]:
             f"given {type(given).__name__} without an image in it; accepted: a DataFrame or a list "
             'of {"image": ..., "boxes": [[x, y, w, h], ...]}, boxes optional'
         )
+    _check_sums(rows)
     return rows
+
+
+def _check_sums(rows: list[dict[str, Any]]) -> None:
+    """Of all that is asked for: each image alone may be small. What `read_row` refuses counts as
+    nothing."""
+    boxes = sum(_boxes_of(row.get("boxes")) for row in rows)
+    if boxes > MOST_BOXES:
+        most = f"at most {MOST_BOXES:,} in a request, an image without boxes as one"
+        raise ValueError(f"given {boxes:,} boxes; accepted: {most}; send them in several requests")
+    pixels = 0
+    for number, row in enumerate(rows):
+        pixels += _pixels_of(row.get("image"))
+        if pixels > MOST_PIXELS_AT_ONCE:
+            fault = f"given {pixels:,} pixels in its first {number + 1} images"
+            most = f"at most {MOST_PIXELS_AT_ONCE:,} in a request"
+            raise ValueError(f"{fault}; accepted: {most}; send them in several requests")
+
+
+def _boxes_of(given: Any) -> int:
+    """How many boxes are given, as their number alone tells."""
+    if _is_gap(given):
+        return 1  # the whole image
+    several = isinstance(given, list | tuple) or (isinstance(given, np.ndarray) and given.ndim)
+    return len(given) if several else 0
+
+
+def _pixels_of(given: Any) -> int:
+    """Of an image in any of its forms, by the header of an encoded one; 0 of none."""
+    try:
+        content = _content(given, "image")
+        if isinstance(content, bytes):
+            width, height = _header_size(content, "image")
+        else:
+            height, width = len(content), len(content[0])
+    except (ValueError, TypeError, LookupError):
+        return 0
+    return 0 if _is_too_large(width, height) else width * height
 
 
 def _check_columns(given: pd.DataFrame) -> None:
@@ -110,12 +153,9 @@ def read_row(row: dict[str, Any], where: str) -> tuple[np.ndarray, np.ndarray | 
 
 def _read_image(given: Any, where: str) -> np.ndarray:
     """uint8 [H, W, 3] RGB."""
-    if isinstance(given, np.ndarray) and given.ndim == 0:  # MLflow's server wraps text
-        given = given.item()
-    if isinstance(given, str):
-        given = _from_base64(given, where)
-    if isinstance(given, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(given), where)
+    given = _content(given, where)
+    if isinstance(given, bytes):
+        return _from_bytes(given, where)
     try:
         image = np.asarray(given)
         if image.dtype == object:  # a column of a DataFrame: lists of lists
@@ -134,6 +174,15 @@ def _read_image(given: Any, where: str) -> np.ndarray:
     return np.ascontiguousarray(whole)
 
 
+def _content(given: Any, where: str) -> Any:
+    """The bytes of an encoded image; of another form itself."""
+    if isinstance(given, np.ndarray) and given.ndim == 0:  # MLflow's server wraps text
+        given = given.item()
+    if isinstance(given, str):
+        return _from_base64(given, where)
+    return bytes(given) if isinstance(given, bytearray | memoryview) else given
+
+
 def _from_base64(text: str, where: str) -> bytes:
     body = text.partition(",")[2] if text.startswith("data:") else text
     try:
@@ -150,17 +199,22 @@ def _shown(given: object) -> str:
 
 def _check_size(content: bytes, where: str) -> None:
     """By the header alone: a small file may hold an image that fills the memory."""
+    size = _header_size(content, where)
+    if _is_too_large(*size):
+        fault = "too many" if size == TOO_LARGE else f"{size[0]} x {size[1]}"
+        raise ValueError(f"{where}: {fault} pixels; accepted: {MOST_SIZE}")
+
+
+def _header_size(content: bytes, where: str) -> tuple[int, int]:
+    """(width, height); TOO_LARGE is more than Pillow itself risks."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            size = Image.open(io.BytesIO(content)).size
-        fault = f"{size[0]} x {size[1]} pixels" if _is_too_large(*size) else ""
+            return Image.open(io.BytesIO(content)).size
     except Image.DecompressionBombError:
-        fault = "too many pixels"
+        return TOO_LARGE
     except UNREADABLE as error:
         raise _no_image(content, where) from error
-    if fault:
-        raise ValueError(f"{where}: {fault}; accepted: {MOST_SIZE}")
 
 
 def _is_too_large(width: int, height: int) -> bool:
@@ -186,11 +240,10 @@ def _no_image(content: bytes, where: str) -> ValueError:
 
 def _read_boxes(given: Any, where: str) -> np.ndarray | None:
     """float64 [N, 4] (x, y, w, h), or None where none are given."""
-    if given is None or (isinstance(given, float) and np.isnan(given)):  # a gap in a DataFrame
+    if _is_gap(given):
         return None
     shape = "[[x, y, width, height], ...] in image pixels"
-    several = isinstance(given, list | tuple) or (isinstance(given, np.ndarray) and given.ndim)
-    if several and len(given) > MOST_BOXES:
+    if _boxes_of(given) > MOST_BOXES:
         raise ValueError(f"{where}: {len(given):,} boxes; accepted: at most {MOST_BOXES:,}")
     try:
         boxes = np.array([list(box) for box in given], dtype=np.float64)
@@ -207,6 +260,11 @@ def _read_boxes(given: Any, where: str) -> np.ndarray | None:
         bound = f"finite numbers up to {LONGEST:,.0f}, width and height above 0"
         raise ValueError(f"{where}: boxes[{row}]: given {boxes[row].tolist()}; accepted: {bound}")
     return boxes
+
+
+def _is_gap(given: Any) -> bool:
+    """No boxes: left out, or a gap in a DataFrame."""
+    return given is None or (isinstance(given, float) and bool(np.isnan(given)))
 
 
 def _check_inside(boxes: np.ndarray, size: tuple[int, int], where: str) -> None:

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.ground.refusal import refusal
-from pipelines.host.command import Arguments, run_command
+from data.ground.spans import Span
+from pipelines.host.command import Arguments, run_command, whole_number
 from pipelines.store.settings import use_s3_settings
 from pipelines.tracking.database import whole_database
 from pipelines.tracking.delivery import TrackedRun
@@ -38,7 +39,9 @@ from pipelines.tracking.server import (
 def main(argv: Sequence[str]) -> int:
     arguments = Arguments("tracking", __doc__)
     arguments.add_argument("what", help="path of an outbox, or `ui`")
-    arguments.add_argument("--port", type=int, default=5000, help="of the page (5000)")
+    arguments.add_argument(
+        "--port", type=whole_number(Span(1, 65_535)), default=5000, help="of the page (5000)"
+    )
     return run_command(arguments, argv, send_or_show)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 from argparse import Namespace
@@ -11,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from pipelines import __main__ as listing
-from pipelines.host.command import ROOF, Arguments, commands, run_command
+from pipelines.host.command import ROOF, SEEDS, Arguments, commands, listed_numbers, run_command
 
 LISTED = dict(commands())
 
@@ -42,6 +43,45 @@ def test_a_wrong_option_is_one_line_and_2(name: str, capsys: pytest.CaptureFixtu
     (line,) = told.err.splitlines()
     assert line.startswith("error: ")
     assert f"usage: python -m pipelines.{name}" in line
+
+
+TOO_SMALL = ("train demo --workers 0", "submit demo --workers 0", "cost --depth 0",
+             "export demo --samples 0", "predict a.jpg --detect-every 0", "predict a.jpg --batch 0",
+             "show demo --images 1 --scale 0", "tracking ui --port 0",
+             "datasets add own a b --seed -1")  # fmt: skip
+ODD = ("-1", "1.5", "many", "", "1e3", "9" * 5000, "1000000000000")
+
+
+@pytest.mark.parametrize("asked", TOO_SMALL)
+def test_a_number_out_of_range_is_refused_by_its_option(
+    asked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    *words, option, small = asked.split()
+    for given in (small, *ODD):
+        assert command(words[0]).main([*words[1:], f"{option}={given}"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"argument {option}: given '{given[:500]}" in line
+        assert "accepted: a whole number, " in line
+
+
+def test_every_whole_number_of_a_command_has_a_range() -> None:
+    """`int` itself takes 0, -1 and what no machine has room for."""
+    files = [ROOF / f"{name}.py" for name in LISTED if (ROOF / f"{name}.py").is_file()]
+    for path in (*files, *ROOF.glob("*/__main__.py")):
+        given = [node for node in ast.walk(ast.parse(path.read_text())) if is_int(node)]
+        assert not given, f"{path.name}: `type=int`; whole_number(Span(...)) says what is accepted"
+
+
+def is_int(node: ast.AST) -> bool:
+    """type=int"""
+    return isinstance(node, ast.keyword) and node.arg == "type" and ast.unparse(node.value) == "int"
+
+
+@pytest.mark.parametrize("given", ["", "a", "1,,2", "²", "-1", "4,5000000000", "1" * 5000])
+def test_listed_numbers_are_within_their_range(given: str) -> None:
+    with pytest.raises(ValueError, match=r"^--seeds: given .*accepted: as 1,2; each 0 to 4,294,"):
+        listed_numbers("--seeds", given, "as 1,2", SEEDS)
+    assert listed_numbers("--seeds", "1, 4294967295", "as 1,2", SEEDS) == [1, 2**32 - 1]
 
 
 def test_all_commands_are_listed_with_what_they_do(capsys: pytest.CaptureFixture[str]) -> None:

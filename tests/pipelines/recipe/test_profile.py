@@ -33,6 +33,9 @@ def test_a_name_and_a_number_of_workers_go_before_auto() -> None:
     params["cluster"]["profile"] = "dual_3090"
     assert read_cluster(params, gpus=1).profile == "dual_3090"
     assert read_cluster(params, gpus=2, workers=5).machine.workers == 5
+    for odd in (0, -1, 5000):
+        with pytest.raises(ValueError, match=f"^--workers: given {odd}, accepted: .* 1 to 4,096"):
+            read_cluster(params, gpus=2, workers=odd)
 
 
 @pytest.mark.parametrize(
