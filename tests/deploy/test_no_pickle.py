@@ -20,6 +20,7 @@ from tests.worlds.here import ROOT
 NAME = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
 
 
+@pytest.mark.contract  # MLflow asks a process what this machine is
 @pytest.mark.parametrize("begin", [be_impatient, mlflow_client])
 def test_our_own_processes_whatever_the_shell_says(
     begin: Callable[[], object], home: Path, monkeypatch: pytest.MonkeyPatch
