@@ -126,7 +126,7 @@ def deciding() -> Iterator[tuple[Registry, Ledger]]:
     registry, hooks = Registry(), read_hooks()
     with (
         held(lock, "decides who is champion"),
-        temporary_in(places.promotion_work()),
+        temporary_in(lock.with_suffix(".work")),  # of models that are being registered
         answers_in_words(registry.uri),
     ):
         ledger = Ledger(places.promotion(), places.promotion_journal())

@@ -296,8 +296,3 @@ def promotion_journal() -> Path:
 def promotion_lock() -> Path:
     """Held by whoever decides who is champion."""
     return runs() / "promotion.lock"
-
-
-def promotion_work() -> Path:
-    """Its temporary files: of models that are being registered."""
-    return runs() / "promotion.work"
