@@ -180,3 +180,16 @@ def test_what_is_fetched_goes_by_its_layout_and_is_not_brought_again_for_its_cod
 def test_what_a_data_set_makes_itself_goes_by_its_code() -> None:
     assert "data/datasets/sources/stick_pictures.py" in deciding_code()["fetch@stick_figures"].files
     assert "data/datasets/mixture.py" in deciding_code()["fetch@coco_mpii"].files
+
+
+def test_no_out_outlives_what_it_was_made_of() -> None:
+    """A checkpoint as an out, kept while the stage runs again, would be gone on from under other
+    settings."""
+    outs = []
+    for stage in STAGES.values():
+        described = stage.get("do", stage)
+        outs += [out for kind in ("outs", "metrics", "plots") for out in described.get(kind, [])]
+    named = dict(next(iter(out.items())) if isinstance(out, dict) else (out, {}) for out in outs)
+    assert len(named) > len(STAGES) // 2
+    assert not [name for name in named if name.startswith("runs/")]
+    assert not [name for name, options in named.items() if options.get("persist")]
