@@ -9,6 +9,7 @@ from typing import Any
 from data.ground.refusal import refusal
 
 LARGEST = 3.0e38  # what a column of 32 bits holds; far beyond any image
+LONGEST = 1e6  # pixels that a box may be long, or away
 
 
 CUT = "was it copied whole? fetch it again"
@@ -29,6 +30,15 @@ def read_json(path: Path, missing: str = "", cut: str = CUT) -> Any:
         raise refusal(path, fault=fault, do=cut) from error
     except OSError as error:
         raise refusal(path, fault=f"cannot be read ({error.strerror})", do="check it") from error
+
+
+def read_object(path: Path, missing: str = "", cut: str = CUT) -> dict[str, Any]:
+    """As `read_json`, of a file that holds an object: whatever else it holds is refused too."""
+    content = read_json(path, missing, cut)
+    if not isinstance(content, dict):
+        fault = f"holds {type(content).__name__}"
+        raise refusal(path, fault=fault, accepted="a json object", do=cut)
+    return content
 
 
 def whole(value: object) -> int | None:

@@ -20,6 +20,7 @@ from data.files.images import AS_SEEN
 from data.files.table import Table
 from data.files.tiles import tile_files
 from data.ground.data_set import DataSet
+from data.ground.json_text import read_object
 from data.ground.refusal import masked, refusal
 from pipelines.host import places
 from pipelines.host.folders import file_digest
@@ -117,7 +118,7 @@ def inputs_of(job: Job) -> Inputs:
 
 def images_digest(prepared: Path, recipe: Recipe) -> str:
     """sha256 of the images' names and contents (crc32), and of the files of truth."""
-    summary = json.loads((prepared / SUMMARY).read_text())
+    summary = read_object(prepared / SUMMARY)
     known = _known_images(prepared, recipe)
     parts: list[Any] = [FORMAT, sorted(known.items()), summary.get("truth_sha256", {})]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -6,11 +6,10 @@ there (cells, codec, views), no training brings back.
 
 from __future__ import annotations
 
-import json
-
 import torch
 
 from data.ground.codec import Codec
+from data.ground.json_text import read_object
 from data.menus import EVALUATORS
 from pipelines.evaluation.scoring import name_protocol, score_poses
 from pipelines.host import places
@@ -47,7 +46,11 @@ def told(name: str) -> list[str]:
     """The ceiling's main numbers, beside what the recipe reached where it is evaluated."""
     recipe = load_recipe(name)
     path = places.recipe_metrics(name)
-    reached = json.loads(path.read_text()) if path.is_file() else {}
+    reached = (
+        read_object(path, cut=f"run `python -m pipelines.evaluate {name}`")
+        if path.is_file()
+        else {}
+    )
     main = (EVALUATORS[recipe.evaluation.evaluator].main, "AR")
     lines = []
     for key, most in ceiling(recipe).items():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
+from data.ground.json_text import read_object
 from data.ground.refusal import refusal
 from pipelines.detection.detected import Detected, SplitBoxes
 from pipelines.evaluation.record import BoxesFrom
@@ -79,5 +79,5 @@ def _do(dataset: str) -> str:
 def _brought_digest(raw: Path, path: Path) -> str:
     """As fetch noted it; read where there is no note."""
     note = raw / DETECTIONS
-    noted = json.loads(note.read_text()) if note.is_file() else {}
+    noted = read_object(note) if note.is_file() else {}
     return str(noted.get(path.relative_to(raw).as_posix()) or file_digest(path))

@@ -24,6 +24,7 @@ import requests
 
 from data.files.whole_file import write_text_whole
 from data.ground.data_set import DataSet, Layout
+from data.ground.json_text import read_object
 from data.ground.refusal import masked, refusal
 from pipelines.host import places
 from pipelines.host.folders import file_digest, writable
@@ -43,8 +44,8 @@ class KnownDigests:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._known: dict[str, list[Any]] = json.loads(path.read_text())
-        except (OSError, ValueError):
+            self._known: dict[str, list[Any]] = read_object(path)
+        except ValueError:
             self._known = {}
 
     def of(self, path: Path) -> str:
@@ -69,7 +70,7 @@ def write_look(name: str, settings: Mapping[str, Any]) -> None:
     try:
         seen = look_at(name, settings)
     except ValueError as error:
-        before = json.loads(path.read_text()) if path.is_file() else {}
+        before = read_object(path, cut="remove it") if path.is_file() else {}
         seen = {"from": _told(settings), "unseen": True}
         if before.get("from") == seen["from"]:
             seen = before

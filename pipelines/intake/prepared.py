@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from data.files.table import Table
+from data.ground.json_text import read_object
 from data.ground.refusal import refusal
 from data.ground.sample import Pose
 from pipelines.host import places
 from pipelines.host.folders import file_digest
 from pipelines.intake import manifest
+
+Kind = TypeVar("Kind")
 
 
 def image_files(prepared: Path, raw: Path, split: str) -> dict[int, Path]:
@@ -43,7 +46,7 @@ def data_hash(dataset: str, why: str = "") -> str:
         do = f"run {both} first{why}"
         raise refusal(note, fault="no such file", do=do)
     check_truth(dataset)
-    return str(json.loads(note.read_text())["data_hash"])
+    return str(_known(note, dataset, "data_hash", str))
 
 
 def check_truth(dataset: str) -> None:
@@ -51,15 +54,24 @@ def check_truth(dataset: str) -> None:
     scored beside the tables of other ones."""
     note = places.prepared(dataset) / "summary.json"
     if note.is_file():
-        prepared = json.loads(note.read_text()).get("truth_sha256", {})
+        prepared = _known(note, dataset, "truth_sha256", dict, {})
         _check_files(places.raw(dataset), prepared, "prepared")
+
+
+def _known(note: Path, dataset: str, key: str, kind: type[Kind], left_out: Any = None) -> Kind:
+    """What a prepared data set's summary says. Raises ValueError where it is damaged."""
+    do = f"run `python -m pipelines.prepare {dataset}`, which makes it anew"
+    value = read_object(note, cut=do).get(key, left_out)
+    if not isinstance(value, kind):
+        raise refusal(f"{note}: {key}", given=value, accepted=f"a {kind.__name__}", do=do)
+    return value
 
 
 def check_detections(raw: Path, path: Path) -> None:
     """Raises ValueError where a detector's file is not the one that was fetched."""
     note = raw / manifest.DETECTIONS
     if note.is_file():
-        fetched = json.loads(note.read_text())
+        fetched = read_object(note, cut=f"remove {raw}, then `make repro`")
         _check_files(
             raw, {n: digest for n, digest in fetched.items() if raw / n == path}, "fetched"
         )

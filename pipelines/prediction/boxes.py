@@ -12,7 +12,7 @@ import numpy as np
 
 from data.feeds.person_crops import with_border
 from data.files.table import Table
-from data.ground.json_text import finite, read_json, whole
+from data.ground.json_text import LONGEST, finite, read_json, whole
 from data.ground.refusal import refusal
 
 PERSON = 1  # COCO's category id
@@ -117,9 +117,11 @@ def _others(path: Path, categories: Sequence[int], person: int) -> dict[str, int
 
 def _check_detection(path: Path, n: int, row: Mapping[str, Any], known: Collection[int]) -> None:
     box = row["bbox"]
-    if not isinstance(box, list) or len(box) != 4 or not _finite(box):
+    is_box = isinstance(box, list) and len(box) == 4 and _finite(box)
+    if not is_box or max(map(abs, box)) > LONGEST:
+        accepted = f"4 finite numbers, up to {LONGEST:,.0f}"
         given = f"given {_short(box)}"
-        raise refusal(f"{path}: row {n}: bbox", fault=given, accepted="4 finite numbers")
+        raise refusal(f"{path}: row {n}: bbox", fault=given, accepted=accepted)
     if not _finite([row["score"]]):
         raise refusal(f"{path}: row {n}: score", given=row["score"], accepted="a number")
     if whole(row["image_id"]) not in known:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,13 +17,25 @@ from pipelines.prediction.boxes import PERSON
 def read_predictions(path: Path, threshold: float) -> dict[int, list[Pose]]:
     """COCO results rows as poses; keypoints of a score up to `threshold` are not drawn."""
     found: dict[int, list[Pose]] = {}
-    for row in json.loads(path.read_text()):
-        columns = np.array(row["keypoints"], dtype=np.float64).reshape(-1, 3)
+    for number, row in enumerate(_rows(path)):
+        try:
+            image, score = int(row["image_id"]), float(row["score"])
+            columns = np.array(row["keypoints"], dtype=np.float64).reshape(-1, 3)
+        except (ValueError, TypeError, LookupError) as error:
+            accepted = "image_id, score and keypoints [x, y, score, ...]"
+            raise refusal(f"{path}: row {number}", fault="malformed", accepted=accepted) from error
         points, scores = np.ascontiguousarray(columns[:, :2]), columns[:, 2]
         shown = np.where(scores > threshold, 2, 0)
-        pose = Pose(points, shown, box_around(points), score=row["score"], keypoint_scores=scores)
-        found.setdefault(row["image_id"], []).append(pose)
+        pose = Pose(points, shown, box_around(points), score=score, keypoint_scores=scores)
+        found.setdefault(image, []).append(pose)
     return found
+
+
+def _rows(path: Path) -> list[Any]:
+    rows = read_json(path)
+    if not isinstance(rows, list):
+        raise refusal(path, fault=f"holds {type(rows).__name__}", accepted="a list of rows")
+    return rows
 
 
 def read_image_info(path: Path, folder: Path) -> dict[int, Path]:

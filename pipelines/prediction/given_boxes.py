@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data.ground.json_text import finite, read_json, whole
+from data.ground.json_text import LONGEST, finite, read_json, whole
 from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton
 from pipelines.media.journal import stem_number
@@ -17,7 +17,6 @@ from pipelines.media.photos import SUFFIXES as PHOTOS
 from pipelines.prediction.reader import People
 
 PERSON, NAME = 1, "person"  # COCO's category
-LONGEST = 1e6  # pixels that a box may be long, or away
 ACCEPTED = (
     "a list of COCO results (image_id or file_name, bbox, score), or an annotation file with "
     "`images` and `annotations`"

@@ -23,7 +23,7 @@ def read_json(path: Path, do: str) -> dict[str, Any]:
         content = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise refusal(path, fault="no such file", do=do) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise refusal(path, fault=f"not readable ({error})", do=do) from error
     if not isinstance(content, dict):
         raise refusal(path, fault="not readable (no json object)", do=do)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from pathlib import Path
 
+from data.ground.json_text import read_object
 from data.ground.refusal import refusal
 from data.menus import CODECS
 from pipelines.host import places
@@ -53,7 +53,7 @@ def _of_version(given: str) -> Start:
         raise refusal(given, fault="there is no such version", do=do)
     with tempfile.TemporaryDirectory() as folder:
         files = registry.files(registry.version(slot, number), "artifacts", Path(folder))
-        recipe = read_recipe(json.loads((files / places.CARD).read_text())["recipe"], given)
+        recipe = read_recipe(read_object(files / places.CARD).get("recipe"), given)
         digest = file_digest(files / places.MODEL_WEIGHTS)
     return Start(f"models:/{slot}/{number}", digest, recipe, f"as `{given}` was when it was added")
 

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from data.files.images import read_image
 from data.ground.refusal import refusal
 from pipelines.evaluation.scoring import PROTOCOLS
 
@@ -142,10 +143,10 @@ def _block(dataset: str, overlays: Mapping[str, Mapping[str, Path]]) -> np.ndarr
 
 def _tile(path: Path) -> np.ndarray:
     """The picture fitted into a tile, grey around it."""
-    image = cv2.imread(str(path))
-    if image is None:
-        do = "remove it, then `make repro` makes it anew"
-        raise refusal(path, fault="not readable as a picture", do=do)
+    try:
+        image = cv2.cvtColor(read_image(path), cv2.COLOR_RGB2BGR)
+    except ValueError as error:
+        raise ValueError(f"{error}; remove it, then `make repro` makes it anew") from error
     width, height = TILE[0] - 4, TILE[1] - 4
     scale = min(width / image.shape[1], height / image.shape[0])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from data.ground.data_set import DataSet
+from data.ground.json_text import read_object
 from pipelines.host import places
 from pipelines.recipe.datasets import PARAMS, data_set, data_set_names, own_entries
 from pipelines.recipe.params import load_params
@@ -39,14 +39,17 @@ def _counted(name: str) -> str:
     path = places.prepared(name) / "summary.json"
     if not path.is_file():
         return "not prepared"
-    splits = json.loads(path.read_text())["splits"]
+    try:
+        splits = dict(read_object(path)["splits"])
+    except (ValueError, TypeError, KeyError):
+        return f"damaged: {path}"
     return ", ".join(
         f"{n} {_number(c, 'images')}, {_number(c, 'persons')}" for n, c in splits.items()
     )
 
 
 def _number(counts: Any, key: str) -> str:
-    return str(counts.get(key, "?"))
+    return str(counts.get(key, "?")) if isinstance(counts, dict) else "?"
 
 
 def _source(found: DataSet, entry: Any, own: bool) -> str:

@@ -29,6 +29,7 @@ from pipelines.training.parts import Parts, build_parts
 from pipelines.training.pictures import draw_predictions
 from pipelines.training.rank import Rank
 from pipelines.training.resume import Position, is_due, share_buffers, whole_rows
+from pipelines.training.state_parts import WEIGHTS
 from pipelines.training.validation import Validation, build_validation, validate
 
 LOSSES = 2  # of what was handed over, until the training does it itself
@@ -187,7 +188,7 @@ class Beside:
     def _is_whole(self, manifest: checkpoint.Manifest) -> bool:
         path = checkpoint.checkpoint_folder(self._job.run_folder) / manifest.file
         ours = (self._job.fingerprint, self._job.code)
-        reason = checkpoint.why_unusable(path, manifest, *ours)
+        reason = checkpoint.why_unusable(path, manifest, *ours, WEIGHTS)
         if reason:
             print(f"{path}: {reason}; its epoch is not validated", flush=True)
         return not reason

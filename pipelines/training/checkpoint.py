@@ -22,6 +22,7 @@ from data.files.whole_file import write_text_whole
 from pipelines.host.folders import file_digest
 from pipelines.host.tensors import TensorState, read_tensors, save_tensors
 from pipelines.training.job import Listener
+from pipelines.training.state_parts import ANY, Kinds, lacking
 
 FILE, SHA256 = re.compile(r"step_(\d{8,})\.pt"), re.compile(r"[0-9a-f]{64}")
 CHECK = "check"  # in a manifest's text: digest of all the rest, which its words cannot show
@@ -188,19 +189,26 @@ def _prune(folder: Path, keep_best: int) -> None:
             path.unlink(missing_ok=True)
 
 
-def latest_checkpoint(run_folder: Path, fingerprint: str, code: str = "") -> Path | None:
+def latest_checkpoint(
+    run_folder: Path, fingerprint: str, code: str = "", needed: Kinds = ANY
+) -> Path | None:
     """The newest good one of this very recipe, data and code; what is passed over is said."""
     for manifest in reversed(read_manifests(run_folder)):
         path = checkpoint_folder(run_folder) / manifest.file
-        if reason := why_unusable(path, manifest, fingerprint, code):
+        if reason := why_unusable(path, manifest, fingerprint, code, needed):
             print(f"{path}: {reason}; trying the one before", flush=True)
             continue
         return path
     return None
 
 
-def why_unusable(path: Path, manifest: Manifest, fingerprint: str, code: str = "") -> str:
-    """Why a checkpoint file cannot be used by the training `fingerprint`; "" where it can."""
+def why_unusable(
+    path: Path, manifest: Manifest, fingerprint: str, code: str = "", needed: Kinds = ANY
+) -> str:
+    """Why a checkpoint file cannot be used by the training `fingerprint`; "" where it can.
+
+    needed: what of its state is asked for.
+    """
     if manifest.fingerprint != fingerprint:
         return "belongs to another recipe or data set"
     if manifest.code != code:
@@ -209,10 +217,10 @@ def why_unusable(path: Path, manifest: Manifest, fingerprint: str, code: str = "
         return "is missing"
     if path.stat().st_size != manifest.size or file_digest(path) != manifest.sha256:
         return "is damaged (its sha256 is not that of its manifest)"
-    return _why_unreadable(path, manifest)
+    return _why_unreadable(path, manifest, needed)
 
 
-def _why_unreadable(path: Path, manifest: Manifest) -> str:
+def _why_unreadable(path: Path, manifest: Manifest, needed: Kinds) -> str:
     """Of a file that is what its manifest says, whoever wrote both."""
     try:
         state = read_tensors(path, whole=False)
@@ -222,7 +230,7 @@ def _why_unreadable(path: Path, manifest: Manifest) -> str:
         manifest.fingerprint
     ):
         return "holds the state of another recipe or data set than its manifest says"
-    return ""
+    return lacking(state, needed)
 
 
 def read_checkpoint(path: Path) -> TensorState:

@@ -9,7 +9,6 @@ that the training needs, so that a machine that can train passes.
 
 from __future__ import annotations
 
-import json
 import math
 import resource
 import shutil
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import torch
 
+from data.ground.json_text import read_object
 from data.ground.refusal import refusal
 from pipelines.recipe.build import build_architecture
 from pipelines.training.batches import plan_batches
@@ -170,7 +170,10 @@ def _tables(job: Job) -> tuple[str, str]:
     note = job.prepared / "summary.json"
     if not note.is_file():
         return "", ""
-    digest = json.loads(note.read_text()).get("data_hash")
+    try:
+        digest = read_object(note).get("data_hash")
+    except ValueError as error:
+        return "", str(error)
     if digest == job.data_hash:
         return f"tables {digest[:8]}", ""
     fault = f"holds other tables ({str(digest)[:8]}) than the training's ({job.data_hash[:8]})"

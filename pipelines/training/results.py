@@ -15,6 +15,7 @@ from pipelines.prediction.best_weights import BestWeights
 from pipelines.training import checkpoint
 from pipelines.training.job import Job, TrainingSummary
 from pipelines.training.record import History, TrainingRecord
+from pipelines.training.state_parts import CHOSEN
 
 
 def write_results(
@@ -61,7 +62,7 @@ def _best(job: Job) -> tuple[checkpoint.Manifest, TensorState]:
     manifests = checkpoint.read_manifests(job.run_folder)
     for manifest in checkpoint.best_manifests(manifests, len(manifests)):
         path = checkpoint.checkpoint_folder(job.run_folder) / manifest.file
-        if reason := checkpoint.why_unusable(path, manifest, job.fingerprint, job.code):
+        if reason := checkpoint.why_unusable(path, manifest, job.fingerprint, job.code, CHOSEN):
             print(f"{path}: {reason}; taking the next best", flush=True)
             continue
         return manifest, checkpoint.read_checkpoint(path)

@@ -29,6 +29,7 @@ from pipelines.training.job import Job, Listener, TrainingStopped
 from pipelines.training.optimizer import load_optimizer
 from pipelines.training.parts import Parts, TrainingFeed
 from pipelines.training.rank import Rank
+from pipelines.training.state_parts import RESUMED
 from pipelines.training.totals import empty_sums, take_over
 
 
@@ -50,7 +51,7 @@ def resume(job: Job, rank: Rank, parts: Parts, listener: Listener) -> Position:
     """Where to go on: the last good checkpoint of this fingerprint and code, or the beginning."""
     at = Position(sums=empty_sums(len(parts.losses), rank.device))
     kept = (job.run_folder, job.fingerprint, job.code)
-    path = rank.from_main(checkpoint.latest_checkpoint(*kept) if rank.is_main else None)
+    path = rank.from_main(checkpoint.latest_checkpoint(*kept, RESUMED) if rank.is_main else None)
     if path is None:
         return at
     state = _read_alike(path, rank)

@@ -28,6 +28,17 @@ DEFAULTS = {  # path -> attributes that are read with a default: none is of a co
     "pipelines/digests/sources.py": {"body"},  # of Python's own syntax tree
     "pipelines/training/optimizer.py": {"groups"},  # of torch's modules
 }
+DECODING = ("cv2.imread", "cv2.imdecode", "Image.open", "PIL.Image.open", "simplejpeg.decode")
+DECODERS = (  # each holds an image's header against a limit before it is decoded
+    "data/files/image_size.py",
+    "data/files/images.py",
+    "data/files/tiles.py",  # pieces that we wrote
+    "data/datasets/formats/picture_folder.py",  # headers alone
+    "pipelines/intake/image_check.py",
+    "pipelines/media/photos.py",
+    "pipelines/serving/model_input.py",
+    "pipelines/survey/seen.py",
+)
 
 
 def long_pages(root: Path, longer: Mapping[str, str] = LONG) -> list[str]:
@@ -106,6 +117,18 @@ def loaders_through_ray(root: Path) -> list[str]:
         f"{place(path, root)}: prepare_data_loader"
         for path in sources(root, "pipelines")
         if "prepare_data_loader(" in path.read_text()
+    ]
+
+
+def unchecked_decoders(root: Path) -> list[str]:
+    """Readers of images beside those that ask the header first how large one is."""
+    return [
+        f"{place(path, root)}:{node.lineno}: {name}"
+        for path in sources(root)
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call)
+        if (name := ast.unparse(node.func)).startswith(DECODING)
+        if place(path, root) not in DECODERS
     ]
 
 

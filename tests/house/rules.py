@@ -27,6 +27,7 @@ RULES: list[Callable[[Path], list[str]]] = [
     pages.contracts_that_are_any,
     pages.silent_defaults,
     pages.loaders_through_ray,
+    pages.unchecked_decoders,
     pages.files_that_may_run,
     tests.tests_that_import_tests,
     tests.tests_out_of_place,

@@ -9,15 +9,20 @@ from pathlib import Path
 import pytest
 
 from data.datasets.stick_figures import draw_split
+from data.ground.json_text import read_object
 from pipelines import analyse, fetch
+from pipelines.depot.inputs import images_digest
 from pipelines.evaluate import load_on_its_data
 from pipelines.evaluation.folder import read_evaluation
 from pipelines.host import places
 from pipelines.host.folders import file_digest
+from pipelines.intake.look import KnownDigests
 from pipelines.intake.prepared import check_detections, data_hash
+from pipelines.prediction.coco_results import read_predictions
 from pipelines.prediction.split import split_place
 from pipelines.recipe.params import load_params
 from pipelines.recipe.profile import read_cluster
+from pipelines.survey.listing import listed
 from pipelines.training.plan import make_job
 from tests.worlds import drawn
 from tests.worlds.results import write_results
@@ -70,6 +75,48 @@ def test_another_truth_is_refused_with_what_to_run(
         reads()
     truth.write_text(text)
     reads()
+
+
+DAMAGED = ["", "[]", "null", "{", "[" * 100_000, '{"data_hash": 7, "truth_sha256": {}}',
+           '{"data_hash": "a", "truth_sha256": []}']  # fmt: skip
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_damaged_summary_is_refused_by_its_name(text: str) -> None:
+    note = places.prepared("stick_figures") / "summary.json"
+    note.parent.mkdir(parents=True)
+    note.write_text(text)
+    said = rf"^{note}: .*; run `python -m pipelines.prepare stick_figures`, which makes it anew$"
+    with pytest.raises(ValueError, match=said):
+        data_hash("stick_figures")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "7", "[[]]"])
+def test_what_others_keep_as_json_is_refused_by_its_name(text: str, tmp_path: Path) -> None:
+    path, recipe = tmp_path / "a.json", drawn.small_recipe()
+    for name in ("summary.json", "detections.json", "a.json"):
+        (tmp_path / name).write_text(text)
+    readers: list[Callable[[], object]] = [
+        lambda: read_object(path),
+        lambda: images_digest(tmp_path, recipe),
+        lambda: check_detections(tmp_path, path),
+    ]
+    if text != "[]":
+        readers.append(lambda: read_predictions(path, 0.5))
+    for reads in readers:
+        with pytest.raises(ValueError, match=rf"^{tmp_path}/\w+.json: "):
+            reads()
+    (tmp_path / "known").write_text(text)
+    assert KnownDigests(tmp_path / "known").of(path) == file_digest(path)
+
+
+def test_a_damaged_summary_is_listed_as_such() -> None:
+    note = places.prepared("stick_figures") / "summary.json"
+    note.parent.mkdir(parents=True)
+    for text in ("", "[]", "{}", '{"splits": 7}'):
+        note.write_text(text)
+        (row,) = (line for line in listed() if "stick_figures" in line and "damaged" in line)
+        assert str(note) in row
 
 
 def test_another_detectors_file_is_refused(tmp_path: Path) -> None:

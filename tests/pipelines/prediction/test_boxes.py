@@ -110,6 +110,16 @@ def test_images_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:
         read_image_info(info, tmp_path / "images")
 
 
+def test_a_box_is_as_long_as_one_that_is_given_may_be(tmp_path: Path) -> None:
+    path = tmp_path / "boxes.json"
+    write(path, [{**GOOD, "image_id": 5, "bbox": [-1e6, 0, 1e6, 1e6]}])
+    assert read_detections(path, {5}).box_image.tolist() == [[-1e6, 0, 1e6, 1e6]]
+    for odd in ([0, 0, 1000001, 5], [0, 0, 5, 3e38], [-1000001, 0, 5, 5]):
+        write(path, [{**GOOD, "image_id": 5, "bbox": odd}])
+        with pytest.raises(ValueError, match=r"row 0: bbox: .*4 finite numbers, up to 1,000,000"):
+            read_detections(path, {5})
+
+
 @pytest.mark.parametrize("image_id", [5, 5.0])
 def test_a_byte_order_mark_and_a_point_are_no_faults(tmp_path: Path, image_id: float) -> None:
     path = write(tmp_path / "boxes.json", [{**GOOD, "image_id": image_id}])

@@ -17,6 +17,7 @@ from pipelines.host.folders import file_digest
 from pipelines.host.tensors import save_tensors
 from pipelines.training import checkpoint
 from pipelines.training.checkpoint import Manifest
+from pipelines.training.state_parts import RESUMED
 from tests.worlds.exploits import pickled, write_zipped
 
 CPU = torch.device("cpu")
@@ -70,6 +71,35 @@ def test_a_damaged_last_one_is_said_and_the_one_before_used(
     assert path is not None
     assert path.stem.endswith("1")
     assert "step_00000002.pt: is damaged" in capsys.readouterr().out
+
+
+PARTS = {"model": {"w": torch.ones(2)}, "average": None, "optimizer": {}, "scaler": {}, "epoch": 1,
+         "step": 0, "skipped": 0, "history": [], "world_size": 1, "sums": torch.zeros(3),
+         "random": []}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (None, "holds no `model`"), ({"model": [1]}, "`model` as list"),
+        ({"model": {"w": 1}}, "`model` without a network's tensors"),
+        ({"average": {}}, "`average` without a network's tensors"),
+        ({"epoch": True}, "`epoch` as bool"), ({"step": 1.0}, "`step` as float"),
+        ({"sums": []}, "`sums` as list"), ({"random": None}, "`random` as NoneType"),
+    ],
+)  # fmt: skip
+def test_one_that_lacks_a_part_is_said_and_the_one_before_used(
+    tmp_path: Path, change: dict[str, Any] | None, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    states: list[dict[str, Any]] = [PARTS, {} if change is None else PARTS | change]
+    for step, state in enumerate(states, start=1):
+        checkpoint.write_checkpoint(
+            tmp_path, state, fingerprint="a", epoch=step, step=step, metric=None, keep_best=2
+        )
+    path = checkpoint.latest_checkpoint(tmp_path, "a", needed=RESUMED)
+    assert path is not None and path.name == "step_00000001.pt"
+    told = capsys.readouterr().out
+    assert "step_00000002.pt: holds" in told and said in told
 
 
 @pytest.mark.parametrize("lost", [".json", ".pt"])
