@@ -17,6 +17,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipelines.host import places
@@ -52,29 +53,11 @@ def act(asked: Namespace) -> int:
 
 def verify(rules: Mapping[str, Rule], *, mend: bool, write_files: WriteFiles | None = None) -> bool:
     """Says of each slot how it differs from the ledger; whether all is well now."""
-    from pipelines.evaluation.record import has_evaluation
-    from pipelines.registry.gate import read_candidate, register
     from pipelines.registry.verifying import verify_slot
     from pipelines.serving.model_files import write_model_files
 
     with deciding() as (registry, ledger):
-
-        def again(entry: Entry) -> Version | None:
-            """From results/, where the very weights that the ledger tells of still lie."""
-            name = str(entry.get("recipe") or "")
-            if not name or not has_evaluation(places.evaluated(name)):
-                return None
-            candidate = read_candidate(name)
-            if candidate.identity != entry.get("identity"):
-                return None
-            return register(
-                registry,
-                entry["slot"],
-                candidate,
-                rules[entry["slot"]],
-                write_files or write_model_files,
-            )
-
+        again = partial(registered_anew, registry, rules, write_files or write_model_files)
         found = [
             verify_slot(registry, ledger, slot, rule, again if mend else None)
             for slot, rule in rules.items()
@@ -83,6 +66,24 @@ def verify(rules: Mapping[str, Rule], *, mend: bool, write_files: WriteFiles | N
         if mend:
             ledger.set_slots(print_slots(registry, rules))
     return all(each.is_well for each in found)
+
+
+def registered_anew(
+    registry: Registry, rules: Mapping[str, Rule], write_files: WriteFiles, entry: Entry
+) -> Version | None:
+    """The whole version that an entry tells of, registered from results/ where the slot has none;
+    None where its very weights do not lie there any more."""
+    from pipelines.evaluation.record import has_evaluation
+    from pipelines.registry.gate import read_candidate, register, whole_version
+
+    name, slot = str(entry.get("recipe") or ""), entry["slot"]
+    if not name or not has_evaluation(places.evaluated(name)):
+        return None
+    candidate = read_candidate(name)
+    if candidate.identity != entry.get("identity"):
+        return None
+    whole = whole_version(registry, slot, candidate)
+    return whole or register(registry, slot, candidate, rules[slot], write_files)
 
 
 def decide_champions(rollback: str | None, only_list: bool) -> None:
@@ -141,15 +142,18 @@ def promote(
     write_files: WriteFiles | None = None,
 ) -> None:
     """The stage: each evaluated recipe to the slots that take it; then who is champion of what."""
-    from pipelines.registry.crowning import restore
+    from pipelines.registry.crowning import finish, restore
     from pipelines.serving.model_files import write_model_files
 
+    write_files = write_files or write_model_files
     with deciding() as (registry, ledger):
+        again = partial(registered_anew, registry, rules, write_files)
         for slot, rule in rules.items():
-            restore(registry, ledger, slot, rule)
+            finish(registry, ledger, slot)
+            restore(registry, ledger, slot, rule, again)
         for name in recipes:
             if candidate := candidate_of(name):
-                offer(registry, ledger, candidate, rules, write_files or write_model_files)
+                offer(registry, ledger, candidate, rules, write_files)
         ledger.set_slots(print_slots(registry, rules))
 
 
@@ -189,7 +193,7 @@ def offer(
             print(f"{candidate.recipe}: not for {slot}: {reason}")
             continue
         version = register(registry, slot, candidate, rule, write_files)
-        consider(registry, ledger, slot, rule, version, candidate)
+        consider(registry, ledger, slot, rule, version, candidate, write_files)
 
 
 def print_slots(registry: Registry, rules: Mapping[str, Rule]) -> dict[str, dict[str, Any]]:

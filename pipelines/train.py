@@ -25,6 +25,7 @@ import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,18 +111,31 @@ def train(
     if not local:
         return train_here(job, clock, through_ray, again=again)
     here, is_main = train_local or train_in_this_process, os.environ.get("RANK", "0") == "0"
-    return train_here(job, clock, lambda it: here(it, cluster), again=again, is_main=is_main)
+    attempt = partial(_attempt_here, here, cluster)
+    return train_here(job, clock, attempt, again=again, is_main=is_main)
+
+
+def _attempt_here(
+    here: Callable[[Job, Cluster], Outcome],
+    cluster: Cluster,
+    job: Job,
+    around: AbstractContextManager[object],
+) -> Outcome:
+    with around:
+        return here(job, cluster)
 
 
 def train_here(
     job: Job,
     clock: Clock,
-    attempt: Callable[[Job], Outcome],
+    attempt: Callable[..., Outcome],
     *,
     again: bool,
     is_main: bool = True,
 ) -> None:
-    """In this home's folders. is_main: of several processes by torchrun the one that writes."""
+    """In this home's folders. is_main: of several processes by torchrun the one that writes;
+    attempt: of the job, and of `around`, which it enters when nothing is left that could be asked
+    before the training begins: a finished run is moved aside there."""
     from pipelines.training.finished import aside, finished_alike
 
     done = None if again else finished_alike(job)
@@ -130,12 +144,11 @@ def train_here(
     if done:
         return _take_over(job, done, clock) if is_main else None
     if not is_main:
-        attempt(job)
+        attempt(job, around=nullcontext())
         return None
     check_kept(job.name)
     check_writable(job.run_folder if job.run_folder.is_dir() else job.run_folder.parent)
-    with aside(job.run_folder, job.code):
-        outcome = attempt(job)
+    outcome = attempt(job, around=aside(job.run_folder, job.code))
     return _keep(job, outcome, clock)
 
 

@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import chdir
+from contextlib import AbstractContextManager, chdir, nullcontext
 from typing import Any
 
 import torch
@@ -51,23 +51,31 @@ ELSEWHERE = {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "1"}  # no node of our own h
 # A node that just went counts as room for some seconds: not to be waited for long.
 ELASTIC = {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "60"}
 
+NOTHING = nullcontext()
 Worker = Callable[[dict[str, Any]], Outcome]
 
 
 def train_through_ray(
-    job: Job, cluster: Cluster, clock: Clock, worker: Worker | None = None
+    job: Job,
+    cluster: Cluster,
+    clock: Clock,
+    worker: Worker | None = None,
+    around: AbstractContextManager[object] = NOTHING,
 ) -> Outcome:
-    """The training by Ray Train, of `ray_worker`s where no other worker is handed in."""
+    """The training by Ray Train, of `ray_worker`s where no other worker is handed in.
+
+    around: is entered when there is room for the training, and before anything of it begins.
+    """
+    if not _is_elsewhere(cluster):
+        check_machine(cluster, usable_cores(), torch.cuda.device_count())
     settings = RAY_TRAIN | (ELSEWHERE if _is_elsewhere(cluster) else {})
     settings |= ELASTIC if cluster.machine.is_elastic else {}
     os.environ.update({key: os.environ.get(key, value) for key, value in settings.items()})
     started = time.perf_counter()
     with ray_address(cluster.address) as address:
-        if not _is_elsewhere(cluster):
-            check_machine(cluster, usable_cores(), torch.cuda.device_count())
         clock.seconds["ray_head"] = time.perf_counter() - started
         with clock("ray_train"), plain_worker_lines():
-            outcome = fit_with_ray(job, cluster, address, worker)
+            outcome = fit_with_ray(job, cluster, address, worker, around)
     if outcome.summary:  # what Ray takes around the worker
         inside = sum(outcome.summary.seconds.values())
         clock.seconds["ray_train"] -= inside
@@ -78,16 +86,37 @@ def _is_elsewhere(cluster: Cluster) -> bool:
     return bool(cluster.address or os.environ.get("RAY_ADDRESS"))
 
 
-def fit_with_ray(job: Job, cluster: Cluster, address: str, worker: Worker | None = None) -> Outcome:
-    """One TorchTrainer. It runs in a thread: Ray's own way out on Ctrl-C may exit with 0."""
+def fit_with_ray(
+    job: Job,
+    cluster: Cluster,
+    address: str,
+    worker: Worker | None = None,
+    around: AbstractContextManager[object] = NOTHING,
+) -> Outcome:
+    """One TorchTrainer, once there is room for it. around: as of `train_through_ray`."""
     import ray
 
     _connect(address)
-    box: list[Outcome | BaseException] = []
     try:
         wait_for_nodes(job.name, cluster, ray.cluster_resources)
         if waits := why_waiting(cluster, ray.available_resources()):
             print(f"{job.name}: {waits}", flush=True)
+    except Interrupted as interrupted:
+        os._exit(say_interrupted(job.name, int(interrupted.args[0])))
+    with around:
+        answer = _fitted(job, cluster, worker)
+        ray.shutdown()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+def _fitted(job: Job, cluster: Cluster, worker: Worker | None) -> Outcome | BaseException:
+    """It runs in a thread: Ray's own way out on Ctrl-C may exit with 0."""
+    import ray
+
+    box: list[Outcome | BaseException] = []
+    try:
         thread = threading.Thread(
             target=_fit, args=(job, cluster, worker or ray_worker, box), daemon=True
         )
@@ -99,11 +128,7 @@ def fit_with_ray(job: Job, cluster: Cluster, address: str, worker: Worker | None
         # Shutting Ray down under the waiting thread crashes; without us Ray ends the workers, and
         # a head of our own is ended by its guard.
         os._exit(say_interrupted(job.name, int(interrupted.args[0])))
-    ray.shutdown()
-    answer = box[0]
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer
+    return box[0]
 
 
 def _connect(address: str) -> None:

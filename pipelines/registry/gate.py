@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from pipelines.evaluation.record import EvaluationRecord
 from pipelines.host import lineage, places
 from pipelines.host.folders import file_digest
 from pipelines.prediction.trained import Trained, load_trained
-from pipelines.registry.crowning import STEPPED_DOWN, crown
+from pipelines.registry.crowning import PROMOTED, STEPPED_DOWN, crown
 from pipelines.registry.decide import Decision, VersionScore, decide
 from pipelines.registry.ledger import Ledger
 from pipelines.registry.rules import Rule
@@ -32,7 +33,9 @@ from pipelines.registry.versions import (
 from pipelines.serving.model_files import example_input, requirements, write_model_files
 from pipelines.tracking.models import log_registered
 from pipelines.tracking.runs import find_run
-from pipelines.tracking.version_digests import FILES_TAG, tag_of_model
+from pipelines.tracking.version_digests import FILES_TAG, digests_below, tag_of_model
+
+ARTIFACTS = "artifacts/"  # where MLflow puts the files of a model
 
 # a network, its evaluation's folder, its lineage, a folder to fill -> the files by name
 WriteFiles = Callable[[Trained, Path, dict[str, str], Path], dict[str, str]]
@@ -73,8 +76,11 @@ def register(
     rule: Rule,
     write_files: WriteFiles = write_model_files,
 ) -> Version:
-    """The candidate's version in this slot, new or found again; alias `candidate` points to it."""
+    """The candidate's version in this slot, new or found again; alias `candidate` points to it, and
+    is given to no damaged one."""
     version = registry.find(slot, candidate.identity)
+    if version and registry.aliases(slot).get(CANDIDATE) != version.number:
+        version = whole_version(registry, slot, candidate)
     if version is None:
         source, model_id, run_id, digests = stored_model(registry, candidate, write_files)
         own = {"limber.model_id": model_id, FILES_TAG: digests}
@@ -86,14 +92,28 @@ def register(
     return version
 
 
+def whole_version(registry: Registry, slot: str, candidate: Candidate) -> Version | None:
+    """The candidate's version in this slot, if its files are those that were registered; damaged
+    ones are told, and not found again."""
+    while version := registry.find(slot, candidate.identity):
+        if not (damage := registry.damage(version)):
+            return version
+        print(f"{candidate.recipe}: {damage}", file=sys.stderr, flush=True)
+        registry.retire(version, damage)
+    return None
+
+
 def stored_model(
     registry: Registry, candidate: Candidate, write_files: WriteFiles
 ) -> tuple[str, str, str, str]:
     """(address, model id, run id, digests of its files); a model that serves two slots is stored
-    once."""
-    if twin := registry.model_of(candidate.identity):
-        digests = twin.tags.get(FILES_TAG) or tag_of_model(registry.uri, twin.source)
-        return twin.source, twin.tags["limber.model_id"], str(twin.run_id), digests
+    once, unless what is stored is damaged.
+
+    Raises ValueError where the store gives back other files than it was given.
+    """
+    for twin in registry.stored(candidate.identity):
+        if not registry.damage(twin):
+            return twin.source, twin.tags["limber.model_id"], str(twin.run_id), twin.tags[FILES_TAG]
     trained, evaluation, name = candidate.trained, candidate.evaluation, candidate.recipe
     record = evaluation.record
     run_id = find_run(registry.client, record.run_id, record.fingerprint, name)
@@ -104,7 +124,8 @@ def stored_model(
         model_id, source = log_registered(
             registry.uri, run_id, name, record.numbers, files, needs, example_input(trained)
         )
-    return source, model_id, run_id, tag_of_model(registry.uri, source)
+        given = {f"{ARTIFACTS}{file}": d for file, d in digests_below(Path(folder)).items()}
+    return source, model_id, run_id, tag_of_model(registry.uri, source, given)
 
 
 def lineage_of(candidate: Candidate, run_id: str) -> dict[str, str]:
@@ -139,8 +160,10 @@ def consider(
     rule: Rule,
     version: Version,
     candidate: Candidate,
+    write_files: WriteFiles = write_model_files,
 ) -> None:
-    """Decides once: again only for another champion, rule or evaluation."""
+    """Decides once: again only for another champion, rule or evaluation. A version whose files are
+    damaged is registered anew before."""
     champion = registry.aliased(slot, CHAMPION)
     if champion and champion.number == version.number:
         return
@@ -152,18 +175,31 @@ def consider(
     question = f"{number} {rule.digest()} {candidate.evaluation.record.digest()}"
     if version.tags.get("limber.decided") == question:
         return
+    version = whole_version(registry, slot, candidate) or register(
+        registry, slot, candidate, rule, write_files
+    )
     decision, facts = judge(registry, slot, rule, version, candidate.evaluation, champion)
-    if decision.promote and (damage := registry.damage(version)):
-        decision = Decision(False, f"refused: {damage}", final=False)
-    action = "promoted" if decision.promote else ("rejected" if decision.final else "refused")
+    action = PROMOTED if decision.promote else ("rejected" if decision.final else "refused")
     print(f"{candidate.recipe}: version {version.number} of {slot} {action}: {decision.reason}")
-    seen = [d for d in ledger.decisions if d["slot"] == slot]
-    if decision.final or not seen or seen[-1]["reason"] != decision.reason:
-        ledger.append(slot, action, decision.reason, **facts)
     if decision.promote:
-        crown(registry, slot, version, champion)
+        crown(registry, ledger, version, PROMOTED, decision.reason, **facts)
+    else:
+        _write_down(ledger, slot, decision, action, told_version(version) | facts)
     kept = {"decided": question} if decision.final else {}
     registry.tag(version, decision=action, reason=decision.reason, **kept)
+
+
+def _write_down(
+    ledger: Ledger, slot: str, decision: Decision, action: str, facts: dict[str, Any]
+) -> None:
+    """Once, also where whoever wrote it was killed before the version's tags said so."""
+    seen = [d for d in ledger.decisions if d["slot"] == slot]
+    if decision.final:
+        told = ledger.tells(slot, action, decision.reason, **facts)
+    else:
+        told = bool(seen) and seen[-1]["reason"] == decision.reason
+    if not told:
+        ledger.append(slot, action, decision.reason, **facts)
 
 
 def judge(
@@ -174,7 +210,7 @@ def judge(
     evaluation: EvaluationFolder,
     champion: Version | None,
 ) -> tuple[Decision, dict[str, Any]]:
-    """The decision, and the facts that go to the ledger."""
+    """The decision, and the facts of it that go to the ledger beside the version."""
     with tempfile.TemporaryDirectory() as folder:
         theirs = None
         if champion:
@@ -185,7 +221,6 @@ def judge(
             other = version_score(champion, theirs, rule, evaluation)
             interval = gain_interval(evaluation, theirs, ours, other, rule)
     facts = {
-        **told_version(version),
         "metric": f"{rule.metric}@{ours.protocol}",
         "value": ours.value,
         "data_hash": ours.data_hash,

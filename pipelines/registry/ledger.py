@@ -4,6 +4,10 @@ runs/promotions.jsonl is the ledger: a line per decision, added and never change
 digest of itself. reports/promotion.json is what of it is shown, with the state of the slots; DVC
 keeps it, so that a fresh checkout has it too. What one of the two lacks or holds damaged comes from
 the other.
+
+Each entry has a number, one more than the largest that its writer knew: that is the order, whatever
+a clock said. Two that were written apart with one number stand by their times; entries of before
+there were numbers come first, by their times.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ from pipelines.tracking.sealed import read_sealed, sealed
 
 Entry = dict[str, Any]
 CROWNED = ("promoted", "rolled back", "restored")  # actions after which its version is champion
+NUMBER = "number"
+OWN = ("time", NUMBER)  # what an entry has beside the decision
 TOLD = ("time", "slot", "action", "reason")  # what every entry has, each a text
 
 
@@ -40,9 +46,8 @@ class Ledger:
         shown, lines = self._read_shown(), self._read_journal()
         in_lines, in_shown = ({_key(e) for e in each} for each in (lines, shown["decisions"]))
         self._lacking = [e for e in shown["decisions"] if _key(e) not in in_lines]
-        # of one second the order is that in which they were shown
         every = [*shown["decisions"], *(e for e in lines if _key(e) not in in_shown)]
-        self._decisions = sorted(every, key=lambda entry: str(entry["time"]))
+        self._decisions = sorted(every, key=_place)
         self._slots: dict[str, Entry] = shown["slots"]
 
     def _read_shown(self) -> dict[str, Any]:
@@ -102,7 +107,16 @@ class Ledger:
     def append(self, slot: str, action: str, reason: str, **facts: Any) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self._read()
-        self._add([{"time": now, "slot": slot, "action": action, "reason": reason, **facts}])
+        number = 1 + max(map(_number, self._decisions), default=0)
+        told = {"slot": slot, "action": action, "reason": reason, **facts}
+        self._add([{"time": now, NUMBER: number, **told}])
+
+    def tells(self, slot: str, action: str, reason: str, **facts: Any) -> bool:
+        """Whether this very decision is the last one of that version of the slot."""
+        wanted = json.loads(json.dumps({"slot": slot, "action": action, "reason": reason, **facts}))
+        same = {key: wanted.get(key) for key in ("slot", "version", "identity")}
+        mine = [e for e in self._decisions if all(e.get(key) == same[key] for key in same)]
+        return bool(mine) and wanted == {k: v for k, v in mine[-1].items() if k not in OWN}
 
     def _add(self, entries: list[Entry]) -> None:
         """To the journal first, with what it lacks of what was shown; then it is shown."""
@@ -143,6 +157,23 @@ def _digest(slots: dict[str, Entry], decisions: list[Entry]) -> str:
 
 def _key(entry: Entry) -> str:
     return json.dumps(entry, sort_keys=True)
+
+
+def _number(entry: Entry) -> int:
+    """0 of an entry of before there were numbers."""
+    number = entry.get(NUMBER)
+    return number if type(number) is int else 0
+
+
+def _place(entry: Entry) -> tuple[int, str, str]:
+    """The same in whichever file; of before, and of one second: the order in which they stand."""
+    number = _number(entry)
+    return number, entry["time"], _key(entry) if number else ""
+
+
+def entry_digest(entry: Entry) -> str:
+    """Of an entry as it stands in the ledger."""
+    return hashlib.sha256(_key(entry).encode()).hexdigest()[:32]
 
 
 def _is_entry(entry: object) -> bool:

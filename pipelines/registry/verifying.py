@@ -7,29 +7,28 @@ is registered again from results/, where its weights still lie; else the one bef
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipelines.registry.crowning import (
     DECISION,
     RESTORED,
     ROLLED_BACK,
-    best_registered,
-    crown_again,
+    Register,
+    best_whole,
+    crown,
+    finish,
+    set_carried_out,
+    version_of,
 )
 from pipelines.registry.ledger import Entry, Ledger
 from pipelines.registry.rules import Rule
 from pipelines.registry.versions import (
     CHAMPION,
-    IDENTITY,
     PREVIOUS,
     Registry,
     Version,
     told_version,
 )
-
-DAMAGED = "damaged"  # tag of a version whose files are not what was registered
-Register = Callable[[Entry], Version | None]  # a version that the ledger tells of, made anew
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,8 @@ def verify_slot(
     register: Register | None,
 ) -> Verified:
     """register: makes a version anew from what lies in results/; None: nothing is changed."""
+    if register:
+        finish(registry, ledger, slot)
     told, versions = ledger.champions(slot), registry.versions(slot)
     if not told:
         return _untold(registry, ledger, slot, mend=register is not None)
@@ -73,12 +74,16 @@ def verify_slot(
         differences.append(f"the alias champion {place}, not to {_named(told[0])}")
     if register is None:
         return Verified(slot, differences)
-    chosen = champion or register(told[0]) or _before(registry, told[1:], versions, differences)
-    chosen = chosen or _best_whole(registry, registry.versions(slot), rule)
+    chosen = (
+        champion
+        or register(told[0])
+        or _before(registry, told[1:], versions, differences)
+        or best_whole(registry, registry.versions(slot), rule)
+    )
     if chosen is None:
         return Verified(slot, differences)
     again = f"version {chosen.number} is champion again"
-    crown_again(registry, ledger, chosen, f"{again}: {'; '.join(differences)}")
+    crown(registry, ledger, chosen, RESTORED, f"{again}: {'; '.join(differences)}")
     return Verified(slot, differences, again)
 
 
@@ -94,6 +99,7 @@ def _untold(registry: Registry, ledger: Ledger, slot: str, *, mend: bool) -> Ver
         return Verified(slot, differences)
     reason = f"version {champion.number} was champion when the ledger began"
     ledger.append(slot, RESTORED, reason, **told_version(champion))
+    set_carried_out(registry, ledger.champions(slot)[0], champion)
     return Verified(slot, differences, "written down")
 
 
@@ -101,28 +107,18 @@ def _named(entry: Entry) -> str:
     return f"version {entry.get('version')} ({entry.get('recipe', '')}, {entry['time']})"
 
 
-def _of_entry(entry: Entry, versions: list[Version]) -> Version | None:
-    """The version that an entry tells of; entries of before told no identity."""
-    identity, number = entry.get("identity"), str(entry.get("version"))
-    if identity:
-        mine = [v for v in versions if v.tags.get(IDENTITY) == identity]
-        return next((v for v in mine if v.number == number), mine[0] if mine else None)
-    return next((v for v in versions if v.number == number), None)
-
-
 def _whole(
     registry: Registry, entry: Entry, versions: list[Version], differences: list[str], mend: bool
 ) -> Version | None:
     """The entry's version where it and its files are there; what is wrong goes to `differences`."""
-    version = _of_entry(entry, versions)
+    version = version_of(entry, versions)
     if version is None:
         differences.append(f"{_named(entry)} is not in the registry")
         return None
     if damage := registry.damage(version):
         differences.append(damage)
-        if mend:  # it is not found again as a version of these weights
-            registry.untag(version, IDENTITY)
-            registry.tag(version, **{DAMAGED: damage[:500]})
+        if mend:
+            registry.retire(version, damage)
         return None
     return version
 
@@ -132,20 +128,11 @@ def _before(
 ) -> Version | None:
     """The champion before, the newest first, that is whole and was not rolled back."""
     for entry in entries:
-        version = _of_entry(entry, versions)
+        version = version_of(entry, versions)
         if version and version.tags.get(DECISION) != ROLLED_BACK:
             if not registry.damage(version):
                 return version
             differences.append(f"{_named(entry)} is damaged as well")
-    return None
-
-
-def _best_whole(registry: Registry, versions: list[Version], rule: Rule) -> Version | None:
-    left = [v for v in versions if v.tags.get(DECISION) != ROLLED_BACK]
-    while chosen := best_registered(left, rule):
-        if not registry.damage(chosen):
-            return chosen
-        left = [v for v in left if v.number != chosen.number]
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from pipelines.tracking.descriptions import (
 )
 from pipelines.tracking.models import download_version_files, has_model
 from pipelines.tracking.server import mlflow_client, tracking_uri, use_server
+from pipelines.tracking.version_digests import FILES_TAG, no_digests
 
 CHAMPION, CANDIDATE, PREVIOUS = "champion", "candidate", "previous"
 IDENTITY = "limber.identity"
@@ -98,12 +100,11 @@ class Registry:
                 return self.version(slot, str(each.version))
         return None
 
-    def model_of(self, identity: str) -> Version | None:
-        """Any slot's version of that checkpoint: its files are stored once, if not deleted."""
+    def stored(self, identity: str) -> Iterator[Version]:
+        """Any slot's versions of that checkpoint whose model and run are not deleted."""
         for each in self.client.search_model_versions(f"tags.`{IDENTITY}` = '{identity}'"):
             if has_model(self.client, each.tags.get("limber.model_id", ""), each.run_id):
-                return self.version(each.name, str(each.version))
-        return None
+                yield self.version(each.name, str(each.version))
 
     def of_run(self, run_id: str) -> Version | None:
         """The newest version that was made from this run."""
@@ -155,13 +156,21 @@ class Registry:
         return download_version_files(self.uri, version.slot, version.number, part, folder)
 
     def damage(self, version: Version) -> str:
-        """What is wrong with a version's files; "" where they are those that were registered."""
+        """Why a version must not be crowned: its files are not those that were registered, or no
+        tag tells which were; "" where all is well."""
+        if FILES_TAG not in version.tags:
+            return str(no_digests(f"version {version.number} of {version.slot} at {self.uri}"))
         with tempfile.TemporaryDirectory() as folder:
             try:
                 self.files(version, "", Path(folder))
             except ValueError as error:
                 return str(error)
         return ""
+
+    def retire(self, version: Version, damage: str) -> None:
+        """A damaged version is not found again as one of its weights."""
+        self.untag(version, IDENTITY)
+        self.tag(version, damaged=damage[:500])
 
     def attach(self, version: Version, folder: Path, part: str) -> None:
         """More files to a version's model, below `part`."""

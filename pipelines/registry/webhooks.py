@@ -31,7 +31,7 @@ from data.ground.refusal import refusal
 from data.ground.yaml_text import read_yaml
 from pipelines.host import places
 from pipelines.host.processes import held
-from pipelines.registry.ledger import CROWNED, Ledger
+from pipelines.registry.ledger import CROWNED, Entry, Ledger, entry_digest
 from pipelines.registry.rules import RULES, Webhook, read_book
 
 PATIENCE_S, ANSWER_S = 10.0, 5.0  # for all that is to be told; for one answer
@@ -93,15 +93,15 @@ def noticing(hooks: Sequence[Hook], ledger: Ledger) -> Iterator[None]:
     state = places.webhooks() / STATE
     if not state.is_file():
         state.parent.mkdir(parents=True, exist_ok=True)
-        write_text_whole(state, json.dumps([_key(entry) for entry in ledger.decisions]))
+        write_text_whole(state, json.dumps([entry_digest(entry) for entry in ledger.decisions]))
     known = _known(state)
     if known is None:
-        known = {_key(entry) for entry in ledger.decisions}
+        known = {entry_digest(entry) for entry in ledger.decisions}
     try:
         yield
     finally:
         for place, entry in enumerate(ledger.decisions):
-            if _key(entry) not in known and entry["action"] in CROWNED:
+            if entry_digest(entry) not in known and entry["action"] in CROWNED:
                 _keep(hooks, entry, place)
         state.unlink()
 
@@ -114,18 +114,13 @@ def _known(state: Path) -> set[str] | None:
         return None
 
 
-def _key(entry: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _keep(hooks: Sequence[Hook], entry: Mapping[str, Any], place: int) -> None:
+def _keep(hooks: Sequence[Hook], entry: Entry, place: int) -> None:
     """By names that come in the order of the decisions. place: among all of the ledger."""
     for hook in hooks:
         if hook.slots is None or entry["slot"] in hook.slots:
             hook.folder.mkdir(parents=True, exist_ok=True)
-            stamp = "".join(letter for letter in str(entry["time"])[:19] if letter in "0123456789")
-            name = f"{stamp}-{place:06}-{_key(entry)}.json"
-            if not list(hook.folder.glob(f"*-{_key(entry)}.json")):
+            name = f"{place:09}-{entry_digest(entry)}.json"
+            if not list(hook.folder.glob(f"*-{entry_digest(entry)}.json")):
                 write_text_whole(hook.folder / name, json.dumps(entry))
 
 

@@ -31,15 +31,22 @@ def digests_below(folder: Path) -> dict[str, str]:
     return {n: file_digest(path) for n, path in names.items() if not n.startswith(WRITTEN_LATER)}
 
 
-def tag_of_model(uri: str, model_uri: str) -> str:
-    """The tag's text, of files as the store gives them back; model_uri: of a logged model."""
+def tag_of_model(uri: str, model_uri: str, given: Mapping[str, str]) -> str:
+    """The tag's text, of files as the store gives them back; model_uri: of a logged model.
+
+    given: {file: sha256} of what it was given. Raises ValueError where that comes back otherwise.
+    """
     import mlflow
 
     with tempfile.TemporaryDirectory() as folder:
         got = mlflow.artifacts.download_artifacts(
             artifact_uri=model_uri, dst_path=folder, tracking_uri=uri, registry_uri=uri
         )
-        return json.dumps(digests_below(Path(got)), sort_keys=True)
+        found = digests_below(Path(got))
+    if wrong := sorted(file for file, digest in given.items() if found.get(file) != digest):
+        fault = f"{wrong[0]} does not come back as it was stored ({len(wrong)} such files)"
+        raise refusal(model_uri, fault=fault, do="look at that store, then run the same again")
+    return json.dumps(found, sort_keys=True)
 
 
 def check_files(tags: Mapping[str, str], name: str, got: Path, part: str) -> None:
@@ -74,6 +81,12 @@ def _told(tag: str, name: str) -> dict[str, str]:
         if isinstance(told, dict) and all(isinstance(each, str) for each in told.values()):
             return told
     raise refusal(name, fault=f"its tag {FILES_TAG} is damaged: no digests of its files", do=REPAIR)
+
+
+def no_digests(name: str) -> ValueError:
+    """The refusal to vouch for a version without the tag."""
+    fault = f"no tag {FILES_TAG}: nothing tells whether its files are those that were evaluated"
+    return refusal(name, fault=fault, do=REPAIR)
 
 
 @cache  # once of each

@@ -194,6 +194,25 @@ def test_a_finished_training_starts_afresh_where_asked_or_by_other_code(
     assert sorted(path.name for path in runs.iterdir()) == names
 
 
+def test_a_machine_that_is_too_small_is_told_before_a_finished_training_is_moved(
+    drawn_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_small()
+    runs = drawn_home / "runs"
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+    def moved(*_: object) -> None:
+        raise AssertionError("moved, or a head started, before the machine was looked at")
+
+    monkeypatch.setattr("pipelines.training.finished.set_aside", moved)
+    monkeypatch.setattr("pipelines.cluster.ray_train.ray_address", moved)
+    monkeypatch.setattr("pipelines.cluster.ray_train.usable_cores", lambda: 1)
+    before = [path.name for path in runs.iterdir()]
+    with pytest.raises(ValueError, match="asks for 2 CPUs, this machine has 1"):
+        train_small(local=False, workers=2, again=True)
+    assert [path.name for path in runs.iterdir()] == before
+
+
 @pytest.mark.parametrize("begun_by", ["other", None])
 def test_an_interrupted_training_whose_code_has_changed_starts_afresh_beside_it(
     drawn_home: Path, capsys: pytest.CaptureFixture[str], begun_by: str | None

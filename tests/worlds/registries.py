@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -57,9 +57,10 @@ def at_home(home: Path) -> Iterator[None]:
         yield
 
 
-def verified(*, mend: bool = True) -> bool:
-    """As `promote --verify` does, of the one slot and without exporting a graph."""
-    rules = {SLOT: read_rules(RULES)[SLOT]}
+def verified(*, mend: bool = True, slots: Sequence[str] = (SLOT,)) -> bool:
+    """As `promote --verify` does, of some slots and without exporting a graph."""
+    book = read_rules(RULES)
+    rules = {slot: book[slot] for slot in slots}
     write = partial(write_model_files, write_graph=write_no_graph)
     return promote.verify(rules, mend=mend, write_files=write)
 
@@ -69,6 +70,13 @@ def champion(registry: Registry) -> tuple[str, str]:
     found = registry.aliased(SLOT, "champion")
     assert found is not None
     return found.tags["limber.recipe"], found.tags["limber.identity"]
+
+
+def flip(file: Path) -> None:
+    """One bit in its middle."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
 
 
 def artifacts(registry: Registry, number: str) -> Path:

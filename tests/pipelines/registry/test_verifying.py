@@ -13,7 +13,7 @@ from pipelines.host import places
 from pipelines.registry.ledger import Ledger
 from pipelines.registry.versions import Registry
 from tests.worlds.promoted import SLOT, actions, ledger, offer
-from tests.worlds.registries import artifacts, champion, copy_home, make_home, verified
+from tests.worlds.registries import artifacts, champion, copy_home, flip, make_home, verified
 from tests.worlds.results import write_results
 
 pytestmark = pytest.mark.contract  # MLflow asks the machine by a process
@@ -69,9 +69,7 @@ def test_a_champion_that_is_gone_or_damaged_is_registered_again(
     if harm == "version":
         registry.client.delete_model_version(SLOT, "2")
     elif harm == "flipped":
-        content = bytearray((files / "model.safetensors").read_bytes())
-        content[len(content) // 2] ^= 1
-        (files / "model.safetensors").write_bytes(content)
+        flip(files / "model.safetensors")
     elif harm == "added":
         (files / "code" / "json.py").write_text("print('in place of ours')\n")
     elif harm == "removed":
