@@ -3,7 +3,9 @@
 MLflow runs it where nothing of Limber is installed, beside `graph.pt2` (the exported network; of
 crops with its codec), `card.json`, and `code/`: the very code that cuts crops and reads poses where
 a recipe is evaluated, and of networks that read whole images the codec's, as grouping is no graph.
-Files that are not those which were registered are refused, and a graph that holds more than one.
+Files that are not those which were registered are refused, and a graph that holds more than one:
+all of them by the tag of the version, where MLflow brought them for a version and its registry
+answers; else the artifacts by `digests.json`, and that and this file by what MLmodel says of them.
 """
 
 from __future__ import annotations
@@ -19,16 +21,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import torch
 from mlflow.exceptions import MlflowException
-from mlflow.models import set_model
+from mlflow.models import Model, set_model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.utils.yaml_utils import read_yaml
 
 CROPS_AT_ONCE = 32
 TENSORS_ALONE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch.load's own switch, also inside of torch
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+TAG = "limber.sha256"  # of a version, and in MLmodel's metadata: {file: sha256}
+WRITTEN_LATER = ("export/", "registered_model_meta")  # by `export`; by MLflow for a version
 CACHES = "__pycache__"  # of Python and numba, beside the code that was run
 CONSTANTS, TENSORS = "data/constants/", ("tensor_", "model_constants_config.json")
 
@@ -55,8 +62,10 @@ class PoseModel(PythonModel):  # type: ignore[misc]
 
     def load_context(self, context: PythonModelContext) -> None:
         files = {name: Path(place) for name, place in context.artifacts.items()}
-        if "digests" in files:  # versions of before have none
-            _check_files(files["digests"])
+        if "digests" not in files:
+            raise _unlike(next(iter(files.values())).parent, "MLmodel names no digests")
+        _check_files(files["digests"])
+        _check_model(files["digests"].parent.parent)
         self._card = json.loads(files["card"].read_text())
         self._graph = _load_graph(files["graph"])
         self._code = _Code(files["code"], self._card["code"]["package"])
@@ -163,8 +172,55 @@ def _check_files(digests: Path) -> None:
     }
     told = json.loads(digests.read_text())
     if wrong := sorted(n for n in found.keys() | told.keys() if found.get(n) != told.get(n)):
-        fault = f"{wrong[0]} is not what was registered ({len(wrong)} such files)"
-        raise MlflowException(f"{folder}: {fault}; not loaded", INVALID_PARAMETER_VALUE)
+        raise _unlike(folder, f"{wrong[0]} is not what was registered ({len(wrong)} such files)")
+
+
+def _unlike(folder: Path, fault: str) -> MlflowException:
+    return MlflowException(f"{folder}: {fault}; not loaded", INVALID_PARAMETER_VALUE)
+
+
+def _check_model(folder: Path) -> None:
+    """Raises MlflowException for a model's folder whose files differ from what its version's tag
+    tells of all of them; where no registry answers, from what MLmodel does of some."""
+    told = _told_by_registry(folder)
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    names = {name for name, path in found.items() if path.is_file() and CACHES not in path.parts}
+    names = {name for name in names if not name.startswith(WRITTEN_LATER)}
+    if told is None:
+        try:
+            told = dict((Model.load(str(folder)).metadata or {})[TAG])
+        except (KeyError, TypeError, ValueError, OSError, MlflowException) as error:
+            raise _unlike(folder, "MLmodel does not tell the digests of its files") from error
+        names &= told.keys()
+    digests = {name: hashlib.sha256(found[name].read_bytes()).hexdigest() for name in names}
+    if wrong := sorted(n for n in names | told.keys() if digests.get(n) != told.get(n)):
+        raise _unlike(folder, f"{wrong[0]} is not what was registered ({len(wrong)} such files)")
+
+
+def _told_by_registry(folder: Path) -> dict[str, str] | None:
+    """{file: sha256} of the version that MLflow brought `folder` for; None, and a line, where it
+    was not brought for one, or no registry tells of it."""
+    uri, meta = mlflow.get_registry_uri(), WRITTEN_LATER[1]
+    version = read_yaml(str(folder), meta) if (folder / meta).is_file() else None
+    if not version or not version.get("model_name"):
+        return None
+    before = os.environ.get(RETRIES)
+    os.environ[RETRIES] = "1"
+    try:
+        if (file := uri.partition("sqlite:///")[2]) and not Path(file).is_file():
+            raise ValueError("no database is there")  # which asking would make
+        kept = mlflow.MlflowClient(uri, uri).get_model_version(
+            version["model_name"], str(version["model_version"])
+        )
+        return dict(json.loads(kept.tags[TAG]))
+    except Exception as error:  # noqa: BLE001 - whatever a server or its lack makes of it
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        said = f"{folder}: held against its own digests alone, {uri} does not tell them ({why})"
+        print(said, file=sys.stderr, flush=True)
+        return None
+    finally:
+        os.environ.pop(RETRIES)
+        os.environ.update({RETRIES: before} if before else {})
 
 
 def _load_graph(path: Path) -> Any:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from data.ground.refusal import refusal
 from pipelines.host import places
+from pipelines.host.folders import file_digest
 from pipelines.tracking.delivery import living_run
 from pipelines.tracking.outbox import first_line
 from pipelines.tracking.run_log import metric_name
 from pipelines.tracking.server import use_server
-from pipelines.tracking.version_digests import REPAIR, check_files
+from pipelines.tracking.version_digests import FILES_TAG, REPAIR, check_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,6 +42,7 @@ def log_registered(
     # else the files would go to the default experiment, below the working directory
     mlflow.set_experiment(experiment_id=mlflow.get_run(run_id).info.experiment_id)
     logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)  # a hint at types that it has
+    code = places.REPOSITORY / "pipelines" / "serving" / "pose_model.py"
     info = Model.log(
         None,
         mlflow.pyfunc,
@@ -48,8 +50,9 @@ def log_registered(
         run_id=run_id,
         step=NO_STEP,
         model_type="pose",
-        python_model=str(places.REPOSITORY / "pipelines" / "serving" / "pose_model.py"),
+        python_model=str(code),
         artifacts=files,
+        metadata=known_by_itself(code, Path(files["digests"])),
         pip_requirements=needs,
         signature=signature(),
         input_example=example,
@@ -58,6 +61,12 @@ def log_registered(
         key = metric_name(f"evaluation/{key}")
         mlflow.MlflowClient(uri).log_metric(run_id, key, value, step=0, model_id=info.model_id)
     return str(info.model_id), str(info.model_uri)
+
+
+def known_by_itself(code: Path, digests: Path) -> dict[str, dict[str, str]]:
+    """MLmodel's metadata: what a model is held against where no registry answers."""
+    told = {code.name: file_digest(code), f"artifacts/{digests.name}": file_digest(digests)}
+    return {FILES_TAG: told}
 
 
 def signature() -> ModelSignature:

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 import torch
 from mlflow.exceptions import MlflowException
+from mlflow.models import Model
 from torch import nn
 
 from pipelines.host.folders import file_digest
 from pipelines.serving import pose_model
+from pipelines.tracking.version_digests import digests_below
 from tests.worlds.exploits import pickled
 
 OPAQUE = {"path_name": "opaque_obj_0", "is_param": False, "use_pickle": True, "tensor_meta": None}
@@ -75,6 +77,16 @@ def written(folder: Path) -> Path:
     return folder / "digests.json"
 
 
+def told_of(folder: Path) -> Path:
+    """A model's folder with artifacts, its code, and MLmodel that tells of both."""
+    digests = written(folder / "artifacts")
+    (folder / "pose_model.py").write_text("# code")
+    names = ("pose_model.py", "artifacts/digests.json")
+    told = {name: file_digest(folder / name) for name in names}
+    Model(metadata={pose_model.TAG: told}).save(str(folder / "MLmodel"))
+    return digests
+
+
 def flip(folder: Path) -> None:
     path = folder / "graph.pt2"
     path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
@@ -99,6 +111,74 @@ def test_files_that_are_not_what_was_registered_are_refused(
     context = SimpleNamespace(artifacts={"digests": str(digests), "card": "", "graph": ""})
     with pytest.raises(MlflowException, match=f"{file}.* is not what was registered.*not loaded"):
         pose_model.PoseModel().load_context(context)
+
+
+@pytest.mark.parametrize("harm", ["together", "code", "undeclared", "untold"])
+def test_a_file_that_was_changed_with_its_digests_is_refused(tmp_path: Path, harm: str) -> None:
+    folder = tmp_path / "model"
+    artifacts = {"card": str(folder / "artifacts" / "card.json"), "digests": str(told_of(folder))}
+    pose_model._check_model(folder)
+    if harm == "together":
+        flip(folder / "artifacts")
+        told = json.loads((folder / "artifacts/digests.json").read_text())
+        told["graph.pt2"] = file_digest(folder / "artifacts" / "graph.pt2")
+        (folder / "artifacts/digests.json").write_text(json.dumps(told))
+    elif harm == "code":
+        (folder / "pose_model.py").write_text("# other code")
+    elif harm == "undeclared":
+        del artifacts["digests"]
+    else:
+        Model().save(str(folder / "MLmodel"))
+    said = {
+        "together": "artifacts/digests.json is not what",
+        "code": "pose_model.py is not what",
+        "undeclared": "names no digests",
+        "untold": "does not tell the digests",
+    }[harm]
+    with pytest.raises(MlflowException, match=f"{said}.*not loaded"):
+        pose_model.PoseModel().load_context(SimpleNamespace(artifacts=artifacts))
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["registry", "no registry"])
+def test_a_version_is_held_against_its_tag_where_the_registry_answers(
+    tmp_path: Path, known: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "model"
+    told_of(folder)
+    tag = {pose_model.TAG: json.dumps(digests_below(folder))}
+    (folder / "registered_model_meta").write_text("model_name: pose-coco\nmodel_version: '3'\n")
+    asked = list[tuple[str, str]]()
+
+    def client(*_: str) -> Any:
+        def version(*given: str) -> Any:
+            asked.append((given[0], given[1]))
+            return SimpleNamespace(tags=tag if known else {})
+
+        return SimpleNamespace(get_model_version=version)
+
+    monkeypatch.setattr(pose_model.mlflow, "MlflowClient", client)
+    monkeypatch.setattr(pose_model.mlflow, "get_registry_uri", lambda: "http://registry")
+    pose_model._check_model(folder)
+    assert asked == [("pose-coco", "3")]
+    (folder / "requirements.txt").write_text("another\n")
+    if known:
+        with pytest.raises(MlflowException, match=r"requirements\.txt is not what was registered"):
+            pose_model._check_model(folder)
+    else:
+        pose_model._check_model(folder)
+        assert "held against its own digests alone, http://registry" in capsys.readouterr().err
+
+
+def test_a_registry_that_is_not_there_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "model"
+    told_of(folder)
+    (folder / "registered_model_meta").write_text("model_name: a\nmodel_version: 3\n")
+    uri = f"sqlite:///{tmp_path / 'none.db'}"
+    monkeypatch.setattr(pose_model.mlflow, "get_registry_uri", lambda: uri)
+    pose_model._check_model(folder)
+    assert not (tmp_path / "none.db").exists()
 
 
 def test_what_caches_beside_the_code_hold_is_not_run(tmp_path: Path) -> None:
