@@ -98,7 +98,7 @@ def listed_numbers(option: str, text: str, accepted: str, span: Span) -> list[in
 
 def _whole(text: str) -> int | None:
     try:
-        return int(text)
+        return int(text) if text.isascii() else None
     except ValueError:  # also of thousands of digits
         return None
 

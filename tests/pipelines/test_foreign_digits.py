@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from data.ground.spans import Span
 from pipelines.cluster.jobs import attempts
 from pipelines.host.command import listed_numbers
 from pipelines.tracking.server import address_of, told_address
@@ -14,10 +15,10 @@ from pipelines.tracking.server import address_of, told_address
 @pytest.mark.parametrize("digit", ["\u00b2", "\u0663"])
 def test_they_are_refused(digit: str) -> None:
     with pytest.raises(ValueError, match="--images: given"):
-        listed_numbers("--images", f"1,{digit}", "numbers")
+        listed_numbers("--images", f"1,{digit}", "numbers", Span(1, 99))
     job = SimpleNamespace(submission_id=f"key-{digit}", status="RUNNING")
     assert attempts(SimpleNamespace(list_jobs=lambda: [job]), "key") == {}  # type: ignore[arg-type]
-    assert listed_numbers("--images", "1, 20", "numbers") == [1, 20]
+    assert listed_numbers("--images", "1, 20", "numbers", Span(1, 99)) == [1, 20]
 
 
 def test_an_address_whose_user_is_a_token(monkeypatch: pytest.MonkeyPatch) -> None:

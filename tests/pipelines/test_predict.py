@@ -110,7 +110,10 @@ def test_photos_that_a_file_of_boxes_does_not_know_are_counted(
     [
         (["nothing", "a.jpg"], "MODEL: given 'nothing', accepted: .*some"),
         (["some", "a.jpg", "--detector", "x", "--boxes", "y"], "--boxes or --detector, not both"),
-        (["some", "a.jpg", "--detect-every", "0"], "detect_every: given 0, accepted"),
+        (
+            ["some", "a.jpg", "--detect-every", "0"],
+            "--detect-every: given '0', accepted: a whole number, 1",
+        ),
         (["some", "a.jpg", "--box-score", "nan"], "box_score: given nan, accepted: 0 to 1"),
         (["some", "a.jpg", "--box-score", "2"], "box_score: given 2.0, accepted: 0 to 1"),
         (["some", "a.jpg", "--threshold", "nan"], "--threshold: given nan, accepted: a number"),

@@ -308,7 +308,10 @@ def test_how_a_training_ended_stands_in_its_log(tmp_path: Path) -> None:
             "run `python -m pipelines.fetch stick_figures` and `python -m pipelines.prepare",
         ),
         (["demo_hrnet", "--workers", "3"], "3 workers: given 32, accepted: a multiple of 3"),
-        (["demo_hrnet", "--workers", "many"], "argument --workers: invalid int value: 'many'"),
+        (
+            ["demo_hrnet", "--workers", "many"],
+            "argument --workers: given 'many', accepted: a whole number",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_before_ray_starts(
