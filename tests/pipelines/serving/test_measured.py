@@ -11,9 +11,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mlflow.models import Model
 
 from data.menus import DATASETS
 from pipelines.host import places
+from pipelines.host.folders import file_digest
 from pipelines.prediction.best_weights import Origin
 from pipelines.prediction.boxes import Boxes
 from pipelines.prediction.feeds import feed_kind
@@ -23,7 +25,7 @@ from pipelines.recipe.build import build_architecture, build_codec
 from pipelines.recipe.reader import read_recipe
 from pipelines.recipe.schema import Recipe
 from pipelines.serving.model_files import write_model_files
-from pipelines.serving.pose_model import PoseModel
+from pipelines.serving.pose_model import TAG, PoseModel
 from tests.worlds.results import evaluation_record, hits, training_record, write_evaluation
 from tests.worlds.results import recipe as top_down
 
@@ -76,6 +78,8 @@ def served(trained: Trained, folder: Path, image: np.ndarray) -> list[dict[str, 
     write_evaluation(places.evaluated("some"), evaluation, {protocol: hits(0.5)})
     folder.mkdir()
     files = write_model_files(trained, places.evaluated("some"), {}, folder)
+    told = {f"{folder.name}/digests.json": file_digest(Path(files["digests"]))}
+    Model(metadata={TAG: told}).save(folder.parent / "MLmodel")  # as MLflow writes it beside them
     model = PoseModel()
     model.load_context(SimpleNamespace(artifacts=files))  # type: ignore[arg-type]
     row = {"image": image} | ({} if trained.codec.whole_image else {"boxes": BOXES})
