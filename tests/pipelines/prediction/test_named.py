@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow.models import Model
 
 from data.files.images import read_image
 from pipelines.host import places
+from pipelines.host.folders import file_digest
 from pipelines.prediction.named import open_reader
 from pipelines.prediction.reader import People
 from pipelines.prediction.version_files import load_version
@@ -19,7 +21,7 @@ from pipelines.registry.gate import read_candidate, register
 from pipelines.registry.rules import RULES, read_rules
 from pipelines.registry.versions import CANDIDATE, CHAMPION, Registry
 from pipelines.serving.model_files import write_model_files
-from pipelines.serving.pose_model import PoseModel
+from pipelines.serving.pose_model import TAG, PoseModel
 from tests.worlds.promoted import write_no_graph
 from tests.worlds.results import write_results
 
@@ -65,7 +67,9 @@ def test_a_version_is_read_as_it_is_served(
         picture = read_image(min(folder.glob("*.jpg")))
     registry = Registry()
     served = registry.files(registry.version(SLOT, "1"), "artifacts", home / "served")
-    names = {"graph": "graph.pt2", "card": "card.json", "code": "code"}
+    names = {"graph": "graph.pt2", "card": "card.json", "code": "code", "digests": "digests.json"}
+    told = {"artifacts/digests.json": file_digest(served / "digests.json")}
+    Model(metadata={TAG: told}).save(served.parent / "MLmodel")  # as MLflow writes it beside them
     model = PoseModel()
     context = type("Context", (), {"artifacts": {k: served / v for k, v in names.items()}})
     model.load_context(context)
