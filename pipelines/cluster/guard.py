@@ -37,7 +37,7 @@ RAY = (
 # the switch of systems that cannot have clusters.
 ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 # by which workers send each other gradients; their own choice is heard
-LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+INTERFACE = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
 # A machine with much else to do: Ray goes on without a dashboard, which takes jobs, after a minute.
 PATIENT = {"RAY_DASHBOARD_STARTUP_TIMEOUT_S": "120"}
@@ -49,21 +49,19 @@ def guard(folder: Path) -> int:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    token, head, up = secrets.token_hex(32), None, False
+    token, head = secrets.token_hex(32), None
     with lock_of(folder).open() as lock:
         try:
             head, address = start_ray(folder, token, lock, partial(kill_session, os.getsid(0)))
             if not address:
                 return 1
-            up = True
             _write_note(folder, {"address": address, "token": token})
             while head.poll() is None and not _is_free(lock):
                 time.sleep(0.25)
         finally:
-            _end(head if up else None)
+            _end(head)
             remove(folder / "ray")
-            for left in (note_of(folder), guard_id_of(folder)):
-                left.unlink(missing_ok=True)
+            forget(folder)
             if _is_free(lock):  # an owner that was killed removes nothing
                 remove(folder)
     return 0
@@ -94,7 +92,7 @@ def start_ray(
                  f"--metrics-export-port={metrics}", f"--ray-client-server-port={client}",
                  f"--object-store-memory={OBJECT_STORE}", f"--num-cpus={usable_cores()}",
                  f"--temp-dir={folder / 'ray'}", "--disable-usage-stats"],
-                env={**LOOPBACK, **os.environ, **QUIET, **PATIENT, **AT_ONCE,
+                env={**INTERFACE, **os.environ, **QUIET, **PATIENT, **AT_ONCE,
                      **ALONE, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token,
                      "RAY_ADDRESS": f"127.0.0.1:{port}",  # helpers in workers look for it
                      "TMPDIR": str(folder / "tmp")},  # who is killed leaves something there
@@ -121,7 +119,7 @@ def _is_free(lock: IO[str]) -> bool:
 
 
 def _end(head: subprocess.Popen[bytes] | None) -> None:
-    """Ends what the guard started, all of which lives in its own session; a head that is up may
+    """Ends what the guard started, all of which lives in its own session; a head that came up may
     end its processes by itself before."""
     if head:
         head.terminate()
@@ -140,6 +138,12 @@ def note_of(folder: Path) -> Path:
 
 def guard_id_of(folder: Path) -> Path:
     return folder / "guard.pid"
+
+
+def forget(folder: Path) -> None:
+    """There is neither head nor guard any more."""
+    for note in (note_of(folder), guard_id_of(folder)):
+        note.unlink(missing_ok=True)
 
 
 def remove(folder: Path, patience_s: float = REMOVED_S) -> None:

@@ -21,7 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from data.ground.refusal import refusal
-from pipelines.cluster.guard import ALONE, QUIET, guard_id_of, lock_of, note_of, remove, text_of
+from pipelines.cluster.guard import (
+    ALONE,
+    QUIET,
+    forget,
+    guard_id_of,
+    lock_of,
+    note_of,
+    remove,
+    text_of,
+)
 from pipelines.host.command import STARTED_BY
 from pipelines.host.places import REPOSITORY
 from pipelines.host.processes import held
@@ -99,8 +108,7 @@ def _find_head(folder: Path, start: Callable[[Path], None] | None = None) -> dic
         guardian = _guardian(folder)
         if guardian and not is_alive(guardian):
             kill_session(guardian)
-            for left in (note_of(folder), guard_id_of(folder)):
-                left.unlink(missing_ok=True)
+            forget(folder)
             remove(folder / "ray")
         if not note_of(folder).is_file():
             (start or _start)(folder)

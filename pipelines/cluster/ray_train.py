@@ -9,8 +9,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, chdir, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, chdir, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -97,12 +97,10 @@ def fit_with_ray(
     import ray
 
     _connect(address)
-    try:
+    with _ended_at_once(job.name):
         wait_for_nodes(job.name, cluster, ray.cluster_resources)
         if waits := why_waiting(cluster, ray.available_resources()):
             print(f"{job.name}: {waits}", flush=True)
-    except Interrupted as interrupted:
-        os._exit(say_interrupted(job.name, int(interrupted.args[0])))
     with around:
         answer = _fitted(job, cluster, worker)
         ray.shutdown()
@@ -116,7 +114,7 @@ def _fitted(job: Job, cluster: Cluster, worker: Worker | None) -> Outcome | Base
     import ray
 
     box: list[Outcome | BaseException] = []
-    try:
+    with _ended_at_once(job.name):
         thread = threading.Thread(
             target=_fit, args=(job, cluster, worker or ray_worker, box), daemon=True
         )
@@ -124,11 +122,17 @@ def _fitted(job: Job, cluster: Cluster, worker: Worker | None) -> Outcome | Base
         if given_up := _wait(thread, NodesWatch(job.name, cluster, ray.cluster_resources)):
             print(f"error: {given_up}", file=sys.stderr, flush=True)
             os._exit(1)
-    except Interrupted as interrupted:
-        # Shutting Ray down under the waiting thread crashes; without us Ray ends the workers, and
-        # a head of our own is ended by its guard.
-        os._exit(say_interrupted(job.name, int(interrupted.args[0])))
     return box[0]
+
+
+@contextmanager
+def _ended_at_once(name: str) -> Iterator[None]:
+    """A signal ends the process where it stands: shutting Ray down under the waiting thread
+    crashes; without us Ray ends the workers, and a head of our own is ended by its guard."""
+    try:
+        yield
+    except Interrupted as interrupted:
+        os._exit(say_interrupted(name, int(interrupted.args[0])))
 
 
 def _connect(address: str) -> None:
