@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data.ground.json_text import read_object
 from data.ground.refusal import refusal
 from pipelines.host import places
-from pipelines.recipe.json_records import read_json, record_of
+from pipelines.recipe.json_records import record_of
 from pipelines.recipe.strict import LATER, as_plain_data
 
 DO = "run `make repro` (RECIPE=... where params.yaml does not run it)"
@@ -198,8 +199,8 @@ class EvaluationRecord:
         """Raises ValueError where the folder is not a whole evaluation."""
         if not has_evaluation(folder):
             raise refusal(folder, fault=f"no evaluation in it (no {places.EVALUATION})", do=do)
-        facts = read_json(folder / places.EVALUATION, do)
-        numbers = read_json(folder / places.METRICS, do)
+        facts = read_object(folder / places.EVALUATION, do, do)
+        numbers = read_object(folder / places.METRICS, do, do)
         other = next((key for key in FLIP.values() if key in numbers), None)
         if other is None:
             lacking = f"lacks {' or '.join(FLIP.values())}"

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from data.files.whole_file import write_text_whole
+from data.ground.json_text import read_object
 from data.ground.refusal import refusal
 from pipelines.evaluation.scoring import NUMBERS
 from pipelines.host import places
 from pipelines.host.folders import file_digest
 from pipelines.prediction.coco_results import official_name
-from pipelines.recipe.json_records import read_json, record_of
+from pipelines.recipe.json_records import record_of
 from pipelines.recipe.strict import as_plain_data
 
 PROTOCOL = "test-dev"
@@ -69,7 +70,7 @@ def kept_scores(recipe: str) -> ServerScores | None:
     if not path.is_file():
         return None
     do = "bring the server's answer back again: `python -m pipelines.evaluate --test-dev-scores`"
-    return record_of(ServerScores, read_json(path, do), path, do)
+    return record_of(ServerScores, read_object(path, do, do), path, do)
 
 
 def is_stale(recipe: str, scores: ServerScores) -> bool:

@@ -7,27 +7,12 @@ are left out of the file where they are not set.
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-from data.ground.refusal import refusal
 from pipelines.recipe.reader import read_as
 
 Kind = TypeVar("Kind")
-
-
-def read_json(path: Path, do: str) -> dict[str, Any]:
-    """Raises ValueError, which says what to `do`, where no json object can be read."""
-    try:
-        content = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise refusal(path, fault="no such file", do=do) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise refusal(path, fault=f"not readable ({error})", do=do) from error
-    if not isinstance(content, dict):
-        raise refusal(path, fault="not readable (no json object)", do=do)
-    return content
 
 
 def record_of(kind: type[Kind], content: dict[str, Any], path: Path, do: str) -> Kind:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from data.ground.json_text import read_object
 from data.ground.yaml_text import read_yaml
 from pipelines.evaluation.folder import EvaluationFolder
 from pipelines.host import places
 from pipelines.prediction.best_weights import BestWeights
-from pipelines.recipe.json_records import read_json
 from pipelines.recipe.reader import read_recipe, recipe_path
 from pipelines.recipe.schema import Recipe
 
@@ -37,7 +37,7 @@ def kept_recipes(evaluation: EvaluationFolder) -> Iterator[tuple[Callable[[], An
     name = evaluation.record.recipe
     card, best = evaluation.path / places.CARD, places.best_weights(name)
     yield lambda: read_yaml(recipe_path(name)), f"recipes/{name}.yaml"
-    yield lambda: read_json(card, "").get("recipe"), str(card)
+    yield lambda: read_object(card).get("recipe"), str(card)
     yield lambda: BestWeights.read(best).recipe, str(best)
 
 

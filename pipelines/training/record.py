@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.files.whole_file import write_text_whole
+from data.ground.json_text import read_object
 from pipelines.host import places
-from pipelines.recipe.json_records import read_json, record_of
+from pipelines.recipe.json_records import record_of
 from pipelines.recipe.strict import LATER, as_plain_data
 
 DO = "run `make repro` (RECIPE=... where params.yaml does not run it)"
@@ -62,7 +63,7 @@ class TrainingRecord:
     def read(cls, folder: Path) -> TrainingRecord:
         """Raises ValueError where there is none, or one that lacks something."""
         path = folder / places.TRAINING_SUMMARY
-        return record_of(cls, read_json(path, DO), path, DO)
+        return record_of(cls, read_object(path, DO, DO), path, DO)
 
 
 def has_training(folder: Path) -> bool:

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mlflow.cli
-import mlflow.environment_variables
 import pytest
 import yaml
 
@@ -75,6 +73,9 @@ def profile_of(name: str) -> Profile:
 
 def known_variables() -> set[str]:
     """Names of variables that somebody reads: our code, the S3 clients, MLflow, Ray, NCCL."""
+    import mlflow.cli  # here: it loads much
+    import mlflow.environment_variables
+
     files = [*(ROOT / "pipelines").rglob("*.py")]
     ours = set(re.findall(r"LIMBER_[A-Z_]+", " ".join(path.read_text() for path in files)))
     s3 = set(S3Settings("http://a:1", "b").variables()) | KEYS

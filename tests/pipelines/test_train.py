@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -343,42 +342,3 @@ def test_a_signal_is_never_success(tmp_path: Path, number: int) -> None:
     told = child.communicate(timeout=60)[1]
     assert child.returncode == 128 + number
     assert f"demo_hrnet: ended by {signal.Signals(number).name}; the same command goes on" in told
-
-
-@pytest.mark.full
-@pytest.mark.contract
-def test_two_ray_workers_share_one_head_that_ends_with_its_command(tmp_path: Path) -> None:
-    """The only test with a real Ray: two trainings under one head; nothing is left behind."""
-    drawn.draw(tmp_path, train=12, val=6)
-    code = (
-        "import os; from tests.worlds import drawn\n"
-        "del os.environ['PYTHONPATH']  # workers are told where our code is\n"
-        "from pipelines.cluster import head\n"
-        "from pipelines.train import train\n"
-        "recipe = drawn.small_recipe(epochs=1, steps_per_epoch=2)\n"
-        "with head.one_head():\n"
-        "    train('small', local=False, recipe=recipe)\n"
-        "    folder = os.environ[head.FOLDER]\n"
-        "    first = open(folder + '/head.json').read()\n"
-        "    train('small', local=False, recipe=recipe, again=True)\n"
-        "    assert open(folder + '/head.json').read() == first\n"
-        "    print('folder', folder, flush=True)\n"
-    )
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("RAY_")},
-        "LIMBER_HOME": str(tmp_path),
-        "PYTHONPATH": str(ROOT),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("starting a local Ray head") == 1
-    folder = done.stdout.split("folder ")[1].split()[0]
-    end = time.monotonic() + 10
-    while Path(folder).exists() and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not Path(folder).exists()
-    summary = json.loads((tmp_path / "results" / "small" / "trained" / "summary.json").read_text())
-    assert summary["world_size"] == 2
-    assert summary["run_id"]

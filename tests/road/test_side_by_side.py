@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import yaml
 
 from tests.worlds.checkouts import a_shell, copy_with_fakes, dvc, edit, run, small_road, start_dvc
 from tests.worlds.checkouts import write_params as write
+from tests.worlds.waiting import wait_for
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(1500)]
 NAMES = ("demo_hrnet", "demo_simple_baseline")
@@ -148,7 +150,8 @@ def a_clone(folder: Path) -> Path:
 
 
 def test_two_real_trainings_share_a_head_one_fails_and_is_tried_again(tmp_path: Path) -> None:
-    """On two CPUs the second waits for the first; the road's own command."""
+    """On two CPUs the second waits for the first; the road's own command. Workers are told where
+    our code is; the head ends with the command and leaves nothing."""
     checkout = tmp_path / "limber"
     trainings = {name: {"epochs": 1, "global_batch": 8} for name in NAMES}
     trainings["demo_hrnet"]["epochs"] = 8
@@ -159,13 +162,21 @@ def test_two_real_trainings_share_a_head_one_fails_and_is_tried_again(tmp_path: 
     recipe["losses"]["heatmaps"]["weight"] = 1e4
     path.write_text(yaml.safe_dump(recipe))
     start_dvc(checkout)
-    done = subprocess.run(
-        [sys.executable, "-m", "pipelines.road"],
-        cwd=checkout, env=a_shell(), capture_output=True, text=True,
-    )  # fmt: skip
+    shell = {name: value for name, value in a_shell().items() if name != "PYTHONPATH"}
+    with tempfile.TemporaryDirectory(prefix="own-", dir="/tmp") as own:  # Ray wants it short
+        done = subprocess.run(
+            [sys.executable, "-m", "pipelines.road"],
+            cwd=checkout, env=shell | {"TMPDIR": own}, capture_output=True, text=True,
+        )  # fmt: skip
+        wait_for(lambda: not [*Path(own).glob("limber-*")], "the head's folder to go", 10)
     assert done.returncode == 1, done.stdout[-4000:] + done.stderr[-4000:]
+    assert (done.stdout + done.stderr).count("starting a local Ray head") == 1
     assert "champion of pose-coco: version 1, demo_simple_baseline" in done.stdout
     assert "demo_simple_baseline  done  AP@gt" in done.stdout
     assert "the loss is not finite" in done.stderr.split("error: trainings failed:")[1]
+    summary = json.loads(
+        (checkout / "results/demo_simple_baseline/trained/summary.json").read_text()
+    )
+    assert summary["world_size"] == 2 and summary["run_id"]
     assert (checkout / "results/demo_simple_baseline/metrics.json").is_file()
     assert not (checkout / "results/demo_hrnet/metrics.json").is_file()

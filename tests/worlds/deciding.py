@@ -70,11 +70,16 @@ def deciding_code(sources: Sources = HERE) -> dict[str, Deciding]:
     return code | {"compare": compares(DATASETS, sources), "promote": promotes(sources)}
 
 
-def digests(sources: Sources = HERE) -> dict[str, dict[str, str]]:
+def digests(sources: Sources) -> dict[str, dict[str, str]]:
     return {name: code.digests(sources) for name, code in deciding_code(sources).items()}
+
+
+@cache
+def digests_here() -> dict[str, dict[str, str]]:
+    return digests(HERE)
 
 
 def changed(texts: dict[str, str]) -> set[str]:
     """Whose digests come out otherwise where files hold those texts."""
-    before, after = digests(), digests(HERE.having(texts))
+    before, after = digests_here(), digests(HERE.having(texts))
     return {name for name in before if before[name] != after[name]}

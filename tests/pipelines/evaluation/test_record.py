@@ -99,7 +99,7 @@ def test_what_is_no_evaluation_is_named(tmp_path: Path) -> None:
     facts.write_text(json.dumps(content | {"cost": 3}))
     refused(r"evaluation\.json: cost: given 3, accepted: a mapping")
     facts.write_text("{")
-    refused(r"evaluation\.json: not readable")
+    refused(r"evaluation\.json: truncated or no json \(.*\); run `make repro`")
     facts.write_text(json.dumps(content))
     metrics.write_text(json.dumps(record().numbers))
     refused(r"metrics\.json: lacks no_flip or flip; run `make repro`")

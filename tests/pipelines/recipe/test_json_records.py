@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.recipe.json_records import read_json, record_of
+from data.ground.json_text import read_object
+from pipelines.recipe.json_records import record_of
 from pipelines.recipe.strict import LATER, as_plain_data
 
 DO = "run it first"
@@ -35,7 +36,7 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     for record in (RECORD, Record("b", {}), Record("c", {"d": Part(1.0)}, None, 2.5)):
         path.write_text(json.dumps(as_plain_data(record)))
-        content = read_json(path, DO)
+        content = read_object(path)
         assert record_of(Record, content, path, DO) == record
         assert ("seconds" in content) == (record.seconds is not None)
 
@@ -44,23 +45,6 @@ def test_keys_that_are_not_known_are_passed_over() -> None:
     content = as_plain_data(RECORD) | {"of_another_time": [1]}
     assert record_of(Record, content, Path("r.json"), DO) == RECORD
     assert "of_another_time" in content, "what was read is left as it is"
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b'{"name": "so', b"\xff\xfe", b'["name"]', b"3", b"null", b'"name"']
-)
-def test_what_is_no_json_object_is_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "record.json"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"record\.json: not readable \(.*\); {DO}$"):
-        read_json(path, DO)
-
-
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=rf"none\.json: no such file; {DO}$"):
-        read_json(tmp_path / "none.json", DO)
-    with pytest.raises(ValueError, match=rf"not readable \(.*\); {DO}$"):
-        read_json(tmp_path, DO)
 
 
 @pytest.mark.parametrize(

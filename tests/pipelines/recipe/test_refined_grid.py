@@ -12,14 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from data.ground.sample import Batch
+from data.ground.yaml_text import read_yaml
 from models.contracts import Fields, Network, Refinement
 from pipelines.recipe.build import build_architecture, build_codec
-from pipelines.recipe.reader import load_recipe, recipe_names
+from pipelines.recipe.reader import load_recipe, recipe_names, recipe_path
 
 BORDER = 14  # px of the input
 PEOPLE = 60
 REFINED = [name for name in recipe_names() if name.startswith("pose_renet_")]
-DARK = [name for name in REFINED if load_recipe(name).codec.options.get("unbiased")]
+CODECS = {name: read_yaml(recipe_path(name))["codec"] for name in REFINED}
+DARK = [name for name, codec in CODECS.items() if codec["options"].get("unbiased")]
 PLAIN = sorted(set(REFINED) - set(DARK))
 
 

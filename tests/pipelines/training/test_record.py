@@ -60,8 +60,8 @@ def test_what_is_no_summary_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"summary\.json: no such file; run `make repro`"):
         TrainingRecord.read(tmp_path)
     for text, message in (
-        ("[1]", "not readable"),
-        ("{", "not readable"),
+        ("[1]", "holds list, accepted: a json object"),
+        ("{", "truncated or no json"),
         ('{"recipe": "some"}', "fingerprint: missing"),
     ):
         (tmp_path / "summary.json").write_text(text)
