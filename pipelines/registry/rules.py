@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from data.ground.spans import Seed, Share, Span
 from data.ground.yaml_text import read_yaml
 from data.menus import EVALUATORS
 from pipelines.evaluation.record import NetworkCost
 from pipelines.host import places
+from pipelines.recipe import addresses
 from pipelines.recipe.datasets import data_set, own_entries
 from pipelines.recipe.reader import read_as
 
@@ -96,12 +97,20 @@ class RuleBook:
 
 
 def read_book(content: object, where: str) -> RuleBook:
-    """Plain yaml data, strictly; a webhook's name is that of a folder."""
+    """Plain yaml data, strictly; a webhook's name is that of a folder, and the book, which git
+    has, holds no secret of it."""
     book = read_as(RuleBook, content, where)
-    for name in book.webhooks:
+    for name, webhook in book.webhooks.items():
         if not re.fullmatch(r"[\w-]+", name):
             accepted = "letters, digits, _ and -"
             raise refusal(f"{where}: webhooks", given=name, accepted=accepted)
+        place = f"{where}: webhooks.{name}"
+        if masked(webhook.url) != webhook.url:
+            do = "keep it in a variable and write its name, as $CHAT_HOOK"
+            raise refusal(f"{place}.url", fault=addresses.FAULT, do=do)
+        if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", webhook.secret):  # not told: it may be one
+            accepted = "the name of a variable that holds it, as LIMBER_WEBHOOK_SECRET"
+            raise refusal(f"{place}.secret", fault="no name of a variable", accepted=accepted)
     return book
 
 

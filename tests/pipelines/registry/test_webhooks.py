@@ -151,6 +151,12 @@ def test_the_rule_book_names_variables_and_holds_no_secret(
     [
         ("  a: {url: 'ftp://host', secret: HOOK_SECRET}", "webhooks.a.url"),
         ("  a: {url: 'https://host'}", "webhooks.a.secret"),
+        ("  a: {url: 'https://me:hunter2@host', secret: S}", "a.url: .*write its name"),
+        (
+            "  a: {url: 'https://host/?token=hunter2', secret: S}",
+            "a.url: .*write its name",
+        ),
+        ("  a: {url: 'https://host', secret: hunter2}", "webhooks.a.secret: no name of a variable"),
         ("  ../a: {url: 'https://host', secret: HOOK_SECRET}", "letters, digits"),
         ("  a: {url: 'https://host', secret: HOOK_SECRET, event: x}", "unknown key"),
     ],
@@ -161,5 +167,6 @@ def test_a_wrong_webhook_is_refused(
     monkeypatch.setenv("HOOK_SECRET", "hush")
     rules = tmp_path / "promotion.yaml"
     rules.write_text(f"{RULES}{lines}\n")
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=said) as told:
         read_hooks(rules)
+    assert "hunter2" not in str(told.value)
