@@ -25,6 +25,7 @@ from tests.worlds.s3_servers import KINDS, emptied, served, use
 from tests.worlds.started import command_of, still_there
 
 TIERS = ("unit", "contract", "road")
+LONGEST = ("road", "chaos/test_draw.py", "pipelines/test_export.py")
 STARTED_BY_TESTS = "LIMBER_TESTS"  # in the environment of all that tests start: whose
 
 
@@ -39,10 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Each test is of one tier: the one that it names, else road below tests/road, else unit.
 
-    Roads first: a file is one worker's, and theirs take longest.
+    The longest first: a file is one worker's.
     """
-    roads = ROOT / "tests" / "road"
-    items.sort(key=lambda item: roads not in item.path.parents)
+    roads, *_ = longest = [ROOT / "tests" / place for place in LONGEST]
+    items.sort(key=lambda item: not any(item.path.is_relative_to(place) for place in longest))
     for item in items:
         own = [tier for tier in TIERS if item.get_closest_marker(tier)]
         if len(own) > 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.chaos import (
     asked,
     broken_files,
+    commands,
     kills,
     labels,
     mutants,
@@ -30,6 +31,7 @@ FAULTS: list[Fault] = [
     *stores.FAULTS,
     *nodes.FAULTS,
     *signals.FAULTS,
+    *commands.FAULTS,
     *state.FAULTS,
     *read_only.FAULTS,
     *mutants.FAULTS,
@@ -45,13 +47,14 @@ FAULTS: list[Fault] = [
 # What the longer rows took of two busy cores, beside others; the longest begin first
 MINUTES = {
     "ray-killed": 75, "nodes-killed": 50, "broken-bodies": 15, "road-ended": 15,
-    "ranks-killed": 14, "s3-fails": 10, "mutant-body": 10, "tracking-server": 8,
-    "two-promotions": 8, "registry-taken-back": 8, "read-only": 6, "pieces-damaged": 6,
-    "mutant-coco": 5, "mutant-recipe": 5, "pieces-killed": 5, "mutant-zip": 4,
-    "registry-by-hand": 4, "unread-image": 4, "mutant-image": 4, "mutant-params": 4,
-    "mutant-rules": 3, "doctor": 3, "two-machines": 3, "mutant-mat": 3, "node-dies": 2,
-    "checkpoint-damaged": 2, "two-roads": 2, "two-writers": 2, "mutant-mpii": 1,
-    "mutant-weights": 1, "ledger-damaged": 1, "outbox-damaged": 1, "database-damaged": 1,
+    "commands-ended": 15, "ranks-killed": 14, "s3-fails": 10, "mutant-body": 10,
+    "tracking-server": 8, "two-promotions": 8, "registry-taken-back": 8, "read-only": 6,
+    "pieces-damaged": 6, "mutant-coco": 5, "mutant-recipe": 5, "pieces-killed": 5,
+    "mutant-zip": 4, "registry-by-hand": 4, "unread-image": 4, "mutant-image": 4,
+    "mutant-params": 4, "mutant-rules": 3, "doctor": 3, "two-machines": 3,
+    "mutant-mat": 3, "node-dies": 2, "checkpoint-damaged": 2, "two-roads": 2,
+    "two-writers": 2, "mutant-mpii": 1, "mutant-weights": 1, "ledger-damaged": 1,
+    "outbox-damaged": 1, "database-damaged": 1,
 }  # fmt: skip
 
 

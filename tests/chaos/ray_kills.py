@@ -147,9 +147,9 @@ def end_of(checkout: Path) -> dict[str, Any]:
     return checkpoint.read_checkpoint(checkpoint.checkpoint_folder(folder) / newest.file)
 
 
-def is_told_once(checkout: Path) -> None:
+def is_told_once(checkout: Path, recipe: str = RECIPE, epochs: int = EPOCHS) -> None:
     """One run of MLflow, each epoch once; what a busy machine could not send in time is sent."""
-    (folder,) = (checkout / "runs").glob(f"{RECIPE}-*")
+    (folder,) = (checkout / "runs").glob(f"{recipe}-*")
     sends = [sys.executable, "-m", "pipelines.tracking", str(folder / OUTBOX_NAME)]
     shell = a_shell() | {"LIMBER_HOME": str(checkout)}
     sent = subprocess.run(sends, cwd=checkout, env=shell, capture_output=True, text=True)
@@ -158,7 +158,7 @@ def is_told_once(checkout: Path) -> None:
     (experiment,) = (each for each in client.search_experiments() if each.name == "limber")
     (told,) = client.search_runs([experiment.experiment_id])
     steps = [each.step for each in client.get_metric_history(told.info.run_id, "epoch")]
-    assert steps == list(range(1, EPOCHS + 1)), steps
+    assert steps == list(range(1, epochs + 1)), steps
     assert told.info.status == "FINISHED"
 
 
