@@ -11,14 +11,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from data.ground.refusal import refusal
 from pipelines.cluster.guard import (
@@ -66,15 +68,51 @@ def ray_address(wanted: str | None) -> Iterator[str]:
         yield address
         return
     with one_head():
-        head = _find_head(Path(os.environ[FOLDER]))
+        head = _find_head(folder := Path(os.environ[FOLDER]))
         told = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": head["token"], **ALONE}
         before = {key: os.environ.get(key) for key in told}
         os.environ.update(told)
         try:
-            yield head["address"]
+            with noticing_its_end(folder):
+                yield head["address"]
         finally:
             for key, value in before.items():
                 os.environ.pop(key) if value is None else os.environ.update({key: value})
+
+
+def end_without_head(said: str) -> NoReturn:
+    """Ray itself would wait for a minute, then end the process with words of its own."""
+    fault = "the local Ray head ended; the same command goes on from the last checkpoint"
+    print(f"error: {fault}; Ray said: {said}", file=sys.stderr, flush=True)
+    os._exit(1)
+
+
+@contextmanager
+def noticing_its_end(
+    folder: Path, tell: Callable[[str], object] = end_without_head
+) -> Iterator[None]:
+    """Where the head of that place ends before us, `tell` is given what Ray said last, in a thread.
+    One that its guard, killed, has left alive goes on."""
+    over, guardian = threading.Event(), _guardian(folder)
+
+    def wait() -> None:
+        try:
+            ends = os.pidfd_open(guardian or 0)
+        except ProcessLookupError:
+            pass
+        except OSError:  # a kernel that knows no such files
+            return
+        else:
+            select.select([ends], [], [])
+            os.close(ends)
+        if not over.is_set() and not note_of(folder).is_file():
+            tell(_said(folder, 600))
+
+    threading.Thread(target=wait, name="head", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 @contextmanager

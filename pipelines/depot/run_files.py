@@ -10,6 +10,7 @@ from pathlib import Path
 from data.files.whole_file import whole_file
 from pipelines.depot.key import run_prefix
 from pipelines.host.folders import writable
+from pipelines.store.parcels import check_inside
 from pipelines.store.store import Store
 from pipelines.tracking.outbox import POSITION_SUFFIX
 from pipelines.tracking.runs import OUTBOX_NAME
@@ -101,13 +102,18 @@ def bring_unsent_pictures(store: Store, key: str, run_folder: Path) -> None:
 
 
 def _bring(store: Store, key: str, run_folder: Path, names: Iterable[str]) -> None:
+    """Raises ValueError for a name that leads out of the folder, before anything is written."""
+    names = list(dict.fromkeys(names))
+    for inner in names:
+        check_inside(inner, f"{store.address}/{run_prefix(key)}")
+
     def bring(inner: str) -> None:
         target = run_folder / inner
         if not target.exists() and (content := store.read(f"{run_prefix(key)}{inner}")) is not None:
             _write_here(target, content)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for done in [pool.submit(bring, inner) for inner in dict.fromkeys(names)]:
+        for done in [pool.submit(bring, inner) for inner in names]:
             done.result()
 
 

@@ -20,21 +20,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from data.files.whole_file import write_text_whole
 from data.ground.data_set import DataSet, Layout
 from data.ground.json_text import read_object
-from data.ground.refusal import masked, refusal
+from data.ground.refusal import masked
 from pipelines.host import places
 from pipelines.host.folders import file_digest, writable
-from pipelines.intake.download import REMOTE, https_address
+from pipelines.intake.download import REMOTE
+from pipelines.intake.kept import AWAY, served_version
 from pipelines.intake.sources import belongs, from_home, label_files
 from pipelines.recipe.datasets import data_set
 from pipelines.store.s3 import s3_versions
 
 Look = dict[str, Any]
-AWAY = "not there"
 JUST_NOW_S = 2.0  # a file that was written since may change again without another time
 
 
@@ -170,13 +168,5 @@ def _below(folder: str, name: str, above: tuple[str, ...] = ()) -> Iterator[tupl
 
 
 def _version(address: str) -> str:
-    """What a server tells of a file without sending it. ValueError where it does not answer."""
-    try:
-        answer = requests.head(https_address(address), allow_redirects=True, timeout=30)
-    except requests.RequestException as error:
-        fault = f"does not answer ({error})"
-        raise refusal(address, fault=fault, do="check address and network") from error
-    if not answer.ok:
-        return AWAY
-    told = (answer.headers.get(key) for key in ("ETag", "Last-Modified", "Content-Length"))
-    return next((each for each in told if each), "there")
+    """As `served_version`; a file of which nothing is told is there."""
+    return served_version(address) or "there"

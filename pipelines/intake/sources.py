@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipelines.host.progress import Tally
 from pipelines.intake import manifest
 from pipelines.intake.download import bring, extract
 from pipelines.intake.given_names import given_names
+from pipelines.intake.kept import AWAY, Kept, served_version
 from pipelines.recipe.datasets import data_set
 from pipelines.store.s3 import listed_objects
 
@@ -85,16 +87,25 @@ def bring_source(
         accepted = f"a folder of {layout.told}, s3://bucket/prefix with the same layout{more}"
         do = "set it there, or use a demo recipe, which needs none"
         raise refusal(where, given=source, accepted=accepted, do=do)
+    kept = Kept(downloads, source.rstrip("/"))
     if source.startswith("s3://"):
-        _from_s3(source.rstrip("/"), layout, folder, downloads, before)
+        _from_s3(source.rstrip("/"), layout, folder, kept, before)
     elif source.startswith(("https://", "http://")) and layout.archives:
-        _from_zips(source.rstrip("/"), layout, layout.archives, folder, downloads)
+        base = source.rstrip("/")
+        versions = partial(_served, base)
+        _from_zips(base, layout, layout.archives, folder, kept, versions)
     elif "://" in source:
         accepted = f"a folder, s3://bucket/prefix{more}"
         raise refusal(where, fault=f"given {source}", accepted=accepted)
     else:
         _link_folder((places.origin() / Path(source).expanduser()).resolve(), layout, folder, where)
     _check_layout(layout, folder, f"{where}: {source}")
+    kept.forget()
+
+
+def _served(base: str, name: str) -> str:
+    version = served_version(f"{base}/{name}")
+    return "" if version == AWAY else version  # bringing it says why
 
 
 def _link_folder(source: Path, layout: Layout, folder: Path, where: str) -> None:
@@ -124,79 +135,88 @@ def _either(layout: Layout) -> list[str]:
 
 
 def _from_zips(
-    base: str, layout: Layout, archives: Sequence[Archive], folder: Path, downloads: Path
+    base: str,
+    layout: Layout,
+    archives: Sequence[Archive],
+    folder: Path,
+    kept: Kept,
+    version_of: Callable[[str], str],
 ) -> None:
     """Size and digest are told of the official zips alone: a mirror may have packed its own."""
     official = layout.official in base
-    kept = {archive: downloads / PurePosixPath(archive.name).name for archive in archives}
-    for archive, path in kept.items():
-        digest, size = (archive.digest, archive.size) if official else (None, None)
-        if not path.is_file():
-            bring(f"{base}/{archive.name}", path, digest, size)
-    for path in kept.values():
-        extract(path, folder)
-    for path in kept.values():
-        path.unlink()
+    names = [PurePosixPath(archive.name).name for archive in archives]
+    for archive, name in zip(archives, names, strict=True):
+        address = f"{base}/{archive.name}"
+        if official:  # one that is there already is held against the digest
+            bring(address, kept.path(name), archive.digest, archive.size)
+        elif not kept.has(name, version := version_of(archive.name)):
+            bring(address, kept.path(name))
+            kept.add(name, version)
+    for name in names:
+        extract(kept.path(name), folder)
 
 
-def _from_s3(
-    source: str, layout: Layout, folder: Path, downloads: Path, before: Path | None
-) -> None:
+def _from_s3(source: str, layout: Layout, folder: Path, kept: Kept, before: Path | None) -> None:
     """Zips where the prefix has them, else the layout file by file; what came once is kept."""
     rows = listed_objects(source)
-    listed = {name: int(row["Size"]) for name, row in rows.items()}
-    if zipped := [archive for archive in layout.archives if archive.name in listed]:
-        _from_zips(source, layout, zipped, folder, downloads)
-    elif not all(any(name in listed for name in names) for names in layout.needed):
+    if zipped := [archive for archive in layout.archives if archive.name in rows]:
+        _from_zips(source, layout, zipped, folder, kept, lambda name: str(rows[name]["ETag"]))
+    elif not all(any(name in rows for name in names) for names in layout.needed):
         names = ", ".join(archive.name for archive in layout.archives)
         raise refusal(
             source, fault=f"neither {layout.told}{f' nor {names}' if names else ''} below it"
         )
-    wanted = {k: n for k, n in listed.items() if belongs(k, layout) and not k.endswith(".zip")}
+    wanted = {k: n for k, n in rows.items() if belongs(k, layout) and not k.endswith(".zip")}
     if before is not None:
-        for name in wanted:
-            _keep_same(before.resolve(), name, str(rows[name]["ETag"]), downloads / name)
-    _get_files(source, wanted, downloads)
+        for name, row in wanted.items():
+            _keep_same(before.resolve(), name, str(row["ETag"]), kept)
+    _get_files(source, wanted, kept)
     for name in wanted:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (downloads / name).rename(folder / name)
+        kept.path(name).rename(folder / name)
 
 
-def _keep_same(before: Path, name: str, tag: str, kept: Path) -> None:
+def _keep_same(before: Path, name: str, tag: str, kept: Kept) -> None:
     """A file of last time whose md5 is the object's tag stands in for it. (Of an object that was
     sent in parts, or encrypted, the tag is no md5: it is brought again.)"""
-    old = before / name
-    if kept.exists() or not old.is_file() or old.resolve() != old:  # a link: somebody else's
+    old, path = before / name, kept.path(name)
+    if kept.has(name, tag) or not old.is_file() or old.resolve() != old:  # a link: somebody else's
         return
     if file_digest(old, "md5") == tag.strip('"'):
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
         with suppress(OSError):  # of another disk: it is brought
-            kept.hardlink_to(old)
+            path.hardlink_to(old)
+            kept.add(name, tag)
 
 
-def _get_files(source: str, sizes: Mapping[str, int], downloads: Path) -> None:
-    """Files below an S3 prefix, each of its size, some at a time."""
-    tally = Tally(source, len(sizes), "files")
+def _get_files(source: str, rows: Mapping[str, Mapping[str, Any]], kept: Kept) -> None:
+    """Files below an S3 prefix, each of the version that was listed, some at a time."""
+    tally = Tally(source, len(rows), "files")
 
-    def get(item: tuple[str, int]) -> None:
-        name, size = item
-        kept = downloads / name
-        there = kept.is_file() and kept.stat().st_size == size
-        if not there:
-            bring(f"{source}/{name}", kept, None, size)
-        tally.add(fresh=not there)
+    def get(item: tuple[str, Mapping[str, Any]]) -> None:
+        name, row = item
+        if fresh := not kept.has(name, str(row["ETag"])):
+            bring(f"{source}/{name}", kept.path(name), None, int(row["Size"]))
+            kept.add(name, str(row["ETag"]))
+        tally.add(fresh=fresh)
 
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(get, sizes.items()))
+        list(pool.map(get, rows.items()))
     tally.close()
 
 
 def belongs(key: str, layout: Layout) -> bool:
     """Whether a data set of that layout is made of the file, whose path below the source it is."""
     path = PurePosixPath(key)
+    if path.is_absolute() or ".." in path.parts or str(path) != key:
+        return False
     in_folder = len(path.parts) > 1 and path.parts[0] in layout.folders
-    named = key in _either(layout) or any(path.match(each) for each in layout.optional)
-    return (in_folder or named) and ".." not in path.parts
+    return in_folder or key in _either(layout) or any(_fits(path, e) for e in layout.optional)
+
+
+def _fits(path: PurePosixPath, pattern: str) -> bool:
+    return path.match(pattern) and len(path.parts) == len(PurePosixPath(pattern).parts)
 
 
 def bring_detections(dataset: DataSet, source: object, where: str, folder: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from data.ground.refusal import refusal
 from pipelines.registry.ledger import CROWNED, Entry, Ledger, entry_digest
 from pipelines.registry.rules import Rule
-from pipelines.registry.slots import tag_of
+from pipelines.registry.slots import told_by
 from pipelines.registry.versions import (
     CHAMPION,
     IDENTITY,
@@ -162,10 +162,10 @@ def best_registered(versions: Sequence[Version], rule: Rule) -> Version | None:
     versions: newest first; None where none of them reaches it.
     """
     for protocol in rule.protocols:
-        name = tag_of(f"{rule.metric}@{protocol}")
-        reached = [v for v in versions if float(v.tags.get(name, "-inf")) >= rule.floor]
-        data = [v.tags.get("limber.data_hash") for v in reached]
-        alike = [v for v, digest in zip(reached, data, strict=True) if digest == data[0]]
+        told = [(told_by(v.tags, f"{rule.metric}@{protocol}"), v) for v in versions]
+        reached = [(number, v) for number, v in told if number is not None and number >= rule.floor]
+        data = [v.tags.get("limber.data_hash") for _, v in reached]
+        alike = [pair for pair, digest in zip(reached, data, strict=True) if digest == data[0]]
         if alike:
-            return max(alike, key=lambda v: float(v.tags[name]))
+            return max(alike, key=lambda pair: pair[0])[1]
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pipelines.host.progress import told_number
@@ -14,6 +15,15 @@ def tag_of(number: str) -> str:
     return f"limber.{number.replace('@', '.')}"
 
 
+def told_by(tags: Mapping[str, str], number: str) -> float | None:
+    """A version's number, from 0 to 1; None where no tag tells it, or what stands there is none."""
+    try:
+        value = float(tags[tag_of(number)])
+    except (KeyError, ValueError):
+        return None
+    return value if 0.0 <= value <= 1.0 else None
+
+
 def slot_state(registry: Registry, slot: str, rule: Rule) -> dict[str, Any]:
     """What a person wants to know of a slot: champion, its recipe, its number, why."""
     aliases = registry.aliases(slot)
@@ -21,11 +31,8 @@ def slot_state(registry: Registry, slot: str, rule: Rule) -> dict[str, Any]:
     if champion is None:
         return {"champion": None, "reason": "no version has reached the floor yet"}
     tags = champion.tags
-    numbers = {
-        name: float(tags[tag_of(name)])
-        for name in (f"{rule.metric}@{protocol}" for protocol in rule.protocols)
-        if tag_of(name) in tags
-    }
+    names = [f"{rule.metric}@{protocol}" for protocol in rule.protocols]
+    numbers = {name: told for name in names if (told := told_by(tags, name)) is not None}
     return {
         "champion": champion.number,
         "previous": aliases.get(PREVIOUS),

@@ -14,6 +14,7 @@ import hashlib
 import importlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ TENSORS_ALONE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch.load's own switch, also
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 TAG = "limber.sha256"  # of a version, and in MLmodel's metadata: {file: sha256}
 WRITTEN_LATER = ("export/", "registered_model_meta")  # by `export`; by MLflow for a version
+LOGIN = re.compile(r"://[^/\s]+@")  # in an address: nobody's to read
 CACHES = "__pycache__"  # of Python and numba, beside the code that was run
 CONSTANTS, TENSORS = "data/constants/", ("tensor_", "model_constants_config.json")
 
@@ -216,7 +218,7 @@ def _told_by_registry(folder: Path) -> dict[str, str] | None:
     except Exception as error:  # noqa: BLE001 - whatever a server or its lack makes of it
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         said = f"{folder}: held against its own digests alone, {uri} does not tell them ({why})"
-        print(said, file=sys.stderr, flush=True)
+        print(LOGIN.sub("://***@", said), file=sys.stderr, flush=True)
         return None
     finally:
         os.environ.pop(RETRIES)

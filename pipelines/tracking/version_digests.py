@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from pipelines.host.folders import file_digest
 
 FILES_TAG = "limber.sha256"  # of a version: {file: sha256} as json
@@ -92,4 +92,4 @@ def no_digests(name: str) -> ValueError:
 @cache  # once of each
 def _say_unchecked(name: str) -> None:
     said = "has no digests of its files (registered before there were any): they are not checked"
-    print(f"{name}: {said}", file=sys.stderr, flush=True)
+    print(masked(f"{name}: {said}"), file=sys.stderr, flush=True)

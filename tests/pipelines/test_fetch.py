@@ -20,6 +20,7 @@ from data.datasets.coco import Coco
 from data.datasets.stick_figures import draw_split
 from pipelines import fetch
 from pipelines.host import places
+from pipelines.intake.kept import Kept
 from pipelines.intake.sources import DETECTIONS
 from pipelines.recipe.schema import Pretrained
 from tests.worlds.fault_proxy import FaultProxy
@@ -212,6 +213,28 @@ def test_of_a_changed_source_on_s3_what_is_the_same_is_not_brought_again(
     assert s3_faults.count("GET", "/bucket/coco/") == 1
     raw = images_and_jsons(places.raw("coco"))
     assert raw == images_and_jsons(source) | {f"val2017/{image.name}": content}
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("s3_server", ["rclone"], indirect=True)
+def test_what_an_interrupted_fetch_left_is_used_where_s3_has_it_still(
+    source: Path, s3_faults: FaultProxy, s3_server: Any
+) -> None:
+    for name, content in bytes_below(source).items():
+        s3_server.put_object(Bucket="bucket", Key=f"coco/{name}", Body=content)
+    same, other = (f"val2017/{path.name}" for path in sorted((source / "val2017").iterdir())[:2])
+    kept = Kept(places.raw_of_home("coco").with_name(".downloads") / "coco", "s3://bucket/coco")
+    for name, version in ((same, "this"), (other, "an older one")):
+        tag = str(s3_server.head_object(Bucket="bucket", Key=f"coco/{name}")["ETag"])
+        kept.path(name).parent.mkdir(parents=True, exist_ok=True)
+        content = (source / name).read_bytes()
+        kept.path(name).write_bytes(content if version == "this" else content[::-1])
+        kept.add(name, tag if version == "this" else version)
+    s3_faults.clear()
+    fetch.fetch("coco", {"source": "s3://bucket/coco"})
+    asked = [s3_faults.count("GET", f"/bucket/coco/{name}") for name in (same, other)]
+    assert asked == [0, 1]
+    assert images_and_jsons(places.raw("coco")) == images_and_jsons(source)
 
 
 def test_stick_figures_are_drawn_and_checked() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from data.ground.yaml_text import DEEPEST, plain_yaml, read_yaml
+from data.ground.yaml_text import DEEPEST, MOST_COPIES, plain_yaml, read_yaml
 from tests.worlds.here import ROOT
 
 
@@ -48,3 +48,32 @@ def test_what_is_no_yaml_is_named(text: bytes, tmp_path: Path) -> None:
     path.write_bytes(text)
     with pytest.raises(ValueError, match=r"odd\.yaml: not readable as yaml: "):
         read_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("&a [*a]", r"\*a stands for what it is a part of"),
+        ("x: &a {b: [1, {c: *a}]}", r"\*a stands for what it is a part of"),
+        (
+            "x0: &x0 [1]\n" + "".join(
+                f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10)}]\n" for n in range(1, 90)
+            ),
+            "its aliases stand for more than 10,000 values",
+        ),
+        (f"a: &a [{'1, ' * 99}]\nb: [{'*a, ' * 101}]", "its aliases stand for more than 10,000"),
+    ],
+    ids=["itself", "itself, deeper", "ten times ten", "flat"],
+)  # fmt: skip
+def test_aliases_without_end_are_named(text: str, why: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=rf"odd\.yaml: not readable as yaml: {why}"):
+        read_yaml(path)
+
+
+def test_aliases_stand_for_what_they_name() -> None:
+    told = plain_yaml("a: &a {x: &x [1, 2]}\nb: {<<: *a, y: *x}\nc: [*x, *x]")
+    assert told == {"a": {"x": [1, 2]}, "b": {"x": [1, 2], "y": [1, 2]}, "c": [[1, 2], [1, 2]]}
+    many = ", ".join(["*a"] * (MOST_COPIES // 100))
+    assert len(plain_yaml(f"a: &a [{'1, ' * 99}]\nb: [{many}]")["b"]) == MOST_COPIES // 100

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import signal
+import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -15,7 +17,7 @@ import pytest
 
 from pipelines.cluster import head
 from pipelines.cluster.guard import QUIET, guard_id_of, note_of
-from pipelines.cluster.head import FOLDER, _find_head, one_head, ray_address
+from pipelines.cluster.head import FOLDER, _find_head, noticing_its_end, one_head, ray_address
 
 NOBODY = (1 << 22) + 1  # no process has such a number
 
@@ -101,6 +103,31 @@ def test_trainings_that_begin_at_once_start_one_head(tmp_path: Path) -> None:
     for each in others:
         each.join()
     assert len(started) == 1
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("how", ["ends", "guard killed", "over before"])
+def test_the_end_of_a_head_is_told_while_it_is_needed(how: str, tmp_path: Path) -> None:
+    """Not of one that goes on without its guard, nor of one that nobody needs any more."""
+    guard = subprocess.Popen(["sleep", "600"])
+    write(tmp_path, "there", guard.pid)
+    (tmp_path / "start_0.log").write_text("Some Ray subprocesses exited: gcs_server\n")
+    told: queue.Queue[str] = queue.Queue()
+    try:
+        with noticing_its_end(tmp_path, told.put):
+            (watch,) = [each for each in threading.enumerate() if each.name == "head"]
+            if how == "ends":
+                note_of(tmp_path).unlink()
+            if how != "over before":
+                guard.kill()
+                watch.join(60)
+    finally:
+        guard.kill()
+        guard.wait()
+    watch.join(60)
+    assert not watch.is_alive()
+    expected = ["Some Ray subprocesses exited: gcs_server"] if how == "ends" else []
+    assert [told.get_nowait() for _ in range(told.qsize())] == expected
 
 
 @pytest.mark.contract

@@ -17,6 +17,7 @@ from pipelines.depot.mirror import Mirror, Pace
 from pipelines.depot.mirrored import failures_shared, mirrored_log, run_mirrored
 from pipelines.depot.owner import Owner
 from pipelines.depot.results import bring_results, forget_run, leave_results
+from pipelines.depot.run_files import bring_others
 from pipelines.host import places
 from pipelines.prediction.best_weights import BestWeights
 from pipelines.store.folder_store import FolderStore
@@ -184,3 +185,19 @@ def test_a_disk_that_is_full_is_told_with_node_and_folder(tmp_path: Path, home: 
     mirror = Mirror(FolderStore(tmp_path / "store"), run_key(job), job.run_folder, PACE)
     error = run_rank(job, Rank(), train=full, open_log=mirrored_log(mirror)).error
     assert "No space left on device" in error and str(tmp_path / "run") in error
+
+
+def test_a_name_in_a_store_that_leads_out_of_the_run_folder_is_refused(tmp_path: Path) -> None:
+    """Before anything is written."""
+
+    class Odd(FolderStore):
+        def names(self, prefix: str = "") -> dict[str, int]:
+            return {f"{prefix}epoch_1.jpg": 1, f"{prefix}../../../evil.sh": 1}
+
+        def read(self, name: str) -> bytes | None:
+            return b"x"
+
+    run_folder = tmp_path / "runs" / "x-1"
+    with pytest.raises(ValueError, match=r"leaves its folder \('pictures/\.\./"):
+        bring_others(Odd(tmp_path / "store"), "x-1", run_folder)
+    assert not list(tmp_path.rglob("*.sh")) and not run_folder.exists()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.registry.slots import slot_lines, tag_of
+from pipelines.registry.crowning import best_registered
+from pipelines.registry.rules import RULES, read_rules
+from pipelines.registry.slots import slot_lines, tag_of, told_by
+from pipelines.registry.versions import Version
 
 
 @pytest.mark.parametrize(
@@ -21,3 +24,17 @@ def test_a_line_says_who_and_why() -> None:
         "pose: champion version 3 (hrnet, AP@det 0.744): gains enough",
         "lite: no champion; nobody came",
     ]
+
+
+@pytest.mark.parametrize("tag", ["abc", "", "inf", "-inf", "nan", "1.5", "-0.1"])
+def test_a_number_that_somebody_wrote_by_hand_and_is_none_counts_for_nothing(tag: str) -> None:
+    rule = read_rules(RULES)["pose-coco"]
+    name = f"{rule.metric}@{rule.protocols[0]}"
+    assert told_by({tag_of(name): tag}, name) is None
+    assert told_by({tag_of(name): "0.75"}, name) == 0.75
+    assert told_by({}, name) is None
+    odd, true = (
+        Version("pose-coco", n, None, "", {tag_of(name): v}) for n, v in (("2", tag), ("1", "0.75"))
+    )
+    assert best_registered([odd, true], rule) is true
+    assert best_registered([odd], rule) is None

@@ -169,6 +169,25 @@ def test_a_version_is_held_against_its_tag_where_the_registry_answers(
         assert "held against its own digests alone, http://registry" in capsys.readouterr().err
 
 
+def test_a_registry_that_does_not_answer_is_told_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither in its address nor in what the client says of it."""
+    folder, uri = tmp_path / "model", "http://joe:hunter2@registry:9"
+    told_of(folder)
+    (folder / "registered_model_meta").write_text("model_name: a\nmodel_version: 3\n")
+
+    def client(*_: str) -> Any:
+        raise MlflowException(f"API request to {uri}/api failed")
+
+    monkeypatch.setattr(pose_model.mlflow, "MlflowClient", client)
+    monkeypatch.setattr(pose_model.mlflow, "get_registry_uri", lambda: uri)
+    pose_model._check_model(folder)
+    said = capsys.readouterr().err
+    assert "hunter2" not in said
+    assert said.count("http://***@registry:9") == 2
+
+
 def test_a_registry_that_is_not_there_is_not_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,3 +61,5 @@ def test_a_version_of_before_there_were_digests_is_said_once(
     for _ in range(2):
         check_files({}, "version 0 of old", got, "")
     assert capsys.readouterr().err.count("version 0 of old: has no digests of its files") == 1
+    check_files({}, "version 0 of old at http://joe:hunter2@host:5000", got, "")
+    assert "at http://joe:***@host:5000: has no digests" in capsys.readouterr().err
