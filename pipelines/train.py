@@ -136,8 +136,10 @@ def train_here(
     """In this home's folders. is_main: of several processes by torchrun the one that writes;
     attempt: of the job, and of `around`, which it enters when nothing is left that could be asked
     before the training begins: a finished run is moved aside there."""
-    from pipelines.training.finished import aside, finished_alike
+    from pipelines.training.finished import aside, finished_alike, take_back
 
+    if is_main:
+        take_back(job.run_folder)
     done = None if again else finished_alike(job)
     if is_main:
         places.leave_note()

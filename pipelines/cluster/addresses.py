@@ -29,6 +29,12 @@ def wanted_address(configured: str | None, given: str | None = None) -> str | No
     return None if address in NONE else address
 
 
+def joined_address(configured: str | None) -> str | None:
+    """The running cluster that a training which drives itself joins; None: a head of its own."""
+    address = configured or os.environ.get("RAY_ADDRESS")
+    return None if address in (None, *NONE) else address
+
+
 def inside_a_job() -> bool:
     """Whether this process is what a cluster's job runs, and so drives the training itself."""
     return bool(os.environ.get(INSIDE_A_JOB))

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from data.ground.refusal import refusal
+from pipelines.cluster.addresses import joined_address
 from pipelines.cluster.guard import (
     ALONE,
     QUIET,
@@ -64,7 +65,7 @@ def ray_address(wanted: str | None) -> Iterator[str]:
     Sets what Ray reads from the environment, so it must come before `import ray`.
     """
     os.environ.update({key: os.environ.get(key, value) for key, value in QUIET.items()})
-    if address := wanted or os.environ.get("RAY_ADDRESS"):
+    if address := joined_address(wanted):
         yield address
         return
     with one_head():

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, chdir, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 
-from data.ground.refusal import refusal
+from pipelines.cluster.addresses import joined_address
 from pipelines.cluster.by_store import (
     Handed,
     brought,
@@ -24,13 +23,12 @@ from pipelines.cluster.by_store import (
 from pipelines.cluster.driver import unseen_home
 from pipelines.cluster.handing import rank_variables
 from pipelines.cluster.head import ray_address
+from pipelines.cluster.ray_driver import connect, ended_at_once, heard_meanwhile
 from pipelines.cluster.room import NodesWatch, wait_for_nodes, why_waiting
 from pipelines.cluster.spare import spare_resources, training_beside
 from pipelines.cluster.worker_lines import plain_worker_lines
-from pipelines.host.places import REPOSITORY
 from pipelines.host.processes import usable_cores
 from pipelines.host.progress import Clock
-from pipelines.host.signals import Interrupted, catch_signals, say_interrupted
 from pipelines.recipe.profile import Cluster, check_machine
 from pipelines.training.attempt import Outcome, before_training, check_rank, run_rank
 from pipelines.training.job import Job, TrainingStopped
@@ -83,7 +81,7 @@ def train_through_ray(
 
 
 def _is_elsewhere(cluster: Cluster) -> bool:
-    return bool(cluster.address or os.environ.get("RAY_ADDRESS"))
+    return joined_address(cluster.address) is not None
 
 
 def fit_with_ray(
@@ -96,11 +94,9 @@ def fit_with_ray(
     """One TorchTrainer, once there is room for it. around: as of `train_through_ray`."""
     import ray
 
-    _connect(address)
-    with _ended_at_once(job.name):
-        wait_for_nodes(job.name, cluster, ray.cluster_resources)
-        if waits := why_waiting(cluster, ray.available_resources()):
-            print(f"{job.name}: {waits}", flush=True)
+    with ended_at_once(job.name):
+        heard_meanwhile(partial(connect, address))
+        heard_meanwhile(partial(_find_room, job.name, cluster))
     with around:
         answer = _fitted(job, cluster, worker)
         ray.shutdown()
@@ -109,12 +105,20 @@ def fit_with_ray(
         return answer
 
 
+def _find_room(name: str, cluster: Cluster) -> None:
+    import ray
+
+    wait_for_nodes(name, cluster, ray.cluster_resources)
+    if waits := why_waiting(cluster, ray.available_resources()):
+        print(f"{name}: {waits}", flush=True)
+
+
 def _fitted(job: Job, cluster: Cluster, worker: Worker | None) -> Outcome | BaseException:
     """It runs in a thread: Ray's own way out on Ctrl-C may exit with 0."""
     import ray
 
     box: list[Outcome | BaseException] = []
-    with _ended_at_once(job.name):
+    with ended_at_once(job.name):
         thread = threading.Thread(
             target=_fit, args=(job, cluster, worker or ray_worker, box), daemon=True
         )
@@ -123,35 +127,6 @@ def _fitted(job: Job, cluster: Cluster, worker: Worker | None) -> Outcome | Base
             print(f"error: {given_up}", file=sys.stderr, flush=True)
             os._exit(1)
     return box[0]
-
-
-@contextmanager
-def _ended_at_once(name: str) -> Iterator[None]:
-    """A signal ends the process where it stands: shutting Ray down under the waiting thread
-    crashes; without us Ray ends the workers, and a head of our own is ended by its guard."""
-    try:
-        yield
-    except Interrupted as interrupted:
-        os._exit(say_interrupted(name, int(interrupted.args[0])))
-
-
-def _connect(address: str) -> None:
-    import ray
-
-    try:
-        with chdir(REPOSITORY):  # where workers look for our code, wherever one stands
-            ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True)
-    except SystemExit:  # what Ray makes of a SIGTERM that comes once it took that for itself
-        raise Interrupted(signal.SIGTERM) from None
-    except (ConnectionError, RuntimeError) as error:
-        raise refusal(
-            f"no Ray cluster answers at {address}",
-            fault=str(error),
-            do="start one, or leave cluster.address in params.yaml null and RAY_ADDRESS unset for "
-            "a local one",
-        ) from error
-    finally:
-        catch_signals()  # as before Ray
 
 
 def _wait(training: threading.Thread, nodes: NodesWatch) -> str:

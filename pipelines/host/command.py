@@ -6,6 +6,7 @@ import argparse
 import ast
 import inspect
 import os
+import select
 import signal
 import sys
 import traceback
@@ -52,7 +53,7 @@ class Verb(Arguments):
 
 def run_command(arguments: Arguments, argv: Sequence[str], act: Callable[[Any], int | None]) -> int:
     """Exit code of `act` on what was given; 2 and one line on stderr where it is refused, 128 + n
-    where a signal ended it.
+    where a signal ended it, or, without a word, the end of who reads what it says (`| head`).
 
     An error that is nobody's is told whole, exit code 1, but for passwords of addresses in it.
     """
@@ -69,9 +70,19 @@ def run_command(arguments: Arguments, argv: Sequence[str], act: Callable[[Any], 
     except ValueError as error:
         print(masked(f"error: {error}"), file=sys.stderr, flush=True)
         return 2
-    except Exception:  # noqa: BLE001 - as Python itself would tell it
+    except Exception as error:  # noqa: BLE001 - as Python itself would tell it
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be said at the end
+            return 128 + signal.SIGPIPE
         print(masked(traceback.format_exc()), end="", file=sys.stderr, flush=True)
         return 1
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe whose other end is gone."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def whole_number(span: Span) -> Callable[[str], int]:

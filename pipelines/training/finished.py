@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +12,15 @@ from datetime import datetime
 from pathlib import Path
 
 from data.files.whole_file import write_text_whole
+from pipelines.host.folders import writable
 from pipelines.host.processes import run_lock
+from pipelines.host.sessions import is_alive
 from pipelines.tracking.runs import OUTBOX_NAME
 from pipelines.training.checkpoint import read_manifests
 from pipelines.training.job import Job, TrainingSummary
 
 FINISHED = "finished.json"  # in a run folder: its results are written
+ASIDE = "aside.json"  # there: the old training, and the process that moved it for a new one
 
 
 @dataclass(frozen=True)
@@ -72,9 +76,28 @@ def aside(run_folder: Path, code: str = "") -> Iterator[None]:
         yield
     finally:
         if old and not _has_begun(run_folder):
-            shutil.rmtree(run_folder, ignore_errors=True)  # what Ray noted of it
-            old.rename(run_folder)
-            print(f"{old.name}: is {run_folder.name} again, nothing was trained", flush=True)
+            _put_back(old, run_folder)
+
+
+def take_back(run_folder: Path) -> None:
+    """What a command that was ended before its training began had moved aside is there again.
+
+    For the process that decides what becomes of the folder.
+    """
+    try:
+        note = json.loads((run_folder / ASIDE).read_text())
+        old, mover = run_folder.with_name(str(note["old"])), int(note["process"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return
+    if old.is_dir() and not is_alive(mover) and not _has_begun(run_folder):
+        _put_back(old, run_folder)
+
+
+def _put_back(old: Path, run_folder: Path) -> None:
+    with writable(run_folder):
+        shutil.rmtree(run_folder, ignore_errors=True)  # what Ray noted of it
+        old.rename(run_folder)
+    print(f"{old.name}: is {run_folder.name} again, nothing was trained", flush=True)
 
 
 def _has_begun(run_folder: Path) -> bool:
@@ -91,6 +114,7 @@ def set_aside(run_folder: Path, code: str = "") -> Path | None:
     code has changed since: half of it would be by other code than the other half. code: of the new
     one. Raises ValueError where another process still trains there.
     """
+    take_back(run_folder)
     if not why_aside(run_folder, code):
         return None
     with run_lock(run_folder):
@@ -99,6 +123,9 @@ def set_aside(run_folder: Path, code: str = "") -> Path | None:
             while (old := run_folder.with_name(f"{run_folder.name}.{number}")).exists():
                 number += 1
             run_folder.rename(old)
+            run_folder.mkdir()
+            note = {"old": old.name, "process": os.getpid()}
+            write_text_whole(run_folder / ASIDE, json.dumps(note))
             print(f"{run_folder.name}: {why.format(old=old.name)}", flush=True)
             return old
     return None

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipelines.cluster import head
+from pipelines.cluster.addresses import joined_address
 from pipelines.cluster.guard import QUIET, guard_id_of, note_of
 from pipelines.cluster.head import FOLDER, _find_head, noticing_its_end, one_head, ray_address
 
@@ -41,6 +42,19 @@ def test_an_address_that_is_given_starts_nothing(environment: pytest.MonkeyPatch
         assert FOLDER not in os.environ
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
     assert os.environ["RAY_DEDUP_LOGS"] == "1", "what somebody chose stays"
+
+
+@pytest.mark.parametrize("configured", [None, "local"])
+def test_local_is_a_head_of_our_own(
+    configured: str | None, environment: pytest.MonkeyPatch
+) -> None:
+    """Which is guarded, asks for a token and listens on this machine alone, as Ray's is not."""
+    environment.setenv("RAY_ADDRESS", "local" if configured is None else "ray://there:1")
+    assert joined_address(configured) is None
+    assert joined_address("ray://wanted:1") == "ray://wanted:1"
+    environment.setattr(head, "_find_head", lambda folder: {"address": "ours:1", "token": "x"})
+    with ray_address(configured) as found:
+        assert found == "ours:1"
 
 
 def test_trainings_inside_share_one_place_which_is_gone_afterwards(

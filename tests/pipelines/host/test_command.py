@@ -5,6 +5,10 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import os
+import signal
+import subprocess
+import sys
 from argparse import Namespace
 from pathlib import Path
 from types import ModuleType
@@ -156,3 +160,32 @@ def test_a_refusal_is_one_line_and_2_and_a_mistake_of_ours_is_told_whole(
     told = capsys.readouterr().err
     assert "Traceback" in told and "KeyError: 'no answer from http://ann:***@tracker" in told
     assert "hunter2" not in told
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_who_ends_ends_a_command_without_a_word(unbuffered: str) -> None:
+    """As `limber doctor | head -1`."""
+    code = (
+        "import sys\nfrom pipelines.host.command import Arguments, run_command\n"
+        "def act(_):\n    while True: print('a line', flush=True)\n"
+        "sys.exit(run_command(Arguments('x', ''), [], act))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOF.parent, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    )  # fmt: skip
+    assert process.stdout and process.stderr
+    assert process.stdout.readline() == b"a line\n"
+    process.stdout.close()
+    assert process.wait(60) == 128 + signal.SIGPIPE
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_another_pipe_that_breaks_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    def act(_: object) -> None:
+        raise BrokenPipeError("of a server")
+
+    assert run_command(Arguments("x", ""), [], act) == 1
+    assert "BrokenPipeError: of a server" in capsys.readouterr().err
