@@ -8,17 +8,16 @@ is sent again, which changes nothing at a tracker that has it.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from data.ground.refusal import masked, refusal
+from data.ground.refusal import masked
+from pipelines.tracking import outbox_file
 from pipelines.tracking.sealed import Record, read_position, read_record, sealed
 
 Deliver = Callable[[Record], None]
@@ -44,19 +43,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._said = set[int]()  # where lines are damaged
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._held = self._hold()
-        _keep_to_ourselves(path)
-        _drop_torn_line(path)
-
-    def _hold(self) -> IO[str]:
-        held = self.path.with_suffix(".lock").open("w")
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            held.close()
-            fault = "a training that runs is sending it"
-            raise refusal(self.path, fault=fault, do="wait for its end") from error
-        return held
+        self._held = outbox_file.take(path)
 
     def release(self) -> None:
         self._held.close()
@@ -260,24 +247,6 @@ class Postman:
             _say("the tracking server answers again; all was sent")
         self._told = False
         return True
-
-
-def _drop_torn_line(path: Path) -> None:
-    """Cuts off a last line that a killed process left without its end."""
-    if not path.is_file():
-        return
-    content = path.read_bytes()
-    if content and not content.endswith(b"\n"):
-        with path.open("r+b") as file:
-            file.truncate(content.rfind(b"\n") + 1)
-
-
-def _keep_to_ourselves(path: Path) -> None:
-    """Nobody else of the machine reads what was told; one of before is closed as well."""
-    path.touch(mode=0o600)
-    found = path.stat()
-    if found.st_mode & 0o077 and found.st_uid == os.geteuid():
-        path.chmod(0o600)
 
 
 def first_line(error: Exception) -> str:
