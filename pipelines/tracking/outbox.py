@@ -30,6 +30,11 @@ class RefusedError(Exception):
     """The server answered and will never take this record: put it aside and go on."""
 
 
+class RunGoneError(Exception):
+    """The run that records go to was deleted: connect anew, and all goes to the one that is found
+    or made then."""
+
+
 class Outbox:
     """`outbox.jsonl`: one record a line, the first one (`open`) says which run they belong to.
 
@@ -166,7 +171,8 @@ class Postman:
     """Sends an outbox in a thread of its own, so that a silent server never holds up training.
 
     `connect()` gives (server, run id, deliver). `deliver(record)` raises RefusedError for what will
-    never be taken and anything else for "not now"; then nothing is tried for `back_off` seconds.
+    never be taken, RunGoneError where nothing will be by that run, and anything else for "not now";
+    then nothing is tried for `back_off` seconds.
     """
 
     def __init__(
@@ -204,7 +210,18 @@ class Postman:
         return self._all_sent and not self._given_up
 
     def deliver_all(self) -> None:
-        """Sends all that waits; raises what the server (or the lack of one) raised."""
+        """Sends all that waits; raises what the server (or the lack of one) raised.
+
+        A run that was deleted meanwhile costs one more connection.
+        """
+        try:
+            self._deliver_waiting()
+        except RunGoneError as error:
+            _say(f"{error}; all is told to another one")
+            self._deliver = None
+            self._deliver_waiting()
+
+    def _deliver_waiting(self) -> None:
         if self._deliver is None:
             server, self.run_id, self._deliver = self._connect()
             self._address = f"{server} {self.run_id}"
