@@ -123,7 +123,7 @@ def _place() -> Iterator[Path]:
     # Ray puts sockets deep into it, and their paths may have 107 letters.
     folder = Path(tempfile.mkdtemp(prefix="limber-", dir=root if len(root) < 30 else "/tmp"))
     try:
-        with lock_of(folder).open("w") as lock:
+        with lock_of(folder).open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield folder
     finally:

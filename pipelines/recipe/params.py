@@ -142,3 +142,9 @@ def add_data_set(name: str, entry: Mapping[str, Any], path: Path = PARAMS) -> No
             raise refusal(f"params.yaml: datasets.{name}", fault="is there already")
         told = {k: on_one_line(v) if isinstance(v, dict) else v for k, v in entry.items()}
         entries.insert(0, name, told)  # first: what stands behind the last may be of what follows
+
+
+def remove_data_set(name: str, path: Path = PARAMS) -> None:
+    """Takes an own data set's entry out of params.yaml; what others wrote there meanwhile stays."""
+    with edited(path) as content:
+        del content["datasets"][name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from pathlib import Path
 from data.ground.refusal import refusal
 from pipelines.evaluation.record import Identity
 from pipelines.host import places
-from pipelines.prediction.best_weights import BestWeights
 from pipelines.prediction.version_files import read_weights
 from pipelines.tracking.database import refuse_damaged
 from pipelines.tracking.descriptions import (
@@ -23,6 +21,7 @@ from pipelines.tracking.descriptions import (
     version_text,
 )
 from pipelines.tracking.models import download_version_files, has_model
+from pipelines.tracking.registered_versions import bring_version
 from pipelines.tracking.server import mlflow_client, tracking_uri, use_server
 from pipelines.tracking.version_digests import FILES_TAG, no_digests
 
@@ -180,23 +179,19 @@ class Registry:
 def champion_checkpoint(slot: str) -> tuple[Path, Identity]:
     """The champion's weights as a file like best.pt, and which version that is.
 
-    Raises ValueError where the slot has no champion.
+    Written anew from files that are those that the version was registered with: what was brought of
+    them once is brought again where it differs. Raises ValueError where the slot has no champion,
+    and where its files are not those any more.
     """
     registry = Registry()
     champion = registry.aliased(slot, CHAMPION)
     if champion is None:
         promote = "run `python -m pipelines.promote` first"
         raise refusal(f"slot {slot}", fault="no champion yet", do=promote)
-    origin = hashlib.sha256(f"{registry.uri} {champion.source}".encode()).hexdigest()
-    path = places.champion_weights(slot, champion.number, origin[:12])  # of this one
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        version_weights(registry, champion).write(path)
+    brought = bring_version(f"{slot}:{champion.number}")
+    assert brought is not None, slot
+    path = places.champion_weights(slot, champion.number, brought.mark)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    read_weights(brought.folder).write(path)
     recipe = champion.tags.get("limber.recipe", "")
     return path, Identity(recipe, champion.run_id, slot, champion.number)
-
-
-def version_weights(registry: Registry, version: Version) -> BestWeights:
-    """The weights of a registered version, and what its card says of them."""
-    with tempfile.TemporaryDirectory() as folder:
-        return read_weights(registry.files(version, "artifacts", Path(folder)))

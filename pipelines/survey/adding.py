@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from data.menus import DATASETS
 from pipelines.host import places
 from pipelines.host.places import told_path
 from pipelines.recipe.datasets import PARAMS, own_entries, skeleton_named
-from pipelines.recipe.params import add_data_set
+from pipelines.recipe.params import add_data_set, remove_data_set
 from pipelines.recipe.strict import hint
 from pipelines.survey.flow import WORDS
 from pipelines.survey.overview import TRAIN, VAL, Overview, overview_of
@@ -175,22 +175,19 @@ def write(found: Found, start: Start | None, targets: Targets, check: Check) -> 
     for path in files.values():
         if path.exists():
             raise refusal(path, fault="is there already", do="remove it, or take another NAME")
-    before = targets.params.read_text(encoding="utf-8")
+    added = False
     try:
         for what, path in files.items():
             write_text_whole(path, texts[what])
         add_data_set(name, found.entry, targets.params)
+        added = True
         check(recipe.stem)
     except BaseException:
-        _take_back(files, targets.params, before)
+        for path in files.values():
+            path.unlink(missing_ok=True)
+        if added:
+            remove_data_set(name, targets.params)
         raise
     files["samples"] = places.surveyed(name)
     write_samples(files["samples"], overview.labels[TRAIN], found.folder, overview.skeleton)
     return files
-
-
-def _take_back(files: Mapping[str, Path], params: Path, before: str) -> None:
-    for path in files.values():
-        path.unlink(missing_ok=True)
-    if params.read_text(encoding="utf-8") != before:
-        write_text_whole(params, before)

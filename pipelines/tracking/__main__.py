@@ -34,6 +34,9 @@ from pipelines.tracking.server import (
     tracking_settings,
     tracking_uri,
 )
+from pipelines.tracking.told import attempts
+
+NAMED = "a training names its outbox when it ends: runs/RECIPE-KEY/outbox.jsonl"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -55,7 +58,9 @@ def send_or_show(options: Namespace) -> None:
 def send_outbox(path: Path) -> None:
     """Sends what a training left unsent; raises ValueError where that does not work."""
     if not path.is_file():
-        raise refusal(path, fault="no such file", do="a training names its outbox when it ends")
+        raise refusal(path, fault="no such file", do=NAMED)
+    if not attempts(path):  # asked before the file is touched: it may be anything
+        raise refusal(path, fault="no outbox of a training, and left as it is", do=NAMED)
     outbox = Outbox(path)
     postman = Postman(outbox, TrackedRun(outbox).connect)
     be_impatient()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from data.ground.refusal import refusal
 from pipelines.host.progress import told_number
 from pipelines.tracking.descriptions import describe_experiment
-from pipelines.tracking.outbox import Deliver, Outbox, Record, RefusedError
+from pipelines.tracking.outbox import Deliver, Outbox, Record, RefusedError, RunGoneError
 from pipelines.tracking.run_log import metric_name
 from pipelines.tracking.server import address_of, experiment_id, mlflow_client
 
@@ -141,6 +141,8 @@ class TrackedRun:
         except MlflowException as error:
             own = isinstance(error, RestException) or not self._uri.startswith("http")
             if own and error.error_code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
+                if living_run(self._client, self._run_id) is None:  # such a one takes no record
+                    raise RunGoneError(f"run {self._run_id} was deleted") from error
                 raise RefusedError(str(error)) from error
             raise  # another one's 400, of a proxy, refuses nothing
 

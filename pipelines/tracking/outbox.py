@@ -8,17 +8,16 @@ is sent again, which changes nothing at a tracker that has it.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from data.ground.refusal import masked, refusal
+from data.ground.refusal import masked
+from pipelines.tracking import outbox_file
 from pipelines.tracking.sealed import Record, read_position, read_record, sealed
 
 Deliver = Callable[[Record], None]
@@ -29,6 +28,11 @@ POSITION_SUFFIX = ".sent"  # of the file beside an outbox that says how far it w
 
 class RefusedError(Exception):
     """The server answered and will never take this record: put it aside and go on."""
+
+
+class RunGoneError(Exception):
+    """The run that records go to was deleted: connect anew, and all goes to the one that is found
+    or made then."""
 
 
 class Outbox:
@@ -44,19 +48,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._said = set[int]()  # where lines are damaged
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._held = self._hold()
-        _keep_to_ourselves(path)
-        _drop_torn_line(path)
-
-    def _hold(self) -> IO[str]:
-        held = self.path.with_suffix(".lock").open("w")
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            held.close()
-            fault = "a training that runs is sending it"
-            raise refusal(self.path, fault=fault, do="wait for its end") from error
-        return held
+        self._held = outbox_file.take(path)
 
     def release(self) -> None:
         self._held.close()
@@ -179,7 +171,8 @@ class Postman:
     """Sends an outbox in a thread of its own, so that a silent server never holds up training.
 
     `connect()` gives (server, run id, deliver). `deliver(record)` raises RefusedError for what will
-    never be taken and anything else for "not now"; then nothing is tried for `back_off` seconds.
+    never be taken, RunGoneError where nothing will be by that run, and anything else for "not now";
+    then nothing is tried for `back_off` seconds.
     """
 
     def __init__(
@@ -217,7 +210,18 @@ class Postman:
         return self._all_sent and not self._given_up
 
     def deliver_all(self) -> None:
-        """Sends all that waits; raises what the server (or the lack of one) raised."""
+        """Sends all that waits; raises what the server (or the lack of one) raised.
+
+        A run that was deleted meanwhile costs one more connection.
+        """
+        try:
+            self._deliver_waiting()
+        except RunGoneError as error:
+            _say(f"{error}; all is told to another one")
+            self._deliver = None
+            self._deliver_waiting()
+
+    def _deliver_waiting(self) -> None:
         if self._deliver is None:
             server, self.run_id, self._deliver = self._connect()
             self._address = f"{server} {self.run_id}"
@@ -260,24 +264,6 @@ class Postman:
             _say("the tracking server answers again; all was sent")
         self._told = False
         return True
-
-
-def _drop_torn_line(path: Path) -> None:
-    """Cuts off a last line that a killed process left without its end."""
-    if not path.is_file():
-        return
-    content = path.read_bytes()
-    if content and not content.endswith(b"\n"):
-        with path.open("r+b") as file:
-            file.truncate(content.rfind(b"\n") + 1)
-
-
-def _keep_to_ourselves(path: Path) -> None:
-    """Nobody else of the machine reads what was told; one of before is closed as well."""
-    path.touch(mode=0o600)
-    found = path.stat()
-    if found.st_mode & 0o077 and found.st_uid == os.geteuid():
-        path.chmod(0o600)
 
 
 def first_line(error: Exception) -> str:

@@ -32,11 +32,13 @@ NAMED = re.compile(r"(?:models:/)?(?P<slot>[^/@:]+)(?:@(?P<alias>[^/@:]+)|[:/](?
 
 @dataclass(frozen=True)
 class Brought:
-    """A version's files in `folder`: card.json, model.safetensors, code."""
+    """A version's files in `folder`: card.json, model.safetensors, code; mark: of where they are
+    from."""
 
     slot: str
     number: str
     folder: Path
+    mark: str
 
 
 def registered_names() -> list[str]:
@@ -72,7 +74,7 @@ def bring_version(given: str) -> Brought | None:
         with whole_folder(folder) as part:
             for file in BROUGHT:
                 _bring(uri, slot, number, file, part)
-    return Brought(slot, number, folder)
+    return Brought(slot, number, folder, mark)
 
 
 def _is_whole(folder: Path, tags: Mapping[str, str], name: str) -> bool:

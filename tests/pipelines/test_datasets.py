@@ -17,6 +17,7 @@ from data.ground.yaml_text import read_yaml
 from pipelines import datasets
 from pipelines.host import places
 from pipelines.recipe.datasets import own_data
+from pipelines.recipe.yaml_edits import edited
 from pipelines.survey.adding import Targets
 from pipelines.survey.example import KEYPOINTS, write_example
 from pipelines.survey.exporting import behind_lines
@@ -347,6 +348,21 @@ def test_a_recipe_that_does_not_load_takes_all_back(
     assert "pliers_small_hrnet: will not load" in capsys.readouterr().err
     assert targets.params.read_text() == before
     assert not [*targets.skeletons.iterdir(), *targets.recipes.iterdir()]
+
+
+def test_what_others_wrote_meanwhile_is_not_taken_back(
+    home: Path, pliers: Path, targets: Targets
+) -> None:
+    def check(name: str) -> None:
+        with edited(targets.params) as content:
+            content["run"]["datasets"].append("others")
+        raise ValueError(f"{name}: will not load")
+
+    expected = read_yaml(targets.params)
+    expected["run"]["datasets"].append("others")
+    argv = ["add", "pliers", str(pliers), str(pliers / "images")]
+    assert datasets.main(argv, targets, check) == 2
+    assert read_yaml(targets.params) == expected
 
 
 def coco_file(path: Path, people: Sequence[int], names: tuple[str, ...] = ("tip", "end")) -> Path:

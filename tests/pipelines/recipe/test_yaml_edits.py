@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,24 @@ def test_a_key_that_is_not_there_is_refused(path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="write it by hand"):
         set_numbers(path, key, [1.0], "x")
     assert path.read_text() == TEXT
+
+
+def add(path: Path) -> None:
+    with edited(path) as content:
+        content["last"] = [1.0]
+
+
+@pytest.mark.parametrize("write", [add, lambda path: set_numbers(path, "last", [1.0], "x")])
+def test_a_second_writer_of_one_file_waits_for_the_first(
+    path: Path, write: Callable[[Path], None]
+) -> None:
+    """It reads when that has written: neither's change is lost."""
+    second = threading.Thread(target=write, args=(path,))
+    with edited(path) as content:
+        second.start()
+        second.join(1.0)  # in vain
+        assert path.read_text() == TEXT
+        content["new"] = 1
+    second.join()
+    assert read_yaml(path)["new"] == 1 and read_yaml(path)["last"] == [1.0]
+    assert [each.name for each in path.parent.iterdir()] == [path.name]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipelines import promote
-from pipelines.registry.versions import Registry, Version
+from pipelines.host import places
+from pipelines.registry.versions import Registry, Version, champion_checkpoint
 from pipelines.tracking.version_digests import FILES_TAG, tag_of_model
 from tests.worlds.promoted import SLOT, actions, offer
 from tests.worlds.registries import artifacts, flip, verified
@@ -59,6 +60,27 @@ def test_a_damaged_champion_whose_alias_is_gone_is_registered_anew() -> None:
     for slot in BOTH:
         assert champion(registry, slot).number == "2"
         assert registry.damage(champion(registry, slot)) == ""
+
+
+def test_a_champion_that_is_measured_is_the_one_that_was_registered(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Wrong bits in what was brought of it once decide nothing."""
+    write_results("good", quality=0.7)
+    offer("good", slots=(SLOT,))
+    path, identity = champion_checkpoint(SLOT)
+    was = path.read_bytes()
+    flip(path)
+    assert champion_checkpoint(SLOT) == (path, identity) and path.read_bytes() == was
+    (brought,) = places.runs().glob(f"versions/{SLOT}/1-*/model.safetensors")
+    flip(brought)
+    capsys.readouterr()
+    assert champion_checkpoint(SLOT) == (path, identity) and path.read_bytes() == was
+    assert "brought again (" in capsys.readouterr().err
+    flip(brought)
+    flip(weights(Registry(), "1"))
+    with pytest.raises(ValueError, match="not the files that were registered"):
+        champion_checkpoint(SLOT)
 
 
 def test_a_damaged_candidate_that_wins_is_registered_anew_and_crowned() -> None:
