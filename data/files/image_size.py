@@ -7,14 +7,15 @@ import warnings
 import zlib
 from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 from PIL import Image
 
+from data.files.frame_size import floating_size, is_jpeg, jpeg_size
 from data.ground.refusal import refusal
 
 MOST_PIXELS = 150_000_000  # of a picture: 450 MB once it is decoded
 LONGEST_SIDE = 32_000  # OpenCV moves no pixels of longer ones
-TIGHTEST = 16  # pixels a byte in the formats whose header Pillow does not know (HDR)
 TOO_LARGE = (2**31, 2**31)
 UNREADABLE = (  # what Pillow's readers of headers raise
     OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError,
@@ -24,17 +25,28 @@ ACCEPTED = f"at most {MOST_PIXELS:,}, no side longer than {LONGEST_SIDE:,}"
 
 
 def header_size(image: Path | str | bytes) -> tuple[int, int] | None:
-    """(width, height) that the header of a file, or of its content, tells; None where Pillow knows
-    no such picture, and `TOO_LARGE` where it is more than Pillow itself risks."""
+    """(width, height) that the header of a file, or of its content, tells; None where none is told,
+    and `TOO_LARGE` where it is more than Pillow itself risks.
+
+    A JPEG's is read as its decoder does: Pillow refuses some that are decoded all the same.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(BytesIO(image) if isinstance(image, bytes) else image) as opened:
-                return opened.size
+        with BytesIO(image) if isinstance(image, bytes) else Path(image).open("rb") as file:
+            if is_jpeg(file):
+                return jpeg_size(file)
+            return floating_size(file) or _pillow_size(file)
     except Image.DecompressionBombError:
         return TOO_LARGE
     except UNREADABLE:
         return None
+
+
+def _pillow_size(file: IO[bytes]) -> tuple[int, int]:
+    file.seek(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(file) as opened:
+            return opened.size
 
 
 def check_pixels(name: object, width: int, height: int) -> None:
@@ -45,19 +57,10 @@ def check_pixels(name: object, width: int, height: int) -> None:
         raise refusal(name, fault=fault, accepted=ACCEPTED, do="make it smaller")
 
 
-def check_file(path: str) -> None:
-    """The same of a file by its header, without one by what its bytes can hold at most; one that is
-    not there passes."""
-    file = Path(path)
-    length = file.stat().st_size if file.is_file() else 0
-    check_pixels(path, *(header_size(path) or _held(length)))
-
-
-def check_content(content: bytes) -> None:
-    """The same of a file's content."""
-    check_pixels("image", *(header_size(content) or _held(len(content))))
-
-
-def _held(length: int) -> tuple[int, int]:
-    """A size of as many pixels as so many bytes can hold."""
-    return length * TIGHTEST // LONGEST_SIDE, LONGEST_SIDE
+def is_within(image: str | bytes, name: object) -> bool:
+    """Whether the header of a file, or of its content, tells a size; raises ValueError where that
+    is beyond the limits. What tells none is decoded by nobody."""
+    size = header_size(image)
+    if size is not None:
+        check_pixels(name, *size)
+    return size is not None

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from data.files.image_size import check_content, check_file, check_pixels
+from data.files.frame_size import ALONE, MARK
+from data.files.image_size import check_pixels, is_within
 from data.ground.refusal import refusal
 
 READ = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
@@ -30,29 +31,33 @@ def read_image(path: Path | str) -> np.ndarray:
     As stored (no EXIF turn: COCO's labels ignore it), but for paths of `as_seen`.
     """
     file, flags = _how(path)
-    check_file(file)
     try:
-        image = cv2.imread(file, flags)
+        image = cv2.imread(file, flags) if is_within(file, file) else None
     except cv2.error:  # of another size than its header told
         image = None
     if image is None:
         raise _unreadable(file)
+    check_pixels(file, image.shape[1], image.shape[0])
     return image
 
 
 def decode(content: bytes, turned: bool = False, eighth: bool = False) -> np.ndarray | None:
-    """A file's content as `read_image` reads it, or None where it does not. ValueError for one of
-    more pixels than memory is risked for.
+    """A file's content as `read_image` reads it, or None where it does not, or its header
+    tells no size. ValueError for one of more pixels than memory is risked for.
 
     turned: as its EXIF says; eighth: a JPEG's sides an eighth as long, which reads every byte too.
     """
-    check_content(content)
+    if not is_within(content, "image"):
+        return None
     flags = cv2.IMREAD_REDUCED_COLOR_8 if eighth else cv2.IMREAD_COLOR_RGB
     flags |= 0 if turned else cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        return cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error:  # of another size than its header told
-        return None
+        image = None
+    if image is not None:
+        check_pixels("image", image.shape[1], image.shape[0])
+    return image
 
 
 class RowReader:
@@ -114,6 +119,8 @@ def _height_place(content: memoryview) -> int | None:
     while place + 9 < len(content) and content[place] == 0xFF and content[place + 1] != SCAN:
         if content[place + 1] in ROW_BY_ROW:
             return place + 5
+        if content[place + 1] in (MARK, *ALONE):  # no length behind it
+            return None
         place += 2 + _number(content, place + 2)
     return None
 

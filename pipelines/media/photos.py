@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 
-from data.files.image_size import MOST_PIXELS, TIGHTEST, UNREADABLE, check_pixels, header_size
+from data.files.image_size import MOST_PIXELS, UNREADABLE, check_pixels, header_size
 from data.files.images import decode
 from data.ground.refusal import refusal
 from pipelines.intake.image_check import BLACK, Told, check_image
@@ -56,7 +56,7 @@ def read_photo(path: Path, name: str) -> np.ndarray:
     if not content:
         fault = f"{size:,} bytes" if size else "an empty file"
         raise refusal(name, fault=fault, accepted=ACCEPTED)
-    width, height = _size(path, size)
+    width, height = header_size(content) or (0, 0)  # of none: nothing is decoded
     check_pixels(name, width, height)
     with _quiet():
         image = _decoded(content)
@@ -85,11 +85,6 @@ def is_film(path: Path) -> bool:
             return isinstance(image, GifImageFile) and image.n_frames > 1
     except (*UNREADABLE, Image.DecompressionBombError):
         return False
-
-
-def _size(path: Path, size: int) -> tuple[int, int]:
-    """What the header tells; without one, what so many bytes can hold at most."""
-    return header_size(path) or (size * TIGHTEST // 100, 100)
 
 
 def _decoded(content: bytes) -> np.ndarray | None:

@@ -201,8 +201,12 @@ def _check_size(content: bytes, where: str) -> None:
     """By the header alone: a small file may hold an image that fills the memory."""
     size = _header_size(content, where)
     if _is_too_large(*size):
-        fault = "too many" if size == TOO_LARGE else f"{size[0]} x {size[1]}"
-        raise ValueError(f"{where}: {fault} pixels; accepted: {MOST_SIZE}")
+        raise _too_large(size, where)
+
+
+def _too_large(size: tuple[int, int], where: str) -> ValueError:
+    fault = "too many" if size == TOO_LARGE else f"{size[0]} x {size[1]}"
+    return ValueError(f"{where}: {fault} pixels; accepted: {MOST_SIZE}")
 
 
 def _header_size(content: bytes, where: str) -> tuple[int, int]:
@@ -231,6 +235,8 @@ def _from_bytes(content: bytes, where: str) -> np.ndarray:
             raise ValueError(f"{where}: no readable image: {error}") from error
     if image is None:
         raise _no_image(content, where)
+    if _is_too_large(image.shape[1], image.shape[0]):  # of another size than its header told
+        raise _too_large((image.shape[1], image.shape[0]), where)
     return image
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from data.datasets.formats.labels import Labels
-from data.files.image_size import UNREADABLE, check_content
+from data.files.image_size import UNREADABLE, is_within
 
 MOST = 2000  # images of a split that are opened, evenly among them all
 GRID = 16
@@ -59,7 +59,7 @@ def see_image(folder: Path, file: str) -> SeenImage:
     except OSError as error:
         return SeenImage(file, f"cannot be read ({error.strerror})")
     try:
-        check_content(content)
+        is_within(content, file)
         with Image.open(BytesIO(content)) as image:
             size, turn = image.size, image.getexif().get(ExifTags.Base.Orientation)
             large = image.format == "JPEG" and min(size) >= LARGE

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from data.files.image_size import header_size
 from data.files.images import RowReader, as_seen, decode, read_image
 from tests.worlds.hostile import promising_jpeg
 
@@ -69,6 +70,68 @@ def test_what_a_header_promises_is_asked_before_memory_is(
     path.write_bytes(promising_jpeg(picture(), side))
     with pytest.raises(ValueError, match="pixels, more than memory is risked for, accepted: at mo"):
         reader(path)
+
+
+FILLED = {"TEM": b"\xff\x01", "restart": b"\xff\xd3", "fill": b"\xff\xff", "bytes": b"\0\x07"}
+
+
+def with_filling(jpeg: bytes, filling: str) -> bytes:
+    return jpeg[:2] + FILLED[filling] + jpeg[2:]
+
+
+@pytest.mark.parametrize("filling", ["TEM", "restart", "fill"])
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_a_jpeg_that_pillow_lacks_is_asked_too(
+    tmp_path: Path, reader: Callable[[Path], object], filling: str
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(with_filling(promising_jpeg(picture(), 12_400), filling))
+    with pytest.raises(ValueError, match="12400 x 12400 pixels, more than memory is risked for"):
+        reader(path)
+    path.write_bytes(with_filling(cv2.imencode(".jpg", picture())[1].tobytes(), filling))
+    assert reader(path) is not None
+
+
+def test_a_false_frame_behind_a_marker_without_a_length_is_not_believed(tmp_path: Path) -> None:
+    path, small = tmp_path / "a.jpg", promising_jpeg(picture(), 3000)
+    true = promising_jpeg(picture(), 12_400)
+    jump = int.from_bytes(true[2:4], "big")  # what TEM's following bytes are taken for
+    content = with_filling(true, "TEM")
+    false = small[small.index(b"\xff\xc0") :][:19]
+    path.write_bytes(content.ljust(4 + jump, b"\0")[: 4 + jump] + false + bytes(19))
+    with pytest.raises(ValueError, match="12400 x 12400 pixels"):
+        RowReader()(path, 3000)  # more than the buffer holds
+
+
+@pytest.mark.parametrize("filling", FILLED)
+def test_the_size_of_a_jpeg_is_its_frames(filling: str) -> None:
+    jpeg = cv2.imencode(".jpg", picture())[1].tobytes()
+    assert header_size(with_filling(jpeg, filling)) == (83, 101)
+    assert header_size(jpeg[: jpeg.index(b"\xff\xc0")]) is None
+
+
+def test_kinds_that_pillow_lacks_are_read_by_their_own_header_or_not_at_all() -> None:
+    floats = picture().astype(np.float32) / 255
+    for suffix in (".hdr", ".pfm"):
+        content = cv2.imencode(suffix, floats)[1].tobytes()
+        assert header_size(content) == (83, 101) and decode(content) is not None, suffix
+    sides = [b"#?RGBE\nFORMAT=32-bit_rle_rgbe\n\n-Y 12400 +X 12400\n", b"PF\n12400 12400\n-1\n"]
+    for content in sides:
+        with pytest.raises(ValueError, match="12400 x 12400 pixels"):
+            decode(content)
+    hidden = sides[0].replace(b"\n\n", b"\n" + b"x" * 127 + b"\n", 1)
+    pam = cv2.imencode(".pam", picture())[1].tobytes()
+    assert decode(pam) is None and decode(hidden + b"\n-Y 8 +X 8\n") is None
+
+
+def test_what_was_decoded_is_held_against_the_limit_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((1, 32_001, 3), np.uint8))
+    monkeypatch.setattr("data.files.images.is_within", lambda image, name: True)
+    for reader in (READERS["whole"], READERS["content"]):
+        with pytest.raises(ValueError, match="32001 x 1 pixels"):
+            reader(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)

@@ -17,6 +17,7 @@ from pipelines.media.photos import MOST_PIXELS, SUFFIXES, read_photo
 from pipelines.serving import model_input
 from tests.worlds.clips import colours, corners, make_photo
 from tests.worlds.here import ROOT
+from tests.worlds.hostile import promising_jpeg
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -70,10 +71,14 @@ def test_grey_16_bit_and_transparent_photos_are_rgb_of_8_bits(tmp_path: Path) ->
         (png_header(12_000, 12_000), "image unreadable"),
         (
             b"#?RADIANCE\n\n-Y 40000 +X 40000\n" + bytes(MOST_PIXELS // 8),
-            "pixels, more than memory",
+            "40000 x 40000 pixels, more than memory",
+        ),
+        (
+            b"\xff\xd8\xff\x01" + promising_jpeg(np.zeros((8, 8, 3), np.uint8), 12_400)[2:],
+            "12400 x 12400 pixels, more than memory",
         ),
     ],
-    ids=["empty", "text", "large", "30,000 x 30,000", "cut", "no known header"],
+    ids=["empty", "text", "large", "30,000 x 30,000", "cut", "HDR", "a JPEG with TEM"],
 )
 def test_what_cannot_be_read_is_a_sentence_that_names_it(
     tmp_path: Path, content: bytes, fault: str
