@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -68,32 +69,33 @@ def ray_address(wanted: str | None) -> Iterator[str]:
     if address := joined_address(wanted):
         yield address
         return
+    is_owner = FOLDER not in os.environ
     with one_head():
         head = _find_head(folder := Path(os.environ[FOLDER]))
         told = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": head["token"], **ALONE}
         before = {key: os.environ.get(key) for key in told}
         os.environ.update(told)
         try:
-            with noticing_its_end(folder):
+            with noticing_its_end(folder, partial(end_without_head, folder, is_owner)):
                 yield head["address"]
         finally:
             for key, value in before.items():
                 os.environ.pop(key) if value is None else os.environ.update({key: value})
 
 
-def end_without_head(said: str) -> NoReturn:
+def end_without_head(folder: Path, is_owner: bool, said: str) -> NoReturn:
     """Ray itself would wait for a minute, then end the process with words of its own."""
+    if is_owner:
+        _clear(folder)
     fault = "the local Ray head ended; the same command goes on from the last checkpoint"
     print(f"error: {fault}; Ray said: {said}", file=sys.stderr, flush=True)
     os._exit(1)
 
 
 @contextmanager
-def noticing_its_end(
-    folder: Path, tell: Callable[[str], object] = end_without_head
-) -> Iterator[None]:
-    """Where the head of that place ends before us, `tell` is given what Ray said last, in a thread.
-    One that its guard, killed, has left alive goes on."""
+def noticing_its_end(folder: Path, tell: Callable[[str], object]) -> Iterator[None]:
+    """Where the head of that place ends before us, and so its guard, or its guard, and so the head,
+    `tell` is given what Ray said last, in a thread."""
     over, guardian = threading.Event(), _guardian(folder)
 
     def wait() -> None:
@@ -106,7 +108,7 @@ def noticing_its_end(
         else:
             select.select([ends], [], [])
             os.close(ends)
-        if not over.is_set() and not note_of(folder).is_file():
+        if not over.is_set():
             tell(_said(folder, 600))
 
     threading.Thread(target=wait, name="head", daemon=True).start()

@@ -225,11 +225,11 @@ def test_what_an_interrupted_fetch_left_is_used_where_s3_has_it_still(
     same, other = (f"val2017/{path.name}" for path in sorted((source / "val2017").iterdir())[:2])
     kept = Kept(places.raw_of_home("coco").with_name(".downloads") / "coco", "s3://bucket/coco")
     for name, version in ((same, "this"), (other, "an older one")):
-        tag = str(s3_server.head_object(Bucket="bucket", Key=f"coco/{name}")["ETag"])
+        (row,) = s3_server.list_objects_v2(Bucket="bucket", Prefix=f"coco/{name}")["Contents"]
         kept.path(name).parent.mkdir(parents=True, exist_ok=True)
         content = (source / name).read_bytes()
         kept.path(name).write_bytes(content if version == "this" else content[::-1])
-        kept.add(name, tag if version == "this" else version)
+        kept.add(name, str(row["ETag"]) if version == "this" else version)
     s3_faults.clear()
     fetch.fetch("coco", {"source": "s3://bucket/coco"})
     asked = [s3_faults.count("GET", f"/bucket/coco/{name}") for name in (same, other)]

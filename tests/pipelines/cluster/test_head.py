@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -19,6 +21,7 @@ from pipelines.cluster import head
 from pipelines.cluster.addresses import joined_address
 from pipelines.cluster.guard import QUIET, guard_id_of, note_of
 from pipelines.cluster.head import FOLDER, _find_head, noticing_its_end, one_head, ray_address
+from tests.worlds.here import ROOT
 
 NOBODY = (1 << 22) + 1  # no process has such a number
 
@@ -120,9 +123,9 @@ def test_trainings_that_begin_at_once_start_one_head(tmp_path: Path) -> None:
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("how", ["ends", "guard killed", "over before"])
-def test_the_end_of_a_head_is_told_while_it_is_needed(how: str, tmp_path: Path) -> None:
-    """Not of one that goes on without its guard, nor of one that nobody needs any more."""
+@pytest.mark.parametrize("needed", [True, False])
+def test_the_end_of_a_head_is_told_while_it_is_needed(needed: bool, tmp_path: Path) -> None:
+    """Which its guard ends with, and it with its guard."""
     guard = subprocess.Popen(["sleep", "600"])
     write(tmp_path, "there", guard.pid)
     (tmp_path / "start_0.log").write_text("Some Ray subprocesses exited: gcs_server\n")
@@ -130,9 +133,7 @@ def test_the_end_of_a_head_is_told_while_it_is_needed(how: str, tmp_path: Path) 
     try:
         with noticing_its_end(tmp_path, told.put):
             (watch,) = [each for each in threading.enumerate() if each.name == "head"]
-            if how == "ends":
-                note_of(tmp_path).unlink()
-            if how != "over before":
+            if needed:
                 guard.kill()
                 watch.join(60)
     finally:
@@ -140,8 +141,43 @@ def test_the_end_of_a_head_is_told_while_it_is_needed(how: str, tmp_path: Path) 
         guard.wait()
     watch.join(60)
     assert not watch.is_alive()
-    expected = ["Some Ray subprocesses exited: gcs_server"] if how == "ends" else []
+    expected = ["Some Ray subprocesses exited: gcs_server"] if needed else []
     assert [told.get_nowait() for _ in range(told.qsize())] == expected
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("shared", [False, True])
+def test_who_ends_without_its_head_leaves_no_place(shared: bool, tmp_path: Path) -> None:
+    """Its guard is gone, so nobody else would remove it; one that others share is theirs."""
+    code = (
+        "import os, signal, subprocess, sys, time\nfrom pathlib import Path\n"
+        "from pipelines.cluster import head\n"
+        "from pipelines.cluster.guard import guard_id_of, note_of\n"
+        "def find(folder):\n"
+        "    guard = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        "    guard_id_of(folder).write_text(str(guard.pid))\n"
+        "    return {'address': 'there:1', 'token': 'x', 'guard': guard}\n"
+        "head._find_head = find\n"
+        f"shared = {shared}\n"
+        "def train():\n"
+        "    with head.ray_address(None):\n"
+        "        folder = Path(os.environ[head.FOLDER])\n"
+        "        print(folder, flush=True)\n"
+        "        os.kill(int(guard_id_of(folder).read_text()), signal.SIGKILL)\n"
+        "        time.sleep(600)\n"
+        "if shared:\n    with head.one_head():\n        train()\n"
+        "train()\n"
+    )
+    shell = {k: v for k, v in os.environ.items() if k not in ("RAY_ADDRESS", FOLDER)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=shell, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    folder = Path(done.stdout.strip())
+    assert done.returncode == 1, done.stderr
+    assert "error: the local Ray head ended; the same command goes on" in done.stderr
+    assert folder.exists() == shared
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.contract
