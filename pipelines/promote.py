@@ -24,6 +24,7 @@ from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.processes import held
 from pipelines.host.temporary import temporary_in
+from pipelines.host.writable import writable
 from pipelines.recipe.params import load_params
 from pipelines.registry.ledger import Entry, Ledger
 from pipelines.tracking.server import answers_in_words
@@ -123,7 +124,8 @@ def deciding() -> Iterator[tuple[Registry, Ledger]]:
     from pipelines.registry.webhooks import noticing, read_hooks, tell
 
     lock = places.promotion_lock()
-    lock.parent.mkdir(parents=True, exist_ok=True)
+    with writable(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
     registry, hooks = Registry(), read_hooks()
     with (
         held(lock, "decides who is champion"),

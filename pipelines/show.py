@@ -22,7 +22,7 @@ from data.ground.skeleton import Skeleton
 from data.ground.spans import Span
 from pipelines.host import places
 from pipelines.host.command import Arguments, listed_numbers, run_command, whole_number
-from pipelines.host.folders import writable
+from pipelines.host.writable import writable
 from pipelines.recipe.strict import hint
 
 if TYPE_CHECKING:

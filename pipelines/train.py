@@ -34,9 +34,9 @@ from data.ground.refusal import masked
 from pipelines.cluster.addresses import inside_a_job, wanted_address
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command, whole_number
-from pipelines.host.folders import writable
 from pipelines.host.progress import Clock
 from pipelines.host.signals import Interrupted, catch_signals, say_interrupted
+from pipelines.host.writable import writable
 from pipelines.recipe.params import load_params
 from pipelines.recipe.profile import COUNTS, INSTEAD, Cluster
 from pipelines.recipe.schema import Recipe

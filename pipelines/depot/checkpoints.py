@@ -12,7 +12,7 @@ from pathlib import Path
 
 from data.ground.refusal import masked, refusal
 from pipelines.depot.key import run_prefix
-from pipelines.host.folders import writable
+from pipelines.host.writable import writable
 from pipelines.store.store import Store
 from pipelines.training.checkpoint import (
     Manifest,

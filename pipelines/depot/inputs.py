@@ -25,6 +25,7 @@ from data.ground.refusal import masked, refusal
 from pipelines.host import places
 from pipelines.host.folders import file_digest
 from pipelines.host.processes import held
+from pipelines.host.writable import writable
 from pipelines.recipe.datasets import data_set, own_entries
 from pipelines.recipe.schema import Recipe
 from pipelines.store.node_cache import NodeCache
@@ -58,7 +59,8 @@ def publish(store: Store, job: Job, shard_bytes: int = SHARD_BYTES) -> None:
     check_own_skeleton(job.recipe.dataset)
     inputs = inputs_of(job)
     work = places.publishing()
-    work.mkdir(parents=True, exist_ok=True)
+    with writable(work):
+        work.mkdir(parents=True, exist_ok=True)
     with held(work / f"{Path(inputs.images).name}.lock", "sends these data to the store"):
         send(store, f"inputs/{inputs.tables}", _table_files(job.prepared))
         if job.weights:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from data.files.whole_file import whole_file
 from pipelines.depot.key import run_prefix
-from pipelines.host.folders import writable
+from pipelines.host.writable import writable
 from pipelines.store.parcels import check_inside
 from pipelines.store.store import Store
 from pipelines.tracking.outbox import POSITION_SUFFIX

@@ -20,8 +20,9 @@ from pipelines.detection.detector import Detector
 from pipelines.detection.finding import find_people
 from pipelines.detection.person_score import person_score
 from pipelines.host import places
-from pipelines.host.folders import file_digest, whole_folder, writable
+from pipelines.host.folders import file_digest, whole_folder
 from pipelines.host.progress import Tally
+from pipelines.host.writable import writable
 from pipelines.intake.prepared import data_hash, image_files
 from pipelines.recipe.datasets import data_set
 from pipelines.recipe.detectors import DETECTORS, detector_entry, detector_of

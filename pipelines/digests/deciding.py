@@ -40,6 +40,7 @@ TELLS = {  # files and folders -> why they decide nothing
     "pipelines/host/processes.py": "who works, not what comes out",
     "pipelines/host/progress.py": "progress, clocks",
     "pipelines/host/signals.py": "who ends, not what comes out",
+    "pipelines/host/writable.py": "words of refusals",
     "pipelines/intake/given_names.py": "words of refusals",
     "pipelines/intake/preview.py": "a picture",
     "pipelines/pictures": "pictures",

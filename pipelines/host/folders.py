@@ -14,6 +14,7 @@ from pathlib import Path
 from data.ground.refusal import refusal
 from pipelines.host.one_writer import one_writer
 from pipelines.host.signals import uninterrupted
+from pipelines.host.writable import writable
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
@@ -39,23 +40,6 @@ def whole_folder(target: Path) -> Iterator[Path]:
                 _put_in_place(part, target)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
-
-
-@contextmanager
-def writable(target: Path, setting: str = "LIMBER_HOME") -> Iterator[None]:
-    """Turns a failing write (permission, full disk) under `target` into a ValueError.
-
-    setting: what moves it to another folder.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise refusal(
-            error.filename2 or error.filename or target,  # of a copy: where to
-            fault=f"cannot be written ({error.strerror or error})",
-            do=f"give this user write access to {target.parent} and room on its disk, or set "
-            f"{setting} to a folder that has both",
-        ) from error
 
 
 @contextmanager

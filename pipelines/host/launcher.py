@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.host.folders import writable
 from pipelines.host.places import REPOSITORY
+from pipelines.host.writable import writable
 
 START = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "

@@ -16,7 +16,7 @@ def one_writer(target: Path) -> Iterator[None]:
     """Held by this thread alone, among all processes that see the disk; ends with the process,
     whatever ends it. Its lock is gone when nobody holds it.
 
-    Raises OSError where the folder cannot be written.
+    Raises ValueError where the folder cannot be written.
     """
     path = target.with_name(f".{target.name}.lock")
     while True:

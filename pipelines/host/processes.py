@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 from data.ground.refusal import refusal
 from pipelines.host.signals import handled
+from pipelines.host.writable import writable
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # of some network disks
 END_S = 60.0  # for what was told to end
@@ -27,9 +28,11 @@ END_S = 60.0  # for what was told to end
 def run_lock(run_folder: Path, patience_s: float = 60.0) -> Iterator[None]:
     """Holds the run folder for this process; a killed training lets go of it by dying.
 
-    Raises ValueError when another live training holds it for longer than `patience_s`.
+    Raises ValueError when another live training holds it for longer than `patience_s`, and where
+    the folder cannot be written.
     """
-    run_folder.mkdir(parents=True, exist_ok=True)
+    with writable(run_folder):
+        run_folder.mkdir(parents=True, exist_ok=True)
     with held(run_folder / "lock", "trains this recipe on this data", patience_s):
         yield
 
@@ -38,9 +41,12 @@ def run_lock(run_folder: Path, patience_s: float = 60.0) -> Iterator[None]:
 def held(path: Path, does: str, patience_s: float = math.inf) -> Iterator[TextIO]:
     """Holds a lock file for this process, which lets go of it by dying at the latest; the file.
 
-    does: what whoever holds it does. Raises ValueError after `patience_s` of waiting in vain.
+    does: what whoever holds it does. Raises ValueError after `patience_s` of waiting in vain, and
+    where the file cannot be written.
     """
-    with path.open("a+") as file:
+    with writable(path):
+        file = path.open("a+")
+    with file:
         _wait_for(file, path, does, patience_s)
         file.seek(0)
         file.truncate()

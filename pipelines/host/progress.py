@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from data.ground.refusal import masked
@@ -45,19 +45,14 @@ class Clock:
 
 @dataclass(frozen=True)
 class Standing:
-    """What a progress line was told last, for whoever tells it elsewhere. left: steps to do."""
+    """What a progress line was told last, as of then, for whoever tells it elsewhere."""
 
-    pace: Pace
-    samples_per_step: int
-    left: int
+    samples_per_second: float
+    data_wait_share: float
+    eta_hours: float
 
     def numbers(self) -> dict[str, float]:
-        rate = self.pace.steps_per_second
-        return {
-            "samples_per_second": rate * self.samples_per_step,
-            "data_wait_share": self.pace.wait_share,
-            "eta_hours": self.left / rate / 3600,
-        }
+        return asdict(self)
 
 
 class ProgressLine:
@@ -74,15 +69,17 @@ class ProgressLine:
     def show(self, epoch: int, step: int, pace: Pace, loss: Callable[[], float]) -> None:
         """epoch: 0-based; step: done in it; `loss` is only called when a line is due."""
         left = (self._epochs - epoch) * self._steps - step
-        ProgressLine.latest = Standing(pace, self._samples_per_step, left)
+        rate, waited = pace.steps_per_second, pace.wait_share
+        speed, seconds = rate * self._samples_per_step, left / rate
+        ProgressLine.latest = Standing(speed, waited, seconds / 3600)
         now = time.monotonic()
         if now < self._next and not (self._tty and step == self._steps):
             return
         self._next = now + (EVERY_TTY_S if self._tty else EVERY_S)
         text = (
             f"{self._name}  epoch {epoch + 1}/{self._epochs}  step {step}/{self._steps}  "
-            f"{pace.steps_per_second * self._samples_per_step:.1f} samples/s  loss {loss():.3g}  "
-            f"data wait {pace.wait_share:.0%}  ETA {duration(left / pace.steps_per_second)}"
+            f"{speed:.1f} samples/s  loss {loss():.3g}  "
+            f"data wait {waited:.0%}  ETA {duration(seconds)}"
         )
         print(f"\r{text}\x1b[K" if self._tty else text, end="" if self._tty else "\n", flush=True)
 

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING
 import requests
 
 from data.ground.refusal import refusal
-from pipelines.host.folders import file_digest, writable
+from pipelines.host.folders import file_digest
 from pipelines.host.progress import Tally
+from pipelines.host.writable import writable
 from pipelines.store.s3_download import download_s3, forget_part, version_file
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pathlib import Path
 import requests
 
 from data.ground.refusal import refusal
-from pipelines.host.folders import writable
+from pipelines.host.writable import writable
 from pipelines.intake.download import https_address
 
 LOG = ".versions"

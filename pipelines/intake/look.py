@@ -25,7 +25,8 @@ from data.ground.data_set import DataSet, Layout
 from data.ground.json_text import read_object
 from data.ground.refusal import masked
 from pipelines.host import places
-from pipelines.host.folders import file_digest, writable
+from pipelines.host.folders import file_digest
+from pipelines.host.writable import writable
 from pipelines.intake.download import REMOTE
 from pipelines.intake.kept import AWAY, served_version
 from pipelines.intake.sources import belongs, from_home, label_files
@@ -58,8 +59,9 @@ class KnownDigests:
         return str(digest)
 
     def keep(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_text_whole(self._path, json.dumps(self._known))
+        with writable(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_text_whole(self._path, json.dumps(self._known))
 
 
 def write_look(name: str, settings: Mapping[str, Any]) -> None:

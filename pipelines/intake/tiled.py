@@ -10,7 +10,7 @@ from pathlib import Path
 
 from data.files.whole_file import write_text_whole
 from pipelines.host import places
-from pipelines.host.folders import writable
+from pipelines.host.writable import writable
 from pipelines.intake.tiling import Pieces, photos_with_people, write_tiles
 
 Wanted = Callable[[Callable[[str], int]], Sequence[str]]  # splits, by how many photos each has

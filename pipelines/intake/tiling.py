@@ -27,9 +27,9 @@ from data.files.images import AS_SEEN
 from data.files.table import Table, write_table
 from data.files.tiles import COLUMNS, Layout, tile_files
 from data.ground.refusal import refusal
-from pipelines.host.folders import writable
 from pipelines.host.one_writer import one_writer
 from pipelines.host.progress import Tally, duration
+from pipelines.host.writable import writable
 from pipelines.intake.cutting import Cut, cut_file
 
 FEW = 500  # photos, below which processes cost more than they save, and nothing is foretold

@@ -22,6 +22,7 @@ from typing import Any
 
 from data.files.whole_file import write_text_whole
 from data.ground.refusal import masked
+from pipelines.host.writable import writable
 from pipelines.tracking.sealed import read_sealed, sealed
 
 Entry = dict[str, Any]
@@ -121,12 +122,13 @@ class Ledger:
     def _add(self, entries: list[Entry]) -> None:
         """To the journal first, with what it lacks of what was shown; then it is shown."""
         added = [*self._lacking, *entries]
-        self.journal.parent.mkdir(parents=True, exist_ok=True)
-        _end_torn_line(self.journal)
-        with self.journal.open("ab") as file:
-            file.write(b"".join(sealed(entry) for entry in added))
-            file.flush()
-            os.fsync(file.fileno())
+        with writable(self.journal):
+            self.journal.parent.mkdir(parents=True, exist_ok=True)
+            _end_torn_line(self.journal)
+            with self.journal.open("ab") as file:
+                file.write(b"".join(sealed(entry) for entry in added))
+                file.flush()
+                os.fsync(file.fileno())
         self._lacking = []
         self._decisions += entries
         self.write()
@@ -141,8 +143,9 @@ class Ledger:
             self.write()
 
     def write(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_text_whole(self.path, self._shown())
+        with writable(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_text_whole(self.path, self._shown())
 
     def _shown(self) -> str:
         digest = _digest(self._slots, self._decisions)

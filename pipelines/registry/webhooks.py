@@ -18,7 +18,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -31,6 +31,7 @@ from data.ground.refusal import refusal
 from data.ground.yaml_text import read_yaml
 from pipelines.host import places
 from pipelines.host.processes import held
+from pipelines.host.writable import writable
 from pipelines.registry.ledger import CROWNED, Entry, Ledger, entry_digest
 from pipelines.registry.rules import RULES, Webhook, read_book
 
@@ -92,18 +93,20 @@ def noticing(hooks: Sequence[Hook], ledger: Ledger) -> Iterator[None]:
         return
     state = places.webhooks() / STATE
     if not state.is_file():
-        state.parent.mkdir(parents=True, exist_ok=True)
-        write_text_whole(state, json.dumps([entry_digest(entry) for entry in ledger.decisions]))
+        with writable(state):
+            state.parent.mkdir(parents=True, exist_ok=True)
+            write_text_whole(state, json.dumps([entry_digest(entry) for entry in ledger.decisions]))
     known = _known(state)
     if known is None:
         known = {entry_digest(entry) for entry in ledger.decisions}
     try:
         yield
     finally:
-        for place, entry in enumerate(ledger.decisions):
-            if entry_digest(entry) not in known and entry["action"] in CROWNED:
-                _keep(hooks, entry, place)
-        state.unlink()
+        with writable(state):
+            for place, entry in enumerate(ledger.decisions):
+                if entry_digest(entry) not in known and entry["action"] in CROWNED:
+                    _keep(hooks, entry, place)
+            state.unlink()
 
 
 def _known(state: Path) -> set[str] | None:
@@ -145,17 +148,27 @@ def tell(
 
 
 def _send_kept(hook: Hook, waits_s: Sequence[float]) -> None:
+    """A line where its folder cannot be written; nothing where another process tells it."""
     if not hook.folder.is_dir():
         return
-    with suppress(ValueError), held(hook.folder / "lock", "tells it", 0.0):
-        kept = sorted(hook.folder.glob("*.json"))
-        for number, path in enumerate(kept):
-            old = time.time() - path.stat().st_mtime > KEPT_DAYS * 86400
-            if old or number < len(kept) - MOST_KEPT:
-                print(f"{hook.told}: given up: {path.name}", file=sys.stderr, flush=True)
-                path.unlink()
-            elif not _sent(hook, path, waits_s):
-                return  # in their order
+    lock = hook.folder / "lock"
+    try:
+        with writable(lock), held(lock, "tells it", 0.0):
+            _send_in_order(hook, waits_s)
+    except ValueError as error:
+        if not isinstance(error.__cause__, BlockingIOError):
+            print(f"{hook.told}: {error}", file=sys.stderr, flush=True)
+
+
+def _send_in_order(hook: Hook, waits_s: Sequence[float]) -> None:
+    kept = sorted(hook.folder.glob("*.json"))
+    for number, path in enumerate(kept):
+        old = time.time() - path.stat().st_mtime > KEPT_DAYS * 86400
+        if old or number < len(kept) - MOST_KEPT:
+            print(f"{hook.told}: given up: {path.name}", file=sys.stderr, flush=True)
+            path.unlink()
+        elif not _sent(hook, path, waits_s):
+            return
 
 
 def _sent(hook: Hook, path: Path, waits_s: Sequence[float]) -> bool:

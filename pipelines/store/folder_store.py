@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from data.ground.refusal import refusal
-from pipelines.host.folders import file_digest, writable
+from pipelines.host.folders import file_digest
+from pipelines.host.writable import writable
 
 PART = ".part"  # ends what has not all arrived
 SETTING = "`storage` of params.yaml"

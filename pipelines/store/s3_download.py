@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data.ground.refusal import refusal
-from pipelines.host.folders import file_digest, writable
+from pipelines.host.folders import file_digest
 from pipelines.host.progress import Tally
+from pipelines.host.writable import writable
 from pipelines.store.s3 import renewed, s3_client, split_s3
 from pipelines.store.s3_errors import s3_errors
 

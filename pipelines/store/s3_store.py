@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.ground.refusal import refusal
-from pipelines.host.folders import file_digest, writable
+from pipelines.host.folders import file_digest
+from pipelines.host.writable import writable
 from pipelines.store.s3 import listed_objects, renewed, s3_client, split_s3
 from pipelines.store.s3_download import download_s3, forget_part, object_bytes
 from pipelines.store.s3_errors import CODES, GONE, error_code, s3_errors

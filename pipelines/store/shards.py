@@ -17,8 +17,9 @@ from io import BytesIO
 from pathlib import Path
 
 from data.ground.refusal import refusal
-from pipelines.host.folders import file_digest, writable
+from pipelines.host.folders import file_digest
 from pipelines.host.progress import Tally
+from pipelines.host.writable import writable
 from pipelines.store.node_cache import measure
 from pipelines.store.parcels import (
     Piece,

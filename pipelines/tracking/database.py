@@ -15,8 +15,8 @@ from contextlib import closing
 from pathlib import Path
 
 from data.ground.refusal import refusal
-from pipelines.host.folders import writable
 from pipelines.host.processes import held
+from pipelines.host.writable import writable
 
 ARTIFACTS = "mlartifacts"  # beside the database
 

@@ -16,6 +16,7 @@ from pipelines.host.progress import told_names
 from pipelines.tracking.database import database_file, refuse_half_made
 from pipelines.tracking.outbox import POSITION_SUFFIX
 from pipelines.tracking.runs import OUTBOX_NAME
+from pipelines.tracking.sealed import read_position
 from pipelines.tracking.server import tracking_uri
 
 ANSWER_S = 8.0
@@ -85,7 +86,7 @@ def unsent() -> Finding:
     waiting = []
     for outbox in sorted(places.runs().glob(f"*/{OUTBOX_NAME}")):
         sent = outbox.with_suffix(POSITION_SUFFIX)
-        if not sent.is_file() or sent.stat().st_mtime < outbox.stat().st_mtime:
+        if read_position(sent, outbox)[1] < outbox.stat().st_size:
             waiting.append(outbox)
     if not waiting:
         return Finding("told MLflow", OK, "all that trainings told")

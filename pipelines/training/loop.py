@@ -66,7 +66,7 @@ def train_loop(
     while at.epoch < training.epochs:
         with clock("steps"):
             row = run_epoch(job, rank, parts, feed, at, listener, line, take_step)
-        at.epoch, at.step = at.epoch + 1, 0
+        at.epoch, at.step, at.seconds = at.epoch + 1, 0, 0.0
         with clock("validation"):
             metrics = beside.numbers(parts, at)
         at.history.append({"epoch": at.epoch, "step": at.epoch * feed.steps, **row, **metrics})
@@ -96,7 +96,7 @@ def run_epoch(
     """The steps of one epoch that are still to do; its row of the history."""
     training = job.recipe.training
     batches = _batches(job, rank, parts, feed, at)
-    pace, rate, names = Pace(), 0.0, list(parts.losses)
+    pace, rate, names, before = Pace(), 0.0, list(parts.losses), at.seconds
     while at.step < feed.steps:
         place = f"of epoch {at.epoch + 1}, step {at.step + 1}"
         rank.beat(f"waits for samples {place}")
@@ -116,18 +116,20 @@ def run_epoch(
             at.sums += taken.sums
         if rank.is_main:
             line.show(at.epoch, at.step, pace, lambda: mean_losses(names, at.sums)["loss"])
+        at.seconds = before + pace.seconds
         if _is_due(training.checkpoint_every_steps, feed.steps, at):
             _keep(job, rank, parts, feed, at, listener)
     means = epoch_means(names, rank.total(at.sums))
     at.sums.zero_()
-    return {**means, "learning_rate": rate, **_speed(pace, training.global_batch)}
+    return {**means, "learning_rate": rate, **_speed(pace, training.global_batch, at.seconds)}
 
 
-def _speed(pace: Pace, samples_per_step: int) -> dict[str, float]:
+def _speed(pace: Pace, samples_per_step: int, seconds: float) -> dict[str, float]:
+    """Of this process; seconds: of all attempts."""
     return {
         "samples_per_second": pace.steps_per_second * samples_per_step,
         "data_wait_share": pace.wait_share,
-        "seconds": pace.seconds,
+        "seconds": seconds,
     }
 
 

@@ -33,7 +33,10 @@ class TrainingRecord:
     """What summary.json holds; of an import without what only a training has.
 
     metrics: of the best epoch, under their protocols; checkpoint: where it lay, below home;
-    data_wait_share: of the epochs' time; seconds: by part of the training.
+    data_wait_share: of the epochs' time; hours: of the steps that led to the last epoch's weights,
+    of all attempts, with checkpoints inside epochs; not of validation, of checkpoints between
+    epochs, or of steps that were lost with an attempt (MLflow's `cost/worker_hours` counts all);
+    seconds: by part of the training, of the last attempt.
     """
 
     recipe: str

@@ -45,6 +45,7 @@ class Position:
     random: TensorState | None = None  # to go on with inside an epoch
     due: bool = False  # that the epoch which just ended is validated beside the training
     noticed: bool = False  # that an end is near, and no checkpoint was written since
+    seconds: float = 0.0  # that these steps of the next epoch took, of all attempts
 
 
 def resume(job: Job, rank: Rank, parts: Parts, listener: Listener) -> Position:
@@ -62,6 +63,7 @@ def resume(job: Job, rank: Rank, parts: Parts, listener: Listener) -> Position:
     parts.scaler.load_state_dict(state["scaler"])
     at.epoch, at.step, at.skipped = state["epoch"], state["step"], state["skipped"]
     at.history = state["history"]
+    at.seconds = state.get("seconds", 0.0)  # of before it was kept
     if rank.is_main:
         weight = rank.world_size / state["world_size"]
         take_over(at.sums, weighted(state["sums"], len(parts.losses) + 1, weight))
@@ -195,6 +197,7 @@ def _state(job: Job, parts: Parts, at: Position) -> TensorState:
         "epoch": at.epoch,
         "step": at.step,
         "skipped": at.skipped,
+        "seconds": at.seconds,
         "history": at.history,
         "model": parts.network.state_dict(),
         "average": parts.average.state_dict() if parts.average else None,

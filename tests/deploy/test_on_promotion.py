@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,9 +38,17 @@ def wait_for(met: Callable[[], Any]) -> None:
         time.sleep(0.02)
 
 
+def is_gone(pid: int) -> bool:
+    """Also where whoever took it over has not asked how it ended."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 @contextmanager
-def listening(*arguments: str) -> Iterator[str]:
-    """Its address."""
+def listening(*arguments: str, end: signal.Signals = signal.SIGTERM) -> Iterator[str]:
+    """Its address; end: what ends it."""
     command = [sys.executable, str(ROOT / "deploy" / "on_promotion.py"), "--port", "0", *arguments]
     shell = a_shell() | {"LIMBER_WEBHOOK_SECRET": "s3cret"}
     with subprocess.Popen(command, env=shell, stdout=subprocess.PIPE, text=True) as listener:
@@ -46,8 +56,8 @@ def listening(*arguments: str) -> Iterator[str]:
         try:
             yield listener.stdout.readline().split()[-1]
         finally:
-            listener.terminate()
-            assert listener.wait(LIMIT_S) == 0
+            listener.send_signal(end)
+            assert listener.wait(LIMIT_S) == (-end if end == signal.SIGKILL else 0)
 
 
 def send(url: str, delivery: str, secret: str = "s3cret", **more: str) -> str:
@@ -98,6 +108,102 @@ def test_a_stamp_that_is_none_is_too_old() -> None:
         signed = {"X-MLflow-Delivery-Id": "d", "X-MLflow-Timestamp": stamp}
         right = signed | {"X-MLflow-Signature": signature("s3cret", "d", stamp, "{}")}
         assert on_promotion.why_not(right, b"{}", "s3cret") == "it is too old, or a clock is off"
+
+
+def program(path: Path, text: str) -> None:
+    """A file that this user may run; it appears whole."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.chmod(0o755)
+    new.replace(path)
+
+
+@pytest.mark.parametrize(
+    ("keep", "said", "runs"),
+    [
+        (False, "pose-coco: version 3: not started (Exec format error)\n", "4\n"),
+        (True, "deploy: not started (Exec format error); tried again\n", "{version}\n"),
+    ],
+)
+def test_what_cannot_be_started_is_said_and_the_next_start_is_tried(
+    keep: bool, said: str, runs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, note, heard = tmp_path / "deploy", tmp_path / "note", list[str]()
+
+    def is_said() -> bool:
+        heard.append(capsys.readouterr().out)
+        return said in "".join(heard)
+
+    program(command, "no program")
+    deployer = on_promotion.Deployer([str(command), "{version}"], keep)
+    deployer.start()
+    try:
+        if not keep:
+            deployer.ask("pose-coco", "3")
+        wait_for(is_said)
+        program(command, f"#!/bin/sh\necho $1 >> {note}\n{'exec sleep 600' * keep}\n")
+        if not keep:
+            deployer.ask("pose-coco", "4")
+        wait_for(lambda: note.is_file() and note.read_text() == runs)
+        assert deployer.is_alive()
+    finally:
+        deployer.end()
+
+
+def test_who_deploys_no_more_takes_nothing() -> None:
+    """What was not taken counts when it comes again."""
+    deployer = on_promotion.Deployer(["true"], keep=False)  # not started
+    server = on_promotion.listener(deployer, "s3cret", "127.0.0.1", 0)
+    site = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    site.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        assert send(url, "one") == "answers 503"
+        assert send(url, "forged", "another") == "answers 401"
+        deployer.start()
+        assert send(url, "one") == ""
+    finally:
+        server.shutdown()
+        server.server_close()
+        site.join()
+        deployer.end()
+
+
+def test_a_command_that_is_nowhere_is_refused_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "deploy" / "on_promotion.py"), "--port", "0", "--"]
+    shell = a_shell() | {"LIMBER_WEBHOOK_SECRET": "s3cret"}
+    asked = [*command, str(tmp_path / "nowhere"), "{slot}"]
+    done = subprocess.run(asked, env=shell, capture_output=True, text=True, timeout=LIMIT_S)
+    said = f"error: {tmp_path / 'nowhere'}: no such command, or this user may not run it\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+
+
+def test_a_command_that_a_champion_names_is_looked_for_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(on_promotion.SECRET, "s3cret")
+    assert on_promotion.why_no_start(["./deploy-{slot}"], keep=False) == ""
+    assert on_promotion.why_no_start(["./deploy-{slot}"], keep=True) != ""
+
+
+def test_a_port_that_is_taken_is_refused_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(on_promotion.SECRET, "s3cret")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert on_promotion.main(["--port", str(port), "--", "true"]) == 2
+    assert f"error: 127.0.0.1:{port} cannot be listened on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("end", [signal.SIGHUP, signal.SIGKILL])
+def test_a_server_ends_with_the_listener(end: signal.Signals, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    command = ("sh", "-c", f"echo $$ > {note}; exec sleep 600")
+    with listening("--keep", "--", *command, end=end):
+        wait_for(lambda: note.is_file() and note.read_text().endswith("\n"))
+    pid = int(note.read_text())
+    wait_for(lambda: is_gone(pid))
 
 
 @pytest.mark.full

@@ -113,6 +113,18 @@ def test_a_lock_excludes_and_is_let_go_of(
         pass
 
 
+@pytest.mark.parametrize("fault", ["the folder", "the lock"])
+def test_a_lock_that_cannot_be_written_is_refused_by_its_name(fault: str, tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "run"
+    in_the_way = run / "lock" if fault == "the lock" else None
+    (in_the_way or run.parent.parent).mkdir(parents=True, exist_ok=True)
+    if not in_the_way:
+        run.parent.write_text("no folder")
+    said = rf"^{in_the_way or run}: cannot be written \(.+\); give this user write access to "
+    with pytest.raises(ValueError, match=said), run_lock(run):
+        raise AssertionError("nobody holds it")
+
+
 HOLDER = """
 import sys, time
 from pathlib import Path

@@ -11,6 +11,7 @@ from pipelines.host.progress import (
     Progress,
     ProgressLine,
     Tally,
+    duration,
     read_progress,
     told_names,
     told_number,
@@ -78,6 +79,27 @@ def test_lines_of_a_training_are_read_back(
     assert shown == Progress("some_recipe", 2, 4, shown.left)
     assert validated == Progress("some_recipe", 2, 4, number=told)
     assert not_validated == Progress("some_recipe", 2, 4)
+
+
+def test_what_is_told_elsewhere_is_what_the_line_says_however_late(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = ProgressLine("small", epochs=4, steps=10, samples_per_step=8)
+    pace = Pace()
+    with pace.waiting():
+        pace.steps = 3
+    line._next = 0.0
+    line.show(1, 3, pace, lambda: 0.125)
+    assert ProgressLine.latest is not None
+    told = ProgressLine.latest.numbers()
+    shown = (
+        f"{told['samples_per_second']:.1f} samples/s  loss 0.125  "
+        f"data wait {told['data_wait_share']:.0%}  ETA {duration(told['eta_hours'] * 3600)}"
+    )
+    assert capsys.readouterr().out.endswith(f"{shown}\n")
+    assert told["samples_per_second"] * told["eta_hours"] * 3600 == pytest.approx(27 * 8)
+    pace.steps = 10**9  # what comes behind the line
+    assert ProgressLine.latest.numbers() == told
 
 
 @pytest.mark.parametrize("line", ["", "error: epoch 3/4", "a: best epoch 3, AP 0.1 -> b", "a 3/4"])

@@ -120,6 +120,19 @@ def test_a_promotion_that_was_killed_is_told_by_the_next(ledger: Ledger) -> None
     assert waiting() == 3
 
 
+def test_a_folder_that_cannot_be_written_is_told_in_a_line(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hooks = [Hook("deploy", "http://127.0.0.1:1", "s", None)]
+    decide(ledger, hooks, "promoted")
+    (hooks[0].folder / "lock").mkdir()
+    tell(hooks, waits_s=AT_ONCE)
+    written, left = capsys.readouterr().err.splitlines()
+    lock = hooks[0].folder / "lock"
+    assert written.startswith(f"webhook deploy (127.0.0.1): {lock}: cannot be written (")
+    assert "1 decisions are not told yet" in left
+
+
 def test_slots_that_are_not_asked_for_are_not_told(ledger: Ledger) -> None:
     hooks = [Hook("deploy", "http://127.0.0.1:1", "s", ["pose-mpii"])]
     decide(ledger, hooks, "promoted")

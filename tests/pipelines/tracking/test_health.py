@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import importlib.metadata
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import pytest
 
 from pipelines.host.checkup import OK, WARNING, WRONG, Check, found
 from pipelines.tracking import health
+from pipelines.tracking.outbox import Outbox
 
 OURS = importlib.metadata.version("mlflow")
 
@@ -86,14 +86,13 @@ def test_an_embedded_database_is_whole_or_made_later(
 def test_what_was_not_sent_is_told_with_what_sends_it(home: Path) -> None:
     assert health.unsent().state == OK
     outboxes = [home / "runs" / name / "outbox.jsonl" for name in ("all", "none", "some")]
-    for outbox in outboxes:
-        outbox.parent.mkdir(parents=True)
-        outbox.write_text("{}\n")
-    for outbox, later in ((outboxes[0], 5), (outboxes[2], -5)):
-        sent = outbox.with_suffix(".sent")
-        sent.write_text("{}")
-        when = outbox.stat().st_mtime + later
-        os.utime(sent, (when, when))
+    for path, taken in zip(outboxes, (3, 0, 2), strict=True):  # and then the server went away
+        outbox = Outbox(path)
+        for number in range(3):
+            outbox.append("tags", tags={"number": str(number)})
+        for _, behind in list(outbox.records())[:taken]:
+            outbox.keep_position("server run", behind)
+        outbox.release()
     finding = health.unsent()
     assert finding.state == WARNING and "none, some" in finding.said
     assert finding.do == f"python -m pipelines.tracking {outboxes[1]}"

@@ -290,6 +290,27 @@ def test_counting_hits_leaves_the_weights_as_they_are(tmp_path: Path, data: Data
         assert_same(last_state(counted)[part], last_state(plain)[part], part)
 
 
+def test_an_epoch_took_what_all_attempts_took_of_it(tmp_path: Path, data: Data) -> None:
+    job = drawn.small_job(tmp_path, data, drawn.small_recipe(checkpoint_every_steps=2))
+    steps = iter(range(3))
+
+    def cut_off(*given: Any) -> Taken:
+        next(steps)
+        return train_step(*given)
+
+    with pytest.raises(StopIteration):
+        train_loop(job, Rank(), SilentListener(), cut_off)
+    kept = last_state(job)
+    assert (kept["epoch"], kept["step"]) == (0, 2) and kept["seconds"] > 0
+    checkpoint.write_checkpoint(
+        tmp_path, kept | {"seconds": 1e6}, fingerprint=job.fingerprint, epoch=0, step=3,
+        metric=None, keep_best=1, code=job.code,
+    )  # fmt: skip
+    first, second = train_loop(job, Rank(), SilentListener()).history
+    assert first["seconds"] > 1e6 > second["seconds"] > 0
+    assert last_state(job)["seconds"] == 0
+
+
 def test_a_finished_training_has_nothing_left_to_do(tmp_path: Path, data: Data) -> None:
     job = drawn.small_job(tmp_path, data, drawn.small_recipe(epochs=1))
     first, told = train_loop(job, Rank(), SilentListener()), Told()

@@ -155,6 +155,24 @@ def test_a_checkpoint_of_before_hits_were_counted_goes_on(job: Job) -> None:
     assert "accuracy" not in epoch_means(["heatmaps"], found.sums)
 
 
+def test_seconds_of_an_epoch_that_was_begun_come_back(job: Job) -> None:
+    save(job, parts_of(1), position(step=2, seconds=12.5))
+    assert resume(job, Rank(), parts_of(2), Told()).seconds == 12.5
+
+
+def test_a_checkpoint_of_before_seconds_were_kept_goes_on(job: Job) -> None:
+    save(job, parts_of(1), position(step=2))
+    path = latest_checkpoint(job.run_folder, job.fingerprint)
+    assert path is not None
+    kept = {name: part for name, part in read_checkpoint(path).items() if name != "seconds"}
+    write_checkpoint(
+        job.run_folder, kept, fingerprint=job.fingerprint, epoch=0, step=3, metric=None,
+        keep_best=1,
+    )  # fmt: skip
+    found = resume(job, Rank(), parts_of(2), Told())
+    assert (found.step, found.seconds) == (2, 0.0)
+
+
 def test_a_training_without_an_average_goes_on_too(job: Job) -> None:
     first, second = parts_of(1, averaged=False), parts_of(2, averaged=False)
     step(first)
