@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import cv2
@@ -127,6 +127,22 @@ def build_loader(
         worker_init_fn=_start_worker if workers else None,
         generator=torch.Generator(),  # its seeds for workers, unused here, cost us no random number
     )
+
+
+def plainly(batches: Iterable[Any]) -> Iterator[Any]:
+    """The batches. A ValueError says what it says without loader processes, which add their
+    traceback to its text."""
+    try:
+        yield from batches
+    except ValueError as error:
+        raise ValueError(as_raised(str(error))) from error
+
+
+def as_raised(text: str) -> str:
+    """Of a ValueError's text what was said where it was raised, in whatever process."""
+    if "in DataLoader worker process" not in text.partition("\n")[0]:
+        return text
+    return text.rpartition("\nValueError: ")[2].strip()
 
 
 def _start_worker(_: int) -> None:

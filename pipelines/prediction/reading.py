@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from data.feeds.loader import plainly
 from pipelines.host.processes import usable_cores
 from pipelines.host.progress import watched
 from pipelines.prediction.boxes import Boxes
@@ -33,7 +34,7 @@ def read_poses(
     network = trained.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     feed, device = trained_feed(trained, boxes, files), trained.device
     workers = min(8, usable_cores()) if device.type == "cuda" else 0
-    batches = feed.batches(feed.groups(feed.most[device.type]), workers)
+    batches = plainly(feed.batches(feed.groups(feed.most[device.type]), workers))
     what = (network, trained.codec, trained.skeleton, watched(batches, len(feed.ids)), device)
     pixels = trained.recipe.pixels
     if both:

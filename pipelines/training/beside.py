@@ -63,7 +63,7 @@ def validate_epoch(
 ) -> dict[str, float]:
     """The metrics of the epoch that just ended, the same on every rank."""
     share_buffers(rank, parts)
-    metrics, predictions = validate(parts.best, validation, job, rank, parts.use)
+    metrics, predictions = validate(parts.best, validation, job, rank, parts.use, at.epoch)
     settings = job.recipe.evaluation
     if settings.monitor not in metrics:
         raise refusal(

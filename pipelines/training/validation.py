@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from data.feeds.loader import shard
+from data.feeds.loader import plainly, shard
 from data.ground.codec import Codec
 from data.ground.refusal import refusal
 from data.ground.sample import Batch, Pose, WholeBatch
@@ -33,6 +33,7 @@ from pipelines.training.job import Job
 from pipelines.training.rank import Rank
 
 SAMPLES = 2
+DO = "mend the file and start again, or prepare the data anew, which leaves it out"
 Truth = dict[int, list[Pose]]  # image id -> its people
 
 
@@ -75,15 +76,23 @@ def rank_batches(feed: Feed, job: Job, rank: Rank) -> Iterable[Batch] | Iterable
 
 
 def validate(
-    network: nn.Module, on: Validation, job: Job, rank: Rank, use: DeviceUse = PLAIN
+    network: nn.Module,
+    on: Validation,
+    job: Job,
+    rank: Rank,
+    use: DeviceUse = PLAIN,
+    epoch: int = 0,
 ) -> tuple[dict[str, float], Predictions]:
-    """({"AP@gt": ...} on every rank, all predictions in the order of boxes or images)."""
+    """({"AP@gt": ...} on every rank, all predictions in the order of boxes or images).
+
+    Raises ValueError for an image that cannot be read, which names it and the epoch.
+    """
     with while_validating(use), as_written(network):
         mine = predict(
             network,
             on.codec,
             on.skeleton,
-            _beating(on.batches, rank),
+            _beating(on.batches, rank, f"{job.name}: validation of epoch {epoch}"),
             rank.device,
             pixels=job.recipe.pixels,
             flip_test=job.recipe.evaluation.flip_test,
@@ -95,10 +104,13 @@ def validate(
     return rank.from_main(metrics), predictions
 
 
-def _beating(batches: Iterable[Any], rank: Rank) -> Iterator[Any]:
-    for number, batch in enumerate(batches, start=1):
-        rank.beat(f"validates on batch {number}")
-        yield batch
+def _beating(batches: Iterable[Any], rank: Rank, where: str) -> Iterator[Any]:
+    try:
+        for number, batch in enumerate(plainly(batches), start=1):
+            rank.beat(f"validates on batch {number}")
+            yield batch
+    except ValueError as error:
+        raise refusal(where, fault=str(error), do=DO) from error
     rank.beat("validated its share")
 
 
