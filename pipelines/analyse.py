@@ -109,7 +109,8 @@ def write_protocol(
     record = evaluation.record
     skeleton: Skeleton = data_set(record.dataset).SKELETON
     threshold = record.protocol.keypoint_threshold
-    predicted = read_predictions(evaluation.path / f"predictions_{protocol}.json", threshold)
+    path = evaluation.path / f"predictions_{protocol}.json"
+    predicted = read_predictions(path, threshold, len(skeleton.keypoints))
     matches = evaluation.matches(protocol)
     assert isinstance(matches, OksMatches), "scored by oks"
     numbers = analyse_errors(setting_of(truth, predicted, skeleton), matches, WORST)

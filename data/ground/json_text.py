@@ -10,6 +10,7 @@ from data.ground.refusal import refusal
 
 LARGEST = 3.0e38  # what a column of 32 bits holds; far beyond any image
 LONGEST = 1e6  # pixels that a box may be long, or away
+SUREST = 1e6  # what a score may be, or below 0: a share, percents, a logit, a sum over a person
 
 
 CUT = "was it copied whole? fetch it again"
@@ -58,3 +59,9 @@ def finite(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value) <= LARGEST else None
+
+
+def score_of(value: object) -> float | None:
+    """A number that somebody's score can be, up to `SUREST` either way; None for any other."""
+    number = finite(value)
+    return number if number is not None and abs(number) <= SUREST else None

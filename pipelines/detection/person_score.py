@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data.ground.json_text import finite, whole
+from data.ground.json_text import finite, score_of, whole
 from data.ground.sample import Pose, box_around
 from pipelines.detection.detected import PersonScore
 
@@ -97,7 +97,7 @@ def _is_row(row: object, known: Mapping[int, object], person: int) -> bool:
     return (
         whole(row["category_id"]) == person
         and whole(row["image_id"]) in known
-        and finite(row["score"]) is not None
+        and score_of(row["score"]) is not None
         and isinstance(box, list)
         and _is_box(box)
     )

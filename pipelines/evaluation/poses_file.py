@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from data.ground.json_text import finite, read_json, whole
-from data.ground.refusal import refusal
+from data.ground.json_text import SUREST, finite, read_json, score_of, whole
+from data.ground.refusal import refusal, shown
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton
 from data.menus import EVALUATORS
@@ -96,7 +96,8 @@ def _image_of(where: str, row: Mapping[str, Any], known: Collection[int], names:
                 return image_id
     if number is not None and number in known:
         return number
-    given = [f"image_id {row.get('image_id')!r}", *([f"file_name {name!r}"] if name else [])]
+    given = [f"image_id {shown(row.get('image_id'))}"]
+    given += [f"file_name {shown(name)}"] if name else []
     fault = f"{' and '.join(given)}: none of the {len(known)} images that are scored"
     raise refusal(where, fault=fault, do="the file is of another data set or split")
 
@@ -107,9 +108,10 @@ def _pose(where: str, row: Mapping[str, Any], skeleton: Skeleton) -> Pose:
         accepted = ", ".join(skeleton.keypoints)
         raise refusal(f"{where}: keypoint_names", given=names, accepted=accepted)
     _check_numbers(f"{where}: keypoints", values, 3 * len(skeleton.keypoints))
-    score = finite(row.get("score"))
+    score = score_of(row.get("score"))
     if score is None:
-        raise refusal(f"{where}: score", given=row.get("score"), accepted="a number")
+        accepted = f"a number, up to {SUREST:,.0f}"
+        raise refusal(f"{where}: score", given=row.get("score"), accepted=accepted)
     columns = np.array(values, dtype=np.float64).reshape(-1, 3)
     seen = np.full(len(columns), 2, dtype=np.int64)
     points = np.ascontiguousarray(columns[:, :2])

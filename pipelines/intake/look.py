@@ -38,25 +38,27 @@ JUST_NOW_S = 2.0  # a file that was written since may change again without anoth
 
 
 class KnownDigests:
-    """sha256 of files, kept on disk: one that is as it was at the last look is not read again."""
+    """sha256 of files, kept on disk: one that is as it was at the last look is not read again. A
+    row that is none is as if the file was never looked at."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._known: dict[str, list[Any]] = read_object(path)
+            self._known = read_object(path)
         except ValueError:
             self._known = {}
 
     def of(self, path: Path) -> str:
         found = path.stat()
         stamp = [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
-        *before, digest = self._known.get(str(path), [None])
-        if before != stamp:
-            digest = file_digest(path)
-            self._known.pop(str(path), None)
-            if time.time() - found.st_mtime > JUST_NOW_S:
-                self._known[str(path)] = [*stamp, digest]
-        return str(digest)
+        match self._known.get(str(path)):
+            case [*before, str(known)] if before == stamp:
+                return known
+        digest = file_digest(path)
+        self._known.pop(str(path), None)
+        if time.time() - found.st_mtime > JUST_NOW_S:
+            self._known[str(path)] = [*stamp, digest]
+        return digest
 
     def keep(self) -> None:
         with writable(self._path):

@@ -12,8 +12,8 @@ import numpy as np
 
 from data.feeds.person_crops import with_border
 from data.files.table import Table
-from data.ground.json_text import LONGEST, finite, read_json, whole
-from data.ground.refusal import refusal
+from data.ground.json_text import LONGEST, SUREST, finite, read_json, score_of, whole
+from data.ground.refusal import refusal, shown
 
 PERSON = 1  # COCO's category id
 RESULTS_FORMAT = "github.com/cocodataset, 'results format': image_id, category_id, bbox, score"
@@ -122,11 +122,13 @@ def _check_detection(path: Path, n: int, row: Mapping[str, Any], known: Collecti
         accepted = f"4 finite numbers, up to {LONGEST:,.0f}"
         given = f"given {_short(box)}"
         raise refusal(f"{path}: row {n}: bbox", fault=given, accepted=accepted)
-    if not _finite([row["score"]]):
-        raise refusal(f"{path}: row {n}: score", given=row["score"], accepted="a number")
+    if score_of(row["score"]) is None:
+        accepted = f"a number, up to {SUREST:,.0f}"
+        raise refusal(f"{path}: row {n}: score", given=row["score"], accepted=accepted)
     if whole(row["image_id"]) not in known:
         fault = (
-            f"image_id {row['image_id']!r} is none of the {len(known)} images that are evaluated"
+            f"image_id {shown(row['image_id'])} is none of the {len(known)} images that are "
+            "evaluated"
         )
         do = "this file belongs to another data set or split"
         raise refusal(f"{path}: row {n}", fault=fault, do=do)

@@ -8,27 +8,37 @@ from typing import Any
 
 import numpy as np
 
-from data.ground.json_text import read_json, whole
+from data.ground.json_text import finite, read_json, score_of, whole
 from data.ground.refusal import refusal
 from data.ground.sample import Pose, box_around
 from pipelines.prediction.boxes import PERSON
 
 
-def read_predictions(path: Path, threshold: float) -> dict[int, list[Pose]]:
-    """COCO results rows as poses; keypoints of a score up to `threshold` are not drawn."""
+def read_predictions(path: Path, threshold: float, keypoints: int) -> dict[int, list[Pose]]:
+    """COCO results rows as poses, of so many keypoints; those of a score up to `threshold` are not
+    drawn. Raises ValueError that names file and row."""
     found: dict[int, list[Pose]] = {}
     for number, row in enumerate(_rows(path)):
-        try:
-            image, score = int(row["image_id"]), float(row["score"])
-            columns = np.array(row["keypoints"], dtype=np.float64).reshape(-1, 3)
-        except (ValueError, TypeError, LookupError) as error:
-            accepted = "image_id, score and keypoints [x, y, score, ...]"
-            raise refusal(f"{path}: row {number}", fault="malformed", accepted=accepted) from error
+        given = row if isinstance(row, dict) else {}
+        image, score = whole(given.get("image_id")), score_of(given.get("score"))
+        columns = _columns(given.get("keypoints"), keypoints)
+        if image is None or score is None or columns is None:
+            accepted = f"image_id, score and {keypoints} keypoints [x, y, score, ...], all finite"
+            raise refusal(f"{path}: row {number}", fault="malformed", accepted=accepted)
         points, scores = np.ascontiguousarray(columns[:, :2]), columns[:, 2]
         shown = np.where(scores > threshold, 2, 0)
         pose = Pose(points, shown, box_around(points), score=score, keypoint_scores=scores)
         found.setdefault(image, []).append(pose)
     return found
+
+
+def _columns(values: object, keypoints: int) -> np.ndarray | None:
+    """float64 [K, 3] (x, y, score); None where they are not that many finite numbers."""
+    given = [finite(each) for each in values] if isinstance(values, list) else []
+    numbers = [each for each in given if each is not None]
+    if len(given) != 3 * keypoints or len(numbers) != len(given):
+        return None
+    return np.array(numbers).reshape(-1, 3)
 
 
 def _rows(path: Path) -> list[Any]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from data.ground.json_text import LONGEST, finite, read_json, whole
-from data.ground.refusal import refusal
+from data.ground.json_text import LONGEST, SUREST, finite, read_json, score_of, whole
+from data.ground.refusal import refusal, shown
 from data.ground.skeleton import Skeleton
 from pipelines.media.journal import stem_number
 from pipelines.media.photos import SUFFIXES as PHOTOS
@@ -126,8 +126,9 @@ def _categories(path: Path, given: object, skeleton: Skeleton) -> set[int]:
     people = named or (listed if len(listed) == 1 else [])
     for each in people:
         keypoints = each.get("keypoints")
-        if keypoints and tuple(keypoints) != skeleton.keypoints:
-            fault = f"its people have keypoints {', '.join(map(str, keypoints))}"
+        if keypoints and keypoints != list(skeleton.keypoints):
+            names = keypoints if isinstance(keypoints, list) else [keypoints]
+            fault = f"its people have keypoints {', '.join(map(str, names))[:300]}"
             accepted = f"{', '.join(skeleton.keypoints)}, which the network reads ({skeleton.name})"
             raise refusal(f"{path}: categories", fault=fault, accepted=accepted)
     return {number for each in people if (number := whole(each.get("id"))) is not None} or {PERSON}
@@ -144,11 +145,15 @@ def _row(
     where = f"{path}: row {n}"
     if not isinstance(row, dict):
         raise refusal(where, given=row, accepted=ACCEPTED)
-    if row.get("category_id", min(people)) not in people or row.get("iscrowd"):
+    category = whole(row.get("category_id", min(people)))
+    if category is None:
+        given = row["category_id"]
+        raise refusal(f"{where}: category_id", given=given, accepted="a whole number")
+    if category not in people or row.get("iscrowd"):
         return None
     number = whole(row.get("image_id"))
     if images and number not in images:
-        fault = f"image_id {row.get('image_id')!r} is none of the {len(images)} images"
+        fault = f"image_id {shown(row.get('image_id'))} is none of the {len(images)} images"
         raise refusal(where, fault=fault)
     keys = images[number] if images and number is not None else _keys(row, number)
     if not keys:
@@ -160,7 +165,8 @@ def _row(
     if len(numbers) != 4 or len(sides) != 4 or min(numbers[2:]) < 0 or beyond:
         accepted = f"x, y, width, height: finite, up to {LONGEST:,.0f}, no side below 0"
         raise refusal(f"{where}: bbox", given=box, accepted=accepted)
-    score = finite(row.get("score", 1.0))
+    score = score_of(row.get("score", 1.0))
     if score is None:
-        raise refusal(f"{where}: score", given=row["score"], accepted="a number")
+        accepted = f"a number, up to {SUREST:,.0f}"
+        raise refusal(f"{where}: score", given=row["score"], accepted=accepted)
     return _Row(keys, numbers, score) if min(numbers[2:]) > 0 else None

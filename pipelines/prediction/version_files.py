@@ -63,10 +63,19 @@ def read_card(folder: Path) -> dict[str, Any]:
     card = read_json(path)
     needed = ("recipe", "epoch", "fingerprint", "data_hash", "skeleton", "code")
     lacking = [key for key in needed if not isinstance(card, dict) or key not in card]
+    lacking += [
+        f"{key}.{name}"
+        for key, name in (("skeleton", "name"), ("code", "package"))
+        if key not in lacking and not _has_text(card[key], name)
+    ]
     if lacking:
         do = "`python -m pipelines.promote` registers such versions"
         raise refusal(path, fault=f"no card of a registered pose: lacks {lacking}", do=do)
     return dict(card)
+
+
+def _has_text(content: object, key: str) -> bool:
+    return isinstance(content, dict) and isinstance(content.get(key), str)
 
 
 def build_network(recipe: Recipe, skeleton: Skeleton, name: str) -> Network:

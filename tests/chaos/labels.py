@@ -1,4 +1,4 @@
-"""Labels with a value or bytes changed: COCO's json, MPII's json and mat."""
+"""Labels, boxes and poses with a value or bytes changed: COCO's json, MPII's json and mat, rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from data.datasets.stick_figures import draw_split
+from data.ground.skeleton import load_skeleton
+from pipelines.evaluation.poses_file import read_results
+from pipelines.host.folders import file_digest
+from pipelines.intake.look import KnownDigests
 from pipelines.intake.splits import Split, read_split
+from pipelines.prediction.boxes import read_detections
+from pipelines.prediction.coco_results import read_image_info, read_predictions
+from pipelines.prediction.given_boxes import read_given_boxes
 from pipelines.recipe.datasets import data_set
 from tests.chaos.fault import Fault, Outcome, shared_folder
 from tests.chaos.limits import limited
@@ -19,6 +26,7 @@ from tests.chaos.mutators import broken_bytes, broken_tree
 from tests.worlds.mpii_files import rectangle, row, write_json, write_release
 
 IMAGES = 4
+COCO = load_skeleton("coco")
 
 
 def drawn(folder: Path) -> None:
@@ -66,6 +74,40 @@ def read(name: str, root: Path) -> None:
     kind.truth(root, "val")
 
 
+def known_digest(path: Path, known: Path) -> None:
+    assert KnownDigests(known).of(path) == file_digest(path)
+
+
+def broken_rows(draw: random.Random, folder: Path) -> Outcome:
+    """Boxes, poses and digests that a command is given or finds: one reader a trial."""
+    path, labelled = folder / "rows.json", folder / "labels.json"
+    labelled.write_text("[]")
+    keypoints = len(COCO.keypoints)
+    box = {"image_id": 7, "category_id": 1, "bbox": [1.0, 2.0, 30.0, 40.0], "score": 0.5}
+    pose = {"image_id": 7, "category_id": 1, "keypoints": [1.0, 2.0, 0.9] * keypoints, "score": 0.5}
+    person = {"id": 1, "name": "person", "keypoints": list(COCO.keypoints)}
+    images = [{"id": 7, "file_name": "a.jpg"}]
+    named = {"images": images, "annotations": [box], "categories": [person]}
+    tree, reader = draw.choice(
+        (
+            ([box, box], lambda: read_given_boxes(path, COCO)),
+            (named, lambda: read_given_boxes(path, COCO)),
+            ([box, box], lambda: read_detections(path, {7})),
+            ([pose, pose], lambda: read_predictions(path, 0.2, keypoints)),
+            ([{**pose, "file_name": "a.jpg"}, pose], lambda: read_results(path, COCO, {7}, {})),
+            (named, lambda: read_image_info(path, folder)),
+            ({str(labelled): [2, 1, 1, 1, "0" * 64]}, lambda: known_digest(labelled, path)),
+        )
+    )
+    path.write_text(json.dumps(tree))
+    broken_json(draw, path)
+
+    def read() -> None:
+        reader()
+
+    return limited(read, (path.name,))
+
+
 def broken_json(draw: random.Random, file: Path) -> None:
     if draw.random() < 0.7:
         tree, _, _ = broken_tree(draw, json.loads(file.read_text()))
@@ -106,5 +148,7 @@ def broken_mat(draw: random.Random, folder: Path) -> Outcome:
 FAULTS = [
     Fault("mutant-coco", "COCO's json with a value or bytes changed", HOLDS, broken_coco, 1500, 30),
     Fault("mutant-mpii", "MPII's json with a value or bytes changed", HOLDS, broken_mpii, 700, 4),
+    Fault("mutant-rows", "json of boxes, poses, images and digests changed", HOLDS, broken_rows,
+          1500, 60),
     Fault("mutant-mat", "MPII's Matlab files with bytes changed", HOLDS, broken_mat, 200, 4),
-]
+]  # fmt: skip

@@ -124,6 +124,7 @@ def changed(key: str, value: object) -> Callable[[Row], Row]:
         (changed("keypoints", [float("nan"), *[1.0] * 50]), "keypoints: given nan, accepted: 51"),
         (changed("keypoints", [None, *[1.0] * 50]), "keypoints: given None, accepted: 51"),
         (changed("score", float("inf")), "score: given inf, accepted: a number"),
+        (changed("score", 1e30), "score: given 1e[+]30, accepted: a number, up to 1,000,000"),
         (changed("keypoint_names", ["beak"]), r"keypoint_names: given \['beak'\], accepted: nose"),
         (changed("category_id", 18), "category_id: given 18, accepted: 1"),
         (lambda _: "row", "row 1: given 'row', accepted: rows of COCO"),

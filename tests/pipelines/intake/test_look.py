@@ -172,3 +172,21 @@ def test_on_s3_the_tags_tell_and_silence_changes_nothing(
     assert "taken as it was at the last look" in capsys.readouterr().err
     write_look("coco", {"source": "s3://looked/other"})
     assert json.loads(places.source_look("coco").read_text())["unseen"], "fetch says what is wrong"
+
+
+@pytest.mark.parametrize("row", [5, None, [], {}, "text", [1, 2, 3, 4, "0" * 64], ["stamp", 5]])
+def test_a_row_of_known_digests_that_is_none_is_as_if_unknown(tmp_path: Path, row: object) -> None:
+    path, known = tmp_path / "labels.json", tmp_path / "known.json"
+    path.write_text("[]")
+    touch(path)
+    first = KnownDigests(known)
+    first.of(path)
+    first.keep()
+    *stamp, digest = json.loads(known.read_text())[str(path)]
+    if row == ["stamp", 5]:
+        row = [*stamp, 5]
+    known.write_text(json.dumps({str(path): row}))
+    again = KnownDigests(known)
+    assert again.of(path) == digest == file_digest(path)
+    again.keep()
+    assert json.loads(known.read_text()) == {str(path): [*stamp, digest]}

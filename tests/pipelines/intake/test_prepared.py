@@ -102,7 +102,7 @@ def test_what_others_keep_as_json_is_refused_by_its_name(text: str, tmp_path: Pa
         lambda: check_detections(tmp_path, path),
     ]
     if text != "[]":
-        readers.append(lambda: read_predictions(path, 0.5))
+        readers.append(lambda: read_predictions(path, 0.5, 17))
     for reads in readers:
         with pytest.raises(ValueError, match=rf"^{tmp_path}/\w+.json: "):
             reads()

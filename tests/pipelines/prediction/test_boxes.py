@@ -10,8 +10,14 @@ import pytest
 
 from data.ground.sample import Pose
 from pipelines.prediction.boxes import read_detections
-from pipelines.prediction.coco_results import official_name, read_image_info, results_rows
+from pipelines.prediction.coco_results import (
+    official_name,
+    read_image_info,
+    read_predictions,
+    results_rows,
+)
 
+POSE = {"image_id": 5, "category_id": 1, "keypoints": [1.0, 2.0, 0.9, 3, 4, 0.1], "score": 0.5}
 GOOD = {"image_id": 5, "category_id": 1, "bbox": [1.0, 2.0, 30.0, 40.0], "score": 0.9}
 
 
@@ -61,6 +67,7 @@ def test_a_file_without_any_person_says_what_is_in_it(tmp_path: Path) -> None:
         ({**GOOD, "bbox": [1, 2, 3, float("nan")]}, "4 finite numbers"),
         ({**GOOD, "bbox": [1, 2, 3, "4"]}, "4 finite numbers"),
         ({**GOOD, "score": None}, "score: given None"),
+        ({**GOOD, "score": 1e30}, "score: given 1e[+]30, accepted: a number, up to 1,000,000"),
         ({**GOOD, "category_id": "person"}, "category_id: given 'person'"),
         ({k: v for k, v in GOOD.items() if k != "score"}, "results format"),
         ("five", "results format"),
@@ -154,3 +161,34 @@ def test_the_real_detections_of_coco(real_data: Path) -> None:
     train = json.loads((root / "annotations/person_keypoints_train2017.json").read_text())
     with pytest.raises(ValueError, match="another data set or split"):
         read_detections(path, {image["id"] for image in train["images"]})
+
+
+def test_poses_are_read_back(tmp_path: Path) -> None:
+    path = write(tmp_path / "poses.json", [POSE, {**POSE, "image_id": 6.0}])
+    poses = read_predictions(path, 0.5, 2)
+    assert sorted(poses) == [5, 6]
+    (pose,) = poses[5]
+    assert pose.keypoints_image.tolist() == [[1, 2], [3, 4]] and pose.visibility.tolist() == [2, 0]
+    assert pose.score == 0.5 and results_rows({5: [pose]}) == [POSE]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {**POSE, "image_id": float("inf")},
+        {**POSE, "image_id": "5"},
+        {**POSE, "score": -1e30},
+        {**POSE, "score": [1]},
+        {**POSE, "keypoints": POSE["keypoints"][:3]},
+        {**POSE, "keypoints": [10**400, 2, 3, 4, 5, 6]},
+        {**POSE, "keypoints": [[1, 2, 3], [4, 5, 6]]},
+        {**POSE, "keypoints": 5},
+        {key: each for key, each in POSE.items() if key != "keypoints"},
+        "five",
+    ],
+)
+def test_a_malformed_pose_is_named(tmp_path: Path, row: object) -> None:
+    path = write(tmp_path / "poses.json", [POSE, row])
+    said = r"poses\.json: row 1: malformed, accepted: image_id, score and 2 keypoints"
+    with pytest.raises(ValueError, match=said):
+        read_predictions(path, 0.5, 2)

@@ -92,6 +92,8 @@ def test_annotations_bring_their_images_those_without_anybody_too(tmp_path: Path
         ([row(image_id=1, bbox=[-2e6, 2, 3, 4])], "row 0: bbox: .* up to 1,000,000, no side"),
         ([row(image_id=1, bbox="all")], "row 0: bbox: given 'all'"),
         ([row(image_id=1, score="high")], "row 0: score: given 'high'"),
+        ([row(image_id=1, score=-1e30)], "row 0: score: given -1e[+]30, accepted: a number, up to"),
+        ([row(image_id=1, category_id=[1])], r"row 0: category_id: given \[1\]"),
         ([row()], "row 0: no image_id, file_name or frame"),
         (["box"], "row 0: given 'box'"),
         ([row(image_id=1, category_id=3)], "no row is a person's box"),
@@ -100,6 +102,10 @@ def test_annotations_bring_their_images_those_without_anybody_too(tmp_path: Path
         (
             {"images": [], "annotations": [], "categories": [{"id": 1, "keypoints": ["beak"]}]},
             r"categories: its people have keypoints beak, accepted: nose, .*\(coco\)",
+        ),
+        (
+            {"images": [], "annotations": [], "categories": [{"id": 1, "keypoints": 5}]},
+            "categories: its people have keypoints 5, accepted: nose",
         ),
     ],
 )
