@@ -121,8 +121,8 @@ def write_protocol(
     pictures = part / f"worst_{protocol}"
     pictures.mkdir()
     for row in numbers["worst"]:
-        if path := files.get(row["image_id"]):
-            image = read_image(str(path))
+        if file := files.get(row["image_id"]):
+            image = read_image(str(file))
             sides = truth[row["image_id"]], predicted.get(row["image_id"], ())
             both = np.hstack([draw_poses(image, poses, skeleton) for poses in sides])
             write_picture(pictures / f"{row['image_id']:012d}.jpg", both)

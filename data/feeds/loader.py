@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import wait
 from typing import Any, Literal
 
 import cv2
@@ -21,6 +23,9 @@ PRELOADED = (  # what workers need, where it is loaded here
     "data.feeds.person_crops", "data.feeds.whole_images", "data.feeds.readable",
     "data.feeds.loader", "albumentations",
 )  # fmt: skip
+
+
+SEEN_S = 2.0  # for the end of a process to be seen
 
 
 class EpochSampler(DistributedSampler[Any]):
@@ -127,6 +132,30 @@ def build_loader(
         worker_init_fn=_start_worker if workers else None,
         generator=torch.Generator(),  # its seeds for workers, unused here, cost us no random number
     )
+
+
+class LostWorkerError(RuntimeError):
+    """A loader process was ended from outside, or by an image that took it along."""
+
+
+@contextmanager
+def losses_told(batches: object) -> Iterator[None]:
+    """While batches of a loader are waited for: however it shows that one of its processes is gone
+    (a word of torch, a pipe that breaks), that is LostWorkerError."""
+    try:
+        yield
+    except (RuntimeError, OSError, EOFError) as error:
+        if not _is_of_a_lost_worker(batches, error):
+            raise
+        raise LostWorkerError(str(error) or type(error).__name__) from error
+
+
+def _is_of_a_lost_worker(batches: object, error: Exception) -> bool:
+    if isinstance(error, RuntimeError) and "DataLoader worker (pid" in str(error):
+        return True
+    workers = getattr(getattr(batches, "_iterator", None), "_workers", ())
+    wait([each.sentinel for each in workers], SEEN_S)  # its pipe may break before its end is seen
+    return any(not each.is_alive() for each in workers)
 
 
 def plainly(batches: Iterable[Any]) -> Iterator[Any]:

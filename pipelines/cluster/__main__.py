@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.cluster.guard import guard
-from pipelines.cluster.head import one_head
+from pipelines.cluster.head import clear, one_head
 from pipelines.host.command import Arguments, run_command
 from pipelines.host.processes import run_child
 
@@ -22,6 +22,7 @@ from pipelines.host.processes import run_child
 def main(argv: Sequence[str]) -> int:
     arguments = Arguments("cluster", __doc__)
     arguments.add_argument("--guard", type=Path, metavar="FOLDER", help=SUPPRESS)  # head.py's
+    arguments.add_argument("--clear", type=Path, metavar="FOLDER", help=SUPPRESS)
     arguments.add_argument("command", nargs=REMAINDER, help="what to run, as in a shell")
     return run_command(arguments, argv, with_one_head)
 
@@ -29,6 +30,9 @@ def main(argv: Sequence[str]) -> int:
 def with_one_head(options: Namespace) -> int:
     if options.guard:
         return guard(options.guard)
+    if options.clear:
+        clear(options.clear)
+        return 0
     command = options.command[options.command[:1] == ["--"] :]
     if not command:
         raise ValueError("no command; usage: python -m pipelines.cluster -- COMMAND...")

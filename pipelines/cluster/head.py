@@ -84,11 +84,15 @@ def ray_address(wanted: str | None) -> Iterator[str]:
 
 
 def end_without_head(folder: Path, is_owner: bool, said: str) -> NoReturn:
-    """Ray itself would wait for a minute, then end the process with words of its own."""
-    if is_owner:
-        _clear(folder)
+    """Ray itself would wait for a minute, then end the process with words of its own; or at once,
+    when the last of its head is gone: so another process removes the place."""
     fault = "the local Ray head ended; the same command goes on from the last checkpoint"
     print(f"error: {fault}; Ray said: {said}", file=sys.stderr, flush=True)
+    if is_owner:
+        command = [sys.executable, "-m", "pipelines.cluster", "--clear", str(folder)]
+        subprocess.run(
+            command, cwd=REPOSITORY, env=_own_shell(), check=False, start_new_session=True
+        )
     os._exit(1)
 
 
@@ -129,10 +133,10 @@ def _place() -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield folder
     finally:
-        _clear(folder)
+        clear(folder)
 
 
-def _clear(folder: Path) -> None:
+def clear(folder: Path) -> None:
     """The end of a place for a head, once that has ended; one whose guard was killed is ended."""
     end = time.monotonic() + END_S
     while (guardian := _guardian(folder)) and is_alive(guardian) and time.monotonic() < end:
@@ -172,7 +176,7 @@ def _start(folder: Path) -> None:
         guardian = subprocess.Popen(
             [sys.executable, "-m", "pipelines.cluster", "--guard", str(folder)],
             cwd=REPOSITORY,
-            env={name: value for name, value in os.environ.items() if name not in STARTED_BY},
+            env=_own_shell(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -189,6 +193,11 @@ def _start(folder: Path) -> None:
             print(f"not started after {LONG_S:g} s, waiting up to {START_S:g} s", flush=True)
             told = True
         time.sleep(0.05)
+
+
+def _own_shell() -> dict[str, str]:
+    """Variables of what does not end with us."""
+    return {name: value for name, value in os.environ.items() if name not in STARTED_BY}
 
 
 def _said(folder: Path, length: int = 2000) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from data.feeds.loader import LostWorkerError, losses_told
 from data.feeds.readable import mark
 from data.ground.sample import Batch
 from pipelines.host.progress import Clock, Pace, ProgressLine
@@ -148,10 +149,9 @@ def _lost_workers_told(job: Job, rank: Rank, feed: TrainingFeed, at: Position) -
     """Writes down whose samples were waited for when a loader process was killed: an image may have
     ended it. Raises LoaderError that says so."""
     try:
-        yield
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
+        with losses_told(feed.loader):
+            yield
+    except LostWorkerError as error:
         feed.sampler.set_position(at.step)
         count = feed.loader.batch_size * feed.accumulation
         ids = [int(feed.ids[turn.row]) for turn in islice(feed.sampler, count)]

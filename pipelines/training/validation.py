@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from data.feeds.loader import plainly, shard
+from data.feeds.loader import LostWorkerError, losses_told, plainly, shard
 from data.ground.codec import Codec
 from data.ground.refusal import refusal
 from data.ground.sample import Batch, Pose, WholeBatch
@@ -29,7 +29,7 @@ from pipelines.recipe.build import build_codec
 from pipelines.recipe.datasets import data_set
 from pipelines.training.compiling import as_written
 from pipelines.training.device import PLAIN, DeviceUse, while_validating
-from pipelines.training.job import Job
+from pipelines.training.job import Job, LoaderError
 from pipelines.training.rank import Rank
 
 SAMPLES = 2
@@ -85,7 +85,8 @@ def validate(
 ) -> tuple[dict[str, float], Predictions]:
     """({"AP@gt": ...} on every rank, all predictions in the order of boxes or images).
 
-    Raises ValueError for an image that cannot be read, which names it and the epoch.
+    Raises ValueError for an image that cannot be read, which names it and the epoch; LoaderError
+    where a loader process is gone.
     """
     with while_validating(use), as_written(network):
         mine = predict(
@@ -106,11 +107,17 @@ def validate(
 
 def _beating(batches: Iterable[Any], rank: Rank, where: str) -> Iterator[Any]:
     try:
-        for number, batch in enumerate(plainly(batches), start=1):
-            rank.beat(f"validates on batch {number}")
-            yield batch
+        with losses_told(batches):
+            for number, batch in enumerate(plainly(batches), start=1):
+                rank.beat(f"validates on batch {number}")
+                yield batch
     except ValueError as error:
         raise refusal(where, fault=str(error), do=DO) from error
+    except LostWorkerError as error:
+        raise LoaderError(
+            f"{where}: a loader process of rank {rank.rank} was ended from outside, or by one of "
+            f"its images ({error}). Where memory is short, lower loader_workers in params.yaml"
+        ) from error
     rank.beat("validated its share")
 
 

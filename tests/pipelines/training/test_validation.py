@@ -1,4 +1,4 @@
-"""A validation whose images cannot be read any more is refused in one line."""
+"""A validation whose images, or who reads them, are gone ends in one line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.training.beside import validate_epoch
-from pipelines.training.job import SilentListener
+from pipelines.training.job import LoaderError, SilentListener
 from pipelines.training.parts import build_parts
 from pipelines.training.rank import Rank
 from pipelines.training.resume import Position
@@ -37,3 +37,20 @@ def test_an_image_that_cannot_be_read_is_named_with_the_epoch(tmp_path: Path, wo
         "; mend the file and start again, or prepare the data anew, which leaves it out"
     )
     assert "\n" not in said
+
+
+def test_a_killed_loader_process_is_told_with_the_epoch(tmp_path: Path) -> None:
+    data = drawn.draw(tmp_path / "home", train=8, val=24)
+    machine = {"max_batch_per_worker": 1, "loader_workers": 1}
+    job = drawn.small_job(tmp_path / "run", data, drawn.small_recipe(), **machine)
+    parts, on = build_parts(job, Rank()), build_validation(job, Rank())
+
+    def kill(does: str) -> None:
+        if does == "validates on batch 1":
+            for loader in multiprocessing.active_children():
+                loader.kill()
+
+    with pytest.raises(LoaderError) as told:
+        validate_epoch(job, Rank(beat=kill), parts, on, Position(epoch=2), SilentListener())
+    assert str(told.value).startswith("small: validation of epoch 2: a loader process of rank 0")
+    assert "\n" not in str(told.value)
