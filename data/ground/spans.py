@@ -32,3 +32,6 @@ Degrees: TypeAlias = Annotated[float, Span(-180, 180)]
 Turn: TypeAlias = Annotated[float, Span(0, 180)]  # degrees, to either side
 Factor: TypeAlias = Annotated[float, Span(0, 10, open=True)]
 Length: TypeAlias = Annotated[float, Span(0, 4096)]  # pixels
+
+# By channel, of pixels of 0 to 255: what is taken off, and what the rest is divided by
+MEANS, DEVIATIONS = Span(-1_000_000, 1_000_000), Span(1e-6, 1_000_000)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from data.ground.refusal import refusal
-from data.ground.spans import Share, Span
+from data.ground.spans import DEVIATIONS, MEANS, Share, Span
 from pipelines.recipe.beside import read_beside
 from pipelines.recipe.detectors import DETECTORS, detector_entries, sidecars
 from pipelines.recipe.params import PARAMS
@@ -47,8 +47,8 @@ class DetectorSettings:
     size: list[Annotated[int, Span(8, 8192)]] | None = None
     layout: Literal["nchw", "nhwc"] | None = None
     colour: Literal["rgb", "bgr"] | None = None
-    mean: list[Annotated[float, Span(-1_000_000, 1_000_000)]] | None = None
-    std: list[Annotated[float, Span(1e-6, 1_000_000)]] | None = None
+    mean: list[Annotated[float, MEANS]] | None = None
+    std: list[Annotated[float, DEVIATIONS]] | None = None
     fit: Literal["corner", "centre", "stretch"] | None = None
     padding: Annotated[int, Span(0, 255)] | None = None
 

@@ -15,7 +15,7 @@ import struct
 import time
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from data.ground.refusal import refusal
+from data.ground.zips import check_whole
 from pipelines.host.folders import file_digest
 from pipelines.host.progress import Tally
 from pipelines.host.writable import writable
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 CHUNK = 1 << 16  # what a lost connection costs at most
 MIB = 1 << 20
 ATTEMPTS = 5  # of one https download, each going on where the last stopped
-TIGHTEST = 100  # of what is packed: its bytes to those of the zip
 ENCRYPTED = 0x1
 BROKEN_ZIP = (  # what the reader of zips raises: cut, damaged, of another method
     zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, RuntimeError, struct.error,
@@ -95,7 +95,7 @@ def extract(archive: Path, folder: Path) -> None:
         entries = file.infolist()
         for entry in entries:
             _check_entry(archive, entry)
-        _check_whole(archive, entries)
+        check_whole(archive, entries)
         tally = Tally(f"unpack {archive.name}", len(entries), "files")
         for entry in entries:
             with _zip_errors(archive):
@@ -235,12 +235,3 @@ def _check_entry(archive: Path, entry: ZipInfo) -> None:
         raise refusal(archive, fault=fault, accepted="zips without a password")
     if not name.parts:
         raise refusal(archive, fault="an entry without a name", do="pack it again")
-
-
-def _check_whole(archive: Path, entries: Sequence[ZipInfo]) -> None:
-    size, unpacked = archive.stat().st_size, sum(entry.file_size for entry in entries)
-    if unpacked > TIGHTEST * size + MIB:
-        fault = f"{unpacked:,} bytes in a zip of {size:,}"
-        accepted = f"at most {TIGHTEST} times as many, far more than images and labels come to"
-        do = "nothing was unpacked: get the archive from a source that you trust"
-        raise refusal(archive, fault=fault, accepted=accepted, do=do)

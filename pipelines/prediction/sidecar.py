@@ -27,15 +27,17 @@ int32, uint8) and how many images at once is told by the file of ONNX itself.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from data.ground.json_text import SUREST
 from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton, load_skeleton, skeleton_names, skeleton_of_file
+from data.ground.spans import DEVIATIONS, MEANS, Factor, Share, Span
 from data.views.geometry import PADDING
 from pipelines.recipe.beside import read_beside
+from pipelines.recipe.options import SPANS
 from pipelines.recipe.strict import read
 
 LONGEST = 4096  # pixels of an input's side
@@ -61,7 +63,7 @@ class Crop:
     """What of an image is shown: the box, its short side enlarged to the input's shape, `padding`
     times as large; aligned: corner pixels on corner pixels, as DARK's code cuts."""
 
-    padding: float = PADDING
+    padding: Factor = PADDING
     aligned: bool = False
 
 
@@ -80,12 +82,12 @@ class NetworkOutput:
     kind: Literal["heatmaps", "simcc", "coordinates"]
     names: list[str] = field(default_factory=list)
     decoding: Literal["argmax", "quarter_offset", "dark"] = "quarter_offset"
-    blur_kernel: int = 11
-    split: float = 2.0
+    blur_kernel: Annotated[int, SPANS["blur_kernel"]] = 11
+    split: Annotated[float, Span(0, 64, open=True)] = 2.0
     softmax: bool = False
     order: Literal["xy", "yx"] = "xy"
     unit: Literal["crop", "pixels"] = "crop"
-    values: int = 3
+    values: Annotated[int, Span(2, 64)] = 3
     score: int | None = 2
     logits: bool = False
 
@@ -101,8 +103,8 @@ class Sidecar:
     pixels: FedPixels = field(default_factory=FedPixels)
     crop: Crop = field(default_factory=Crop)
     keypoints: list[str] = field(default_factory=list)
-    threshold: float = 0.2
-    nms_threshold: float = 0.9
+    threshold: Annotated[float, Span(-SUREST, SUREST)] = 0.2
+    nms_threshold: Share = 0.9
 
     @property
     def size(self) -> tuple[int, int]:
@@ -137,17 +139,8 @@ def _checks(made: Sidecar) -> dict[str, tuple[Any, bool, str]]:
             len(size) == 2 and 0 < min(size) <= max(size) <= LONGEST,
             f"[width, height], up to {LONGEST:,} pixels",
         ),
-        "pixels.mean": (pixels.mean, len(pixels.mean) == 3, "three numbers"),
-        "pixels.std": (
-            pixels.std,
-            len(pixels.std) == 3 and all(each > 0 for each in pixels.std),
-            "three numbers above 0",
-        ),
-        "crop.padding": (made.crop.padding, 0 < made.crop.padding <= 10, "above 0, up to 10"),
-        "threshold": (made.threshold, math.isfinite(made.threshold), "a number"),
-        "nms_threshold": (made.nms_threshold, 0 <= made.nms_threshold <= 1, "0 to 1"),
-        "output.split": (output.split, output.split > 0, "more than 0"),
-        "output.values": (output.values, output.values >= 2, "how many numbers a keypoint has"),
+        "pixels.mean": _by_channel(pixels.mean, MEANS),
+        "pixels.std": _by_channel(pixels.std, DEVIATIONS),
         "output.score": (
             output.score,
             inside or output.kind != "coordinates",
@@ -155,10 +148,15 @@ def _checks(made: Sidecar) -> dict[str, tuple[Any, bool, str]]:
         ),
         "output.blur_kernel": (
             output.blur_kernel,
-            output.blur_kernel >= 3 and output.blur_kernel % 2 == 1,
-            "an odd number from 3",
+            output.blur_kernel % 2 == 1,
+            f"an odd number, {SPANS['blur_kernel']}",
         ),
     }
+
+
+def _by_channel(values: list[float], span: Span) -> tuple[list[float], bool, str]:
+    """As a row of `_checks`."""
+    return values, len(values) == 3 and all(each in span for each in values), f"three of {span}"
 
 
 def _skeleton(given: str, path: Path) -> Skeleton:

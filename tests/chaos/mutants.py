@@ -1,4 +1,4 @@
-"""Recipes, params, rules of promotion and labels with a value changed: read as the product does."""
+"""Recipes, params, rules of promotion, sidecars with a value changed: read as the product does."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
-from data.ground.yaml_text import read_yaml
+from data.codecs.heatmap import HeatmapCodec
+from data.ground.yaml_text import plain_yaml, read_yaml
 from pipelines.host.places import REPOSITORY
+from pipelines.prediction.sidecar import read_sidecar
 from pipelines.prepare import bad_row_limit, turns_photos
 from pipelines.recipe.detectors import detector_of
 from pipelines.recipe.params import check_run, dataset_settings, load_params
@@ -22,6 +25,7 @@ from pipelines.registry.rules import RULES, read_rules
 from tests.chaos.fault import Fault, Outcome
 from tests.chaos.limits import limited
 from tests.chaos.mutators import Place, broken_bytes, broken_tree
+from tests.worlds.sidecars import HRNET, MOVENET_THUNDER, RTMPOSE
 
 HOLDS = "a sentence that names file and key, or what is harmless; within 10 s and 2 GiB"
 DEMOS = ("demo_hrnet", "demo_higher_hrnet", "demo_openpose", "demo_pose_renet", "demo_ca_hrnet")
@@ -85,6 +89,20 @@ def broken_params(draw: random.Random, folder: Path) -> Outcome:
     return limited(lambda: never_accepted(read, never, place), ("params.yaml",))
 
 
+def broken_sidecar(draw: random.Random, folder: Path) -> Outcome:
+    """What is said of somebody else's pose network."""
+    path = folder / "network.yaml"
+    tree = plain_yaml(draw.choice((RTMPOSE, HRNET, MOVENET_THUNDER)))
+    place, never = written(draw, path, tree)
+
+    def read() -> None:
+        about, skeleton = read_sidecar(path)
+        assert (np.array(about.pixels.std, np.float32) > 0).all()
+        assert HeatmapCodec(blur_kernel=about.output.blur_kernel).channels(skeleton)
+
+    return limited(lambda: never_accepted(read, never, place), (path.name,))
+
+
 def broken_rules(draw: random.Random, folder: Path) -> Outcome:
     path = folder / "promotion.yaml"
     place, never = written(draw, path, read_yaml(RULES))
@@ -98,5 +116,6 @@ CHANGED = "with a value or bytes changed"
 FAULTS = [
     Fault("mutant-recipe", f"a recipe {CHANGED}", HOLDS, broken_recipe, 1500, 40),
     Fault("mutant-params", f"params.yaml {CHANGED}", HOLDS, broken_params, 1000, 30),
+    Fault("mutant-sidecar", f"a sidecar {CHANGED}", HOLDS, broken_sidecar, 800, 40),
     Fault("mutant-rules", f"rules of promotion {CHANGED}", HOLDS, broken_rules, 800, 40),
 ]

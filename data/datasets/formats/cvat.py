@@ -8,25 +8,30 @@ their own. Keypoints and limbs come from the task's labels, splits from a projec
 
 from __future__ import annotations
 
+import io
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 from xml.etree.ElementTree import Element
 
 from data.datasets.formats.findings import Findings
 from data.datasets.formats.labels import LabelledImage, Labels
 from data.datasets.formats.marks import Found, Frame, Mark, gather, labels_of, turned_box
 from data.datasets.formats.picture_folder import PictureFolder
-from data.datasets.formats.plain_xml import LARGEST, parse_xml
+from data.datasets.formats.plain_xml import children
 from data.datasets.formats.values import RowError, number, numbers, shown, size
 from data.ground.refusal import refusal
 from data.ground.sample import box_around
+from data.ground.zips import check_whole
 
 FILE = "annotations.xml"
 ROOT = "annotations"
+CHILDREN = ("meta", "image", "track")  # of it, those that are looked at
 SUBSETS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
 BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, RuntimeError)  # the last: encrypted, other methods
 AGAIN = 'export the task as "CVAT for images 1.1" or "COCO Keypoints 1.0"'
@@ -34,36 +39,51 @@ AGAIN = 'export the task as "CVAT for images 1.1" or "COCO Keypoints 1.0"'
 
 def read(labels: Path, images: Path, category: str | None = None) -> Labels:
     """labels: annotations.xml, a folder with it, or the zip that CVAT made. See `Reader`."""
-    root = parse_xml(labels, _content(labels))
-    if root.tag != ROOT:
-        raise refusal(labels, fault=f"its root is <{root.tag[:50]}>", accepted=f"<{ROOT}> of CVAT")
-    if root.find("image") is None and root.find("track") is not None:
-        raise refusal(labels, fault="tracks of a video, which name no images", do=AGAIN)
     findings, folder = Findings(labels), PictureFolder(images)
-    read_so_far = []
-    for element in root.iterfind("image"):
-        name = element.get("name", "")[:200]
-        try:
-            read_so_far.append(_image(element, folder, findings))
-        except RowError as error:
-            findings.note("image", element.get("id", "")[:50], name, str(error))
-    chosen = category or _only_label(read_so_far)
-    names, limbs = _declared(labels, root, chosen)
+    read_so_far, meta, tags = list[tuple[LabelledImage, list[Found]]](), Element("meta"), set[str]()
+    with _opened(labels) as file:
+        for element in children(labels, file, ROOT, " of CVAT"):
+            if element.tag == "meta" and "meta" not in tags:
+                meta = element
+            elif element.tag == "image":
+                _read_image(element, folder, findings, read_so_far)
+            if element.tag in CHILDREN:
+                tags.add(element.tag)
+    if "image" not in tags and "track" in tags:
+        raise refusal(labels, fault="tracks of a video, which name no images", do=AGAIN)
+    names, limbs = _declared(labels, meta, category or _only_label(read_so_far))
     return labels_of(findings, read_so_far, category, names, limbs)
 
 
-def _content(labels: Path) -> bytes:
+def _read_image(
+    element: Element,
+    folder: PictureFolder,
+    findings: Findings,
+    read_so_far: list[tuple[LabelledImage, list[Found]]],
+) -> None:
+    name = element.get("name", "")[:200]
+    try:
+        read_so_far.append(_image(element, folder, findings))
+    except RowError as error:
+        findings.note("image", element.get("id", "")[:50], name, str(error))
+
+
+@contextmanager
+def _opened(labels: Path) -> Iterator[IO[bytes]]:
+    """The xml, to be read bit by bit. Raises ValueError, also of what breaks while it is read."""
     path = labels / FILE if labels.is_dir() else labels
     try:
         if not zipfile.is_zipfile(path):
-            return path.read_bytes()
+            with path.open("rb") as file:
+                yield file
+            return
         with zipfile.ZipFile(path) as archive:
+            check_whole(path, archive.infolist())
             names = [name for name in archive.namelist() if name.rsplit("/", 1)[-1] == FILE]
             if len(names) != 1:
                 raise refusal(path, fault=f"{len(names)} files {FILE} in it", accepted="one")
-            if (told := archive.getinfo(names[0]).file_size) > LARGEST:
-                raise refusal(path, fault=f"{told} bytes of xml", accepted=f"up to {LARGEST}")
-            return archive.read(names[0])
+            with archive.open(names[0]) as file:
+                yield file
     except FileNotFoundError as error:
         raise refusal(path, fault="no such file") from error
     except (OSError, EOFError, UnicodeError, *BROKEN_ZIP) as error:
@@ -155,16 +175,15 @@ def _only_label(images: Sequence[tuple[LabelledImage, Sequence[Found]]]) -> str 
 
 
 def _declared(
-    path: Path, root: Element, category: str | None
+    path: Path, meta: Element, category: str | None
 ) -> tuple[list[str], list[tuple[str, str]]]:
     """Keypoints and limbs of a skeleton, from the labels of task or project."""
-    meta = root.find("meta")
-    labels = [] if meta is None else list(meta.iter("label"))
+    labels = list(meta.iter("label"))
     own = [label for label in labels if label.findtext("name") == category]
     names = [label.findtext("name", "") for label in labels if label.findtext("parent") == category]
     drawing = own[0].findtext("svg", "") if own and names else ""
     try:
-        parts = list(parse_xml(path, f"<svg>{drawing}</svg>".encode()))
+        parts = list(children(path, io.BytesIO(f"<svg>{drawing}</svg>".encode()), "svg"))
     except ValueError:  # a drawing alone: nobody's keypoints depend on it
         parts = []
     nodes = {part.get("data-node-id"): part.get("data-label-name") for part in parts}

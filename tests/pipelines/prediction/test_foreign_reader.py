@@ -182,7 +182,7 @@ def test_pixels_are_fed_as_the_sidecar_says(tmp_path: Path) -> None:
         ("skeleton: coco", "skeleton: cocoa", r"skeleton: given 'cocoa', accepted: coco, crowd"),
         ("skeleton: coco", "skeleton: mpii", r"does not fit .*simcc of 16 keypoints"),
         ("simcc_x, simcc_y", "simcc_x", r"kind simcc is read from 2 of them: output.names"),
-        ("57.375]", "0]", r"pixels.std: given \[58.395, 57.12, 0.0\], accepted: three numbers"),
+        ("57.375]", "0]", r"pixels.std: given \[58.395, 57.12, 0.0\], accepted: three of 1e-06 to"),
     ],
 )
 def test_a_sidecar_that_does_not_fit_is_refused(
@@ -194,6 +194,31 @@ def test_a_sidecar_that_does_not_fit_is_refused(
     with pytest.raises(ValueError, match=said) as refused:
         open_reader(str(path))
     assert "some.yaml" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "accepted"),
+    [
+        ("output: {kind: heatmaps, blur_kernel: 2147483647}", "output.blur_kernel", "3 to 255"),
+        ("output: {kind: heatmaps, blur_kernel: 1}", "output.blur_kernel", "3 to 255"),
+        ("output: {kind: heatmaps, blur_kernel: 12}", "output.blur_kernel", "an odd number, 3 to"),
+        ("output: {kind: simcc, split: 1.0e+308}", "output.split", "more than 0, up to 64"),
+        ("output: {kind: simcc, split: 0}", "output.split", "more than 0, up to 64"),
+        ("output: {kind: coordinates, values: 1000000}", "output.values", "2 to 64"),
+        ("pixels: {std: [1.0e-300, 1, 1]}", "pixels.std", "three of 1e-06 to 1,000,000"),
+        ("pixels: {mean: [1.0e+300, 1, 1]}", "pixels.mean", "three of -1,000,000 to 1,000,000"),
+        ("crop: {padding: 1.0e+300}", "crop.padding", "more than 0, up to 10"),
+        ("threshold: -1.0e+300", "threshold", "-1e[+]06 to 1e[+]06"),
+        ("nms_threshold: 1.5", "nms_threshold", "0 to 1"),
+    ],
+)
+def test_numbers_have_ranges(tmp_path: Path, text: str, key: str, accepted: str) -> None:
+    path = tmp_path / "some.yaml"
+    lines = {"input_size": "input_size: [192, 256]", "skeleton": "skeleton: coco",
+             "output": "output: {kind: heatmaps}"}  # fmt: skip
+    path.write_text("\n".join((lines | {text.partition(":")[0]: text}).values()))
+    with pytest.raises(ValueError, match=rf"some\.yaml: {key}: given .*, accepted: {accepted}"):
+        read_sidecar(path)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
 """labelme, CVAT and Label Studio: whose a point is, what is occluded, what is left out and told."""
 
+import io
 import json
+import weakref
+import zipfile
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ from data.datasets.formats import cvat, label_studio, labelme
 from data.datasets.formats.guessing import guess
 from data.datasets.formats.labels import Labels
 from data.datasets.formats.marks import turned_box
+from data.datasets.formats.plain_xml import CHUNK, Limits, children
 from tests.worlds.label_files import cvat_text, pictures
 
 Shape = dict[str, Any]
@@ -230,6 +235,45 @@ def test_xml_of_no_use_is_refused(text: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=told) as error:
         read_cvat(tmp_path, text)
     assert str(error.value).startswith(str(tmp_path / "a.xml"))
+
+
+@pytest.mark.parametrize(
+    ("grown", "told"),
+    [
+        (
+            "<image>" + f"<a>{'x' * CHUNK}</a>" * 5 + "</image>",
+            "262,144 bytes of xml in one element",
+        ),
+        (f"<meta>{'x' * 5 * CHUNK}</meta>", "262,144 bytes of xml in one"),
+        (f'<image name="{"x" * 5 * CHUNK}"/>', "262,144 bytes of xml in one"),
+        (f"<image>{'<a/>' * 999}</image>", "1,000 elements; export fewer images at once"),
+        ("<a/>" * 1000, "1,000 elements; export fewer images at once"),
+    ],
+    ids=["elements", "text", "an attribute", "many in one", "many beside one another"],
+)
+def test_xml_without_end_is_refused(grown: str, told: str) -> None:
+    text, limits = f"<annotations>{grown}</annotations>".encode(), Limits(1000, 4 * CHUNK)
+    with pytest.raises(ValueError, match=rf"a\.xml: more than {told}"):
+        list(children(Path("a.xml"), io.BytesIO(text), "annotations", limits=limits))
+
+
+def test_a_zip_that_no_xml_is_packed_to_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("annotations.xml", f"<annotations>{'<a/>' * 500_000}</annotations>")
+    said = r"a\.zip: 2,000,027 bytes in a zip of \d,\d\d\d, accepted: at most 100 times as many"
+    with pytest.raises(ValueError, match=said):
+        cvat.read(tmp_path / "a.zip", pictures(tmp_path / "images"))
+
+
+def test_images_of_an_xml_are_not_kept() -> None:
+    image = '<image id="0"><points label="a" points="4.5,5"/></image>'
+    text = f"<annotations>{image * 5_000}</annotations>".encode()
+    held, most = list[weakref.ref[Element]](), 0
+    for element in children(Path("a.xml"), io.BytesIO(text), "annotations"):
+        held = [each for each in held if each() is not None] + [weakref.ref(element)]
+        most = max(most, len(held))
+    assert most < 2 * CHUNK / len(image), "a chunk's and no more"
+    assert len(list(children(Path("a.xml"), io.BytesIO(text), "annotations"))) == 5_000
 
 
 SIZE = {"original_width": 40, "original_height": 30}
