@@ -6,8 +6,9 @@
     python -m pipelines.lineage ... --json         the facts for a program
 
 Data hash, recipe, code, git commit, training with its attempts, checkpoints and decisions of
-promotion, each held against what is here. Without MLflow it goes by the ledger
-(reports/promotion.json), results/ and runs/, and says what nobody tells.
+promotion, each held against what is here. What results/ and runs/ tell counts where a run's id or a
+checkpoint's digest says that it is of this training, not of a later one. Without MLflow it goes by
+the ledger (reports/promotion.json), results/ and runs/, and says what nobody tells.
 """
 
 from __future__ import annotations

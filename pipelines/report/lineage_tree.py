@@ -107,7 +107,7 @@ def _code_digest(origin: Origin) -> str:
     done = read_finished(folder) if folder else None
     if done and done.code:
         return done.code
-    codes = [each.code for each in read_manifests(folder)] if folder and folder.is_dir() else []
+    codes = [each.code for each in read_manifests(folder)] if folder else []
     return codes[-1] if codes else ""
 
 
@@ -157,7 +157,7 @@ def _checkpoints(origin: Origin) -> Iterator[str]:
     """Those that are kept, the best one marked; and best.pt, by its digest."""
     record, folder = origin.record, origin.run_folder
     best = record.checkpoint_sha256 if record else None
-    for each in read_manifests(folder) if folder and folder.is_dir() else []:
+    for each in read_manifests(folder) if folder else []:
         path = checkpoint_folder(folder) / each.file if folder else Path(each.file)
         whole = path.is_file() and path.stat().st_size == each.size
         number = f", {told_number('', each.metric)}" if each.metric is not None else ""
@@ -169,11 +169,11 @@ def _checkpoints(origin: Origin) -> Iterator[str]:
 
 def _best(origin: Origin) -> str:
     digest = origin.facts.get("checkpoint_sha256", "")
-    path = places.best_weights(origin.recipe)
+    path = origin.best or places.best_weights(origin.recipe)
+    if not digest and origin.best is None:
+        return "best.pt: which, is not known"
     if not digest:
-        return (
-            f"{path.name}: {file_digest(path)[:SHORT]}" if path.is_file() else "best.pt: not here"
-        )
+        return f"best.pt: {file_digest(path)[:SHORT] if path.is_file() else 'not here'}"
     return f"best.pt {digest[:SHORT]}: {_here(digest, lambda: file_digest(path))}"
 
 

@@ -14,8 +14,10 @@ from typing import Any
 
 from data.ground.refusal import refusal
 from pipelines.host import places
+from pipelines.host.folders import file_digest
 from pipelines.registry.ledger import Ledger
 from pipelines.registry.versions import MADE_FROM, Registry, Version
+from pipelines.report.run_folders import RunFolder, own_folder, run_folders
 from pipelines.tracking.database import database_file
 from pipelines.tracking.registered_versions import NAMED
 from pipelines.tracking.server import tracking_uri
@@ -31,8 +33,9 @@ IDENTITY = "limber.identity"
 
 @dataclass
 class Origin:
-    """facts: by the names of a version's tags, without `limber.`; missing: who could not be asked,
-    or knows nothing."""
+    """facts: by the names of a version's tags, without `limber.`; record, best: what results tell
+    of this very training, and its best.pt there; folder: its own in runs/; missing: who could not
+    be asked, or knows nothing."""
 
     name: str
     slot: str = ""
@@ -40,6 +43,8 @@ class Origin:
     facts: dict[str, str] = field(default_factory=dict)
     decisions: list[dict[str, Any]] = field(default_factory=list)
     record: TrainingRecord | None = None
+    best: Path | None = None
+    folder: RunFolder | None = None
     missing: list[str] = field(default_factory=list)
 
     def learn(self, facts: Mapping[str, Any]) -> None:
@@ -53,8 +58,7 @@ class Origin:
 
     @property
     def run_folder(self) -> Path | None:
-        fingerprint = self.facts.get("fingerprint")
-        return places.run(self.recipe, fingerprint) if self.recipe and fingerprint else None
+        return self.folder.path if self.folder else None
 
 
 def origin_of(given: str) -> Origin:
@@ -63,18 +67,41 @@ def origin_of(given: str) -> Origin:
     if RUN.fullmatch(given):
         origin.learn({"run_id": given} | _of_outbox(given))
     elif folder := _results(given):
-        _learn_record(origin, TrainingRecord.read(folder))
+        _learn_record(origin, folder)
     else:
         _learn_version(origin, given)
     _learn_run(origin)
+    _find_folder(origin)
     if origin.record is None and has_training(places.trained(origin.recipe or "-")):
-        _learn_results(origin, TrainingRecord.read(places.trained(origin.recipe)))
+        _learn_results(origin, places.trained(origin.recipe))
     if "recipe" not in origin.facts:
         reasons = "; ".join(origin.missing)
         raise refusal(given, fault=f"nothing is known of it ({reasons})", accepted=ACCEPTED)
-    if origin.run_folder is None or not origin.run_folder.is_dir():
+    if others := _find_folder(origin):
+        told = f" ({', '.join(others)}: of another training, or nothing tells of which)"
+        origin.missing.append(f"runs/: its folder with checkpoints is not here{told}")
+    elif origin.folder is None:
         origin.missing.append("runs/: its folder with checkpoints is not here")
     return origin
+
+
+def _find_folder(origin: Origin) -> list[str]:
+    """Names of those of its recipe, data and weights where none is known to be its own."""
+    facts, record = origin.facts, origin.record
+    fingerprint = facts.get("fingerprint")
+    if origin.folder or not (origin.recipe and fingerprint):
+        return []
+    folders = run_folders(origin.recipe, fingerprint)
+    runs = [facts.get("run_id"), record.run_id if record else None]
+    digests = {facts.get("checkpoint_sha256", "")} | _digests(record, origin.best)
+    origin.folder = own_folder(folders, [each for each in runs if each], digests)
+    return [] if origin.folder else [each.path.name for each in folders]
+
+
+def _digests(record: TrainingRecord | None, best: Path | None) -> set[str]:
+    """sha256 of the checkpoint that was the best, and of the best.pt that was made of it."""
+    told = {record.checkpoint_sha256 or ""} if record else set()
+    return (told | ({file_digest(best)} if best and best.is_file() else set())) - {""}
 
 
 def _results(given: str) -> Path | None:
@@ -82,22 +109,46 @@ def _results(given: str) -> Path | None:
     return next((folder for folder in folders if has_training(folder)), None)
 
 
-def _learn_record(origin: Origin, record: TrainingRecord) -> None:
-    origin.record = record
+def _learn_record(origin: Origin, folder: Path) -> None:
+    origin.record = record = TrainingRecord.read(folder)
+    origin.best = folder / places.BEST_WEIGHTS
     names = ("recipe", "recipe_digest", "fingerprint", "data_hash", "run_id")
     origin.learn({name: getattr(record, name) for name in names})
 
 
-def _learn_results(origin: Origin, record: TrainingRecord) -> None:
+def _learn_results(origin: Origin, folder: Path) -> None:
     """Of the recipe's results here, where they are of this training as far as anything tells."""
-    where, known = f"results/{origin.recipe}/trained", origin.facts.get("fingerprint")
+    record, where = TrainingRecord.read(folder), f"results/{origin.recipe}/trained"
+    known = origin.facts.get("fingerprint")
     alike = origin.facts.get("data_hash") in (None, record.data_hash)
-    if known == record.fingerprint or (known is None and alike):
-        _learn_record(origin, record)
-        if known is None:
+    mine = _is_own(origin, record, folder / places.BEST_WEIGHTS)
+    if mine or (mine is None and not known and alike):
+        _learn_record(origin, folder)
+        if not mine:
             origin.missing.append(f"whether {where} is this very training: nobody tells its own")
+    elif mine is None and known:
+        origin.missing.append(f"{where}: nothing tells that it is of this very training")
     else:
         origin.missing.append(f"{where}: of another training")
+
+
+def _is_own(origin: Origin, record: TrainingRecord, best: Path) -> bool | None:
+    """Whether the record is of this very training, not of a later one of the same recipe, data and
+    weights: by the run, where both are known, else by digests. None where nothing tells."""
+    facts, folder = origin.facts, origin.folder
+    if facts.get("fingerprint", "") not in ("", record.fingerprint):
+        return False
+    own, digests = facts.get("checkpoint_sha256"), _digests(record, best)
+    runs = {facts.get("run_id")} | (folder.runs if folder else set())
+    if record.run_id and record.run_id in runs:
+        return True
+    if record.run_id and folder and folder.runs:
+        return False  # weights of the same bits, trained again
+    if own:
+        return own in digests
+    if folder and not folder.digests.isdisjoint(digests):
+        return True
+    return False if record.run_id and facts.get("run_id") else None
 
 
 def _learn_version(origin: Origin, given: str) -> None:

@@ -23,10 +23,15 @@ def attempts(outbox: Path) -> list[Record]:
 def outbox_of_run(run_id: str) -> Path | None:
     """The outbox here that was sent to that run."""
     for outbox in sorted(places.runs().glob(f"*/{OUTBOX_NAME}")):
-        address, _ = read_position(outbox.with_suffix(POSITION_SUFFIX), outbox)
-        if address.rpartition(" ")[2] == run_id:
+        if run_of_outbox(outbox) == run_id:
             return outbox
     return None
+
+
+def run_of_outbox(outbox: Path) -> str:
+    """The run that it was sent to; "" where it never was, or nobody knows."""
+    address, _ = read_position(outbox.with_suffix(POSITION_SUFFIX), outbox)
+    return address.rpartition(" ")[2]
 
 
 def run_tags(run_id: str) -> dict[str, str]:
