@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from data.ground.plug import Plug
 from data.ground.refusal import refusal
 from data.ground.skeleton import Skeleton, plain_skeleton, read_skeleton
+from data.ground.spans import Share, Span
 from pipelines.recipe.strict import LATER, as_plain_data, read
 
 Precision = Literal["int8", "fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 KEY = "limber"  # among the file's metadata
+Side: TypeAlias = Annotated[int, Span(1, 16_384)]
+Scale: TypeAlias = Annotated[float, Span(0.05, 4)]
+Multiple: TypeAlias = Annotated[int, Span(1, 1024)]
+MOST_SCALES = 16
 
 
 @dataclass(frozen=True)
@@ -58,14 +63,14 @@ class OnnxCard:
     skeleton_name: str
     skeleton: dict[str, Any]
     codec: Plug
-    input_size: list[int]
+    input_size: list[Side]
     aligned: bool
-    keypoint_threshold: float
-    nms_threshold: float
-    scales: list[float]
+    keypoint_threshold: Share
+    nms_threshold: Share
+    scales: list[Scale]
     flip_test: bool
     stages: list[list[str]]
-    multiple: int | None
+    multiple: Multiple | None
     coarse: Coarse | None = field(default=None, metadata=LATER)
 
     def text(self) -> str:
@@ -79,9 +84,15 @@ def read_onnx_card(text: str, where: str) -> OnnxCard:
     """Raises ValueError for what no export of ours wrote."""
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise refusal(where, fault=f"truncated or no json ({error})") from error
     card: OnnxCard = read(OnnxCard, content, where)
+    if len(card.input_size) != 2:
+        raise refusal(f"{where}: input_size", given=card.input_size, accepted="[width, height]")
+    if not 1 <= len(card.scales) <= MOST_SCALES or not card.stages:
+        fault = f"{len(card.scales)} scales, {len(card.stages)} stages"
+        accepted = f"1 to {MOST_SCALES} scales, a stage or more"
+        raise refusal(where, fault=fault, accepted=accepted)
     return card
 
 

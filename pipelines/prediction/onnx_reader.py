@@ -94,8 +94,14 @@ def _image_reader(
 ) -> PoseReader:
     from data.menus import CODECS
     from pipelines.prediction.image_reader import Fed, ImageReader
+    from pipelines.recipe.options import check_options
 
-    codec = CODECS[card.codec.name](**card.codec.options)
+    kind = CODECS.get(card.codec.name)
+    if kind is None:
+        accepted = ", ".join(sorted(CODECS))
+        raise refusal(f"{name}: codec.name", given=card.codec.name, accepted=accepted)
+    check_options(name, "codec.options", kind, card.codec.options)
+    codec = kind(**card.codec.options)
     skeleton = card.whole_skeleton(name)
     fed = Fed(min(card.input_size), tuple(card.scales), card.keypoint_threshold)
     flip = card.flip_test if flip_test is None else flip_test

@@ -203,6 +203,38 @@ def test_an_export_of_before_is_to_be_exported_again(unsaid: Path) -> None:
         open_reader(str(unsaid))
 
 
+AE = "associative_embedding"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"multiple": 32, "codec": {"name": "nobody"}}, "codec.name: given 'nobody', accepted: "),
+        (
+            {"multiple": 32, "codec": {"name": AE, "options": {"max_people": 10**9}}},
+            "codec.options.max_people: given 1000000000",
+        ),
+        ({"multiple": 0}, "multiple: given 0"),
+        ({"input_size": [10**9, 64]}, "input_size"),
+        ({"input_size": [64]}, r"input_size: given \[64\], accepted: \[width, height\]"),
+        ({"scales": []}, "0 scales"),
+        ({"scales": [1e300]}, "scales"),
+        ({"keypoint_threshold": 7.0}, "keypoint_threshold: given 7.0"),
+        ({"stages": []}, "0 stages"),
+    ],
+)
+def test_what_a_file_says_of_itself_has_ranges(
+    changes: dict[str, Any], said: str, crops: tuple[Trained, Path], unsaid: Path
+) -> None:
+    (told,) = (each.value for each in onnx.load(crops[1]).metadata_props if each.key == KEY)
+    model = onnx.load(unsaid)
+    onnx.helper.set_model_props(model, {KEY: json.dumps(json.loads(told) | changes)})
+    onnx.save(model, unsaid)
+    with pytest.raises(ValueError, match=said) as refused:
+        open_reader(str(unsaid))
+    assert str(refused.value).startswith(str(unsaid))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("{", "truncated or no json"), ('{"epochs": 3}', "metadata `limber`: epochs: unknown key")],
