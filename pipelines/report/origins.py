@@ -20,8 +20,9 @@ from pipelines.registry.versions import MADE_FROM, Registry, Version
 from pipelines.report.run_folders import RunFolder, own_folder, run_folders
 from pipelines.tracking.database import database_file
 from pipelines.tracking.registered_versions import NAMED
+from pipelines.tracking.runs import outbox_of_run
 from pipelines.tracking.server import tracking_uri
-from pipelines.tracking.told import attempts, outbox_of_run, run_tags
+from pipelines.tracking.told import attempts, run_tags
 from pipelines.training.record import TrainingRecord, has_training
 
 RUN = re.compile(r"[0-9a-f]{32}")

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.host import places
-from pipelines.tracking.runs import OUTBOX_NAME
+from pipelines.tracking.runs import OUTBOX_NAME, run_of_outbox
 from pipelines.tracking.sealed import whole_records
-from pipelines.tracking.told import run_of_outbox
 from pipelines.training.checkpoint import read_manifests
 from pipelines.training.finished import read_finished
 

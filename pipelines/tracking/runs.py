@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING
 
 from pipelines.host import lineage, places
 from pipelines.tracking.delivery import ARCHITECTURE, DATASET, RUN_KEY, TrackedRun, living_run
-from pipelines.tracking.outbox import BACK_OFF_SECONDS, NoPostman, Outbox, Postman, first_line
+from pipelines.tracking.outbox import (
+    BACK_OFF_SECONDS,
+    POSITION_SUFFIX,
+    NoPostman,
+    Outbox,
+    Postman,
+    first_line,
+)
 from pipelines.tracking.run_log import Address, RunLog, finite_only, flatten, metric_name
+from pipelines.tracking.sealed import read_position
 from pipelines.tracking.server import (
     be_impatient,
     experiment_id,
@@ -109,6 +117,20 @@ def find_run(client: MlflowClient, run_id: str | None, fingerprint: str, name: s
     return str(run.info.run_id)
 
 
+def outbox_of_run(run_id: str) -> Path | None:
+    """The outbox here that was sent to that run."""
+    for outbox in sorted(places.runs().glob(f"*/{OUTBOX_NAME}")):
+        if run_of_outbox(outbox) == run_id:
+            return outbox
+    return None
+
+
+def run_of_outbox(outbox: Path) -> str:
+    """The run that it was sent to; "" where it never was, or nobody knows."""
+    address, _ = read_position(outbox.with_suffix(POSITION_SUFFIX), outbox)
+    return address.rpartition(" ")[2]
+
+
 def attach_folder(
     run_id: str | None,
     fingerprint: str,
@@ -121,12 +143,14 @@ def attach_folder(
     """A folder, some numbers and tags to a training's run, later than the training itself.
 
     without: patterns of names that stay here. By the training's outbox, where it is: then a server
-    that is away gets it later. Says so and goes on where none answers; whether it was sent.
+    that is away gets it later; not by that of a later training of the same fingerprint, while the
+    run's own was set aside. Says so and goes on where none answers; whether it was sent.
     """
     be_impatient()
     outbox = places.run(name, fingerprint) / OUTBOX_NAME
     with tempfile.TemporaryDirectory() as part:
-        lasting = outbox.is_file()
+        elsewhere = outbox_of_run(run_id) not in (None, outbox) if run_id else False
+        lasting = outbox.is_file() and not elsewhere
         kept = (outbox.parent / ATTACHED if lasting else Path(part)) / folder.name
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(folder, kept, ignore=shutil.ignore_patterns(*without))

@@ -403,6 +403,27 @@ def test_a_tag_of_later_goes_by_the_trainings_outbox(home: Path, uri: str) -> No
 
 
 @pytest.mark.contract
+def test_what_hangs_on_a_run_that_was_set_aside_is_not_told_to_the_new_one(
+    home: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    key, client = "b" * 64, mlflow_client(uri)
+    place = places.run("demo_hrnet", key)
+    runs = []
+    for kept in (place.with_name(f"{place.name}.1"), place):
+        log = opened(place, uri, key)
+        tell(log, home, range(2))
+        log.close("FINISHED")
+        place.rename(kept)
+        runs.append(str(log.run_id))
+    folder = home / "evaluation"
+    folder.mkdir()
+    assert tracking.attach_folder(runs[0], key, "demo_hrnet", folder, {}, tags={"limber.own": "1"})
+    told = [client.get_run(each).data.tags.get("limber.own") for each in runs]
+    assert runs[0] != runs[1] and told == ["1", None]
+
+
+@pytest.mark.contract
 def test_a_silent_server_is_told_when_attaching_and_nothing_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
