@@ -100,8 +100,10 @@ class TrackedRun:
             return None
         if not self._epochs(runs[0].info.run_id):
             return runs[0]
-        # A training from the beginning whose old log is gone: its numbers are not to be mixed.
-        self._client.set_tag(runs[0].info.run_id, RUN_KEY, f"{key} superseded")
+        # A training from the beginning whose old log is gone: its numbers are not to be mixed. One
+        # that was set aside and is sent late supersedes nobody.
+        if runs[0].info.start_time < int(self._began * 1000):
+            self._client.set_tag(runs[0].info.run_id, RUN_KEY, f"{key} superseded")
         return None
 
     def _is_ours(self, run: Run) -> bool:

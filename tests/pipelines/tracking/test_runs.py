@@ -143,6 +143,25 @@ def test_a_training_from_the_beginning_does_not_mix_with_an_old_one(
 
 
 @pytest.mark.contract
+def test_what_was_set_aside_and_is_sent_late_supersedes_nobody(
+    tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server was away; another training of the same recipe and data was told meanwhile."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    old = opened(tmp_path / "a", uri, key="aside", later=True)
+    tell(old, tmp_path, range(3))
+    old.close("FINISHED")
+    new = opened(tmp_path / "b", uri, key="aside")
+    tell(new, tmp_path, range(2))
+    new.close("FINISHED")
+    sent = tracking.deliver_outbox(tmp_path / "a" / tracking.OUTBOX_NAME)
+    assert sent not in (None, new.run_id)
+    assert [step for step, _ in history(uri, str(sent), "epoch")] == [0, 1, 2]
+    assert [step for step, _ in history(uri, str(new.run_id), "epoch")] == [0, 1]
+    assert mlflow_client(uri).get_run(str(new.run_id)).data.tags["limber.run_key"] == "aside"
+
+
+@pytest.mark.contract
 def test_a_twin_that_a_late_server_made_is_gone_at_the_end(tmp_path: Path, uri: str) -> None:
     """It did what it was asked for after it was asked again: two runs of one outbox."""
     first = opened(tmp_path / "run", uri, key="late")
