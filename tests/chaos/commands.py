@@ -127,7 +127,7 @@ FAULTS = [
         "it ends in a line, exit code 128 + its number, no process goes on; the same command ends "
         "and leaves, to the bit, what it leaves undisturbed",
         ends,
-        trials=60,
+        trials=40,
         draw=2,
     ),
 ]

@@ -47,7 +47,7 @@ FAULTS: list[Fault] = [
 # What the longer rows took of two busy cores, beside others; the longest begin first
 MINUTES = {
     "ray-killed": 75, "nodes-killed": 50, "broken-bodies": 15, "road-ended": 15,
-    "commands-ended": 15, "ranks-killed": 14, "s3-fails": 10, "mutant-body": 10,
+    "commands-ended": 25, "ranks-killed": 14, "s3-fails": 10, "mutant-body": 10,
     "tracking-server": 8, "two-promotions": 8, "registry-taken-back": 8, "read-only": 6,
     "pieces-damaged": 6, "mutant-coco": 5, "mutant-recipe": 5, "pieces-killed": 5,
     "mutant-zip": 4, "registry-by-hand": 4, "unread-image": 4, "mutant-image": 4,
