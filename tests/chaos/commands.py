@@ -33,6 +33,7 @@ COMMANDS = {  # in the order of a road
 }
 END_S = 300.0
 UNFINISHED = (".part", ".old", ".lock")
+TORCHS = "torchinductor_"  # a cache of its own, which it leaves wherever it was loaded
 
 
 def fill(folder: Path) -> None:
@@ -53,10 +54,13 @@ def fill(folder: Path) -> None:
 
 
 def begin(checkout: Path, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+    own = checkout / "temporary"
+    own.mkdir(exist_ok=True)
+    shell = a_shell() | {"LIMBER_HOME": str(checkout), "TMPDIR": str(own)}
     with (checkout / "said.txt").open("wb") as said:
         return subprocess.Popen(
             [sys.executable, "-m", f"pipelines.{name}", *arguments], cwd=checkout,
-            env=a_shell() | {"LIMBER_HOME": str(checkout)}, stdout=said, stderr=said,
+            env=shell, stdout=said, stderr=said,
         )  # fmt: skip
 
 
@@ -103,7 +107,8 @@ def is_as_nobody_disturbed(name: str, checkout: Path, after: Path) -> None:
         assert ours == theirs, sorted(set(ours.items()) ^ set(theirs.items()))
     below = (each for top in ("data/store", "results") for each in (checkout / top).rglob("*"))
     left = [each.name for each in below if each.name.endswith(UNFINISHED)]
-    assert not left, left
+    left += [each.name for each in (checkout / "temporary").iterdir()]
+    assert not [each for each in left if not each.startswith(TORCHS)], left
 
 
 def weights(checkout: Path) -> dict[str, Any]:
