@@ -170,7 +170,8 @@ def test_two_real_trainings_share_a_head_one_fails_and_is_tried_again(tmp_path: 
         )  # fmt: skip
         wait_for(lambda: not [*Path(own).glob("limber-*")], "the head's folder to go", 10)
     assert done.returncode == 1, done.stdout[-4000:] + done.stderr[-4000:]
-    assert (done.stdout + done.stderr).count("starting a local Ray head") == 1
+    logs = [path.read_text() for path in (checkout / "runs/logs").glob("*.log")]
+    assert "".join(logs).count("starting a local Ray head") == 1
     assert "champion of pose-coco: version 1, demo_simple_baseline" in done.stdout
     assert "demo_simple_baseline  done  AP@gt" in done.stdout
     assert "the loss is not finite" in done.stderr.split("error: trainings failed:")[1]
