@@ -23,7 +23,9 @@ class Span:
 
 
 def _told(number: float) -> str:
-    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
+    """Alike for 1e6 and 1000000, which are equal: typing keeps the first of equal ones."""
+    whole = abs(number) < 1e15 and number == int(number)
+    return f"{int(number):,}" if whole else f"{number:g}"
 
 
 Share: TypeAlias = Annotated[float, Span(0, 1)]

@@ -27,7 +27,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 from data.files.whole_file import write_text_whole
-from data.ground.refusal import refusal
+from data.ground.refusal import masked, refusal
 from data.ground.yaml_text import read_yaml
 from pipelines.host import places
 from pipelines.host.processes import held
@@ -157,7 +157,7 @@ def _send_kept(hook: Hook, waits_s: Sequence[float]) -> None:
             _send_in_order(hook, waits_s)
     except ValueError as error:
         if not isinstance(error.__cause__, BlockingIOError):
-            print(f"{hook.told}: {error}", file=sys.stderr, flush=True)
+            print(masked(f"{hook.told}: {error}"), file=sys.stderr, flush=True)
 
 
 def _send_in_order(hook: Hook, waits_s: Sequence[float]) -> None:

@@ -69,7 +69,7 @@ def test_a_small_yaml_that_grows_is_not_written_out(tmp_path: Path) -> None:
     """30 lists, each twice the one before: a gigabyte of text where a message shows it whole."""
     grown = "".join(f"l{i}: &l{i} [*l{i - 1}, *l{i - 1}]\n" for i in range(1, 30))
     text = f"l0: &l0 [x]\n{grown}kpt_shape: *l29\n"
-    with pytest.raises(ValueError, match="kpt_shape: given") as error:
+    with pytest.raises(ValueError, match="its aliases stand for more than") as error:
         read(tmp_path, text)
     assert len(str(error.value)) < 1000
 
