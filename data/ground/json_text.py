@@ -11,6 +11,7 @@ from data.ground.refusal import refusal
 LARGEST = 3.0e38  # what a column of 32 bits holds; far beyond any image
 LONGEST = 1e6  # pixels that a box may be long, or away
 SUREST = 1e6  # what a score may be, or below 0: a share, percents, a logit, a sum over a person
+A_SCORE = f"a number, up to {SUREST:,.0f}"
 
 
 CUT = "was it copied whole? fetch it again"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from data.ground.json_text import SUREST, finite, read_json, score_of, whole
+from data.ground.json_text import A_SCORE, finite, read_json, score_of, whole
 from data.ground.refusal import refusal, shown
 from data.ground.sample import Pose
 from data.ground.skeleton import Skeleton
@@ -110,8 +110,7 @@ def _pose(where: str, row: Mapping[str, Any], skeleton: Skeleton) -> Pose:
     _check_numbers(f"{where}: keypoints", values, 3 * len(skeleton.keypoints))
     score = score_of(row.get("score"))
     if score is None:
-        accepted = f"a number, up to {SUREST:,.0f}"
-        raise refusal(f"{where}: score", given=row.get("score"), accepted=accepted)
+        raise refusal(f"{where}: score", given=row.get("score"), accepted=A_SCORE)
     columns = np.array(values, dtype=np.float64).reshape(-1, 3)
     seen = np.full(len(columns), 2, dtype=np.int64)
     points = np.ascontiguousarray(columns[:, :2])

@@ -12,7 +12,7 @@ import numpy as np
 
 from data.feeds.person_crops import with_border
 from data.files.table import Table
-from data.ground.json_text import LONGEST, SUREST, finite, read_json, score_of, whole
+from data.ground.json_text import A_SCORE, LONGEST, finite, read_json, score_of, whole
 from data.ground.refusal import refusal, shown
 
 PERSON = 1  # COCO's category id
@@ -123,8 +123,7 @@ def _check_detection(path: Path, n: int, row: Mapping[str, Any], known: Collecti
         given = f"given {_short(box)}"
         raise refusal(f"{path}: row {n}: bbox", fault=given, accepted=accepted)
     if score_of(row["score"]) is None:
-        accepted = f"a number, up to {SUREST:,.0f}"
-        raise refusal(f"{path}: row {n}: score", given=row["score"], accepted=accepted)
+        raise refusal(f"{path}: row {n}: score", given=row["score"], accepted=A_SCORE)
     if whole(row["image_id"]) not in known:
         fault = (
             f"image_id {shown(row['image_id'])} is none of the {len(known)} images that are "

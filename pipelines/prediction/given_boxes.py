@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data.ground.json_text import LONGEST, SUREST, finite, read_json, score_of, whole
+from data.ground.json_text import A_SCORE, LONGEST, finite, read_json, score_of, whole
 from data.ground.refusal import refusal, shown
 from data.ground.skeleton import Skeleton
 from pipelines.media.journal import stem_number
@@ -167,6 +167,5 @@ def _row(
         raise refusal(f"{where}: bbox", given=box, accepted=accepted)
     score = score_of(row.get("score", 1.0))
     if score is None:
-        accepted = f"a number, up to {SUREST:,.0f}"
-        raise refusal(f"{where}: score", given=row["score"], accepted=accepted)
+        raise refusal(f"{where}: score", given=row["score"], accepted=A_SCORE)
     return _Row(keys, numbers, score) if min(numbers[2:]) > 0 else None

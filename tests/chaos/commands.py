@@ -3,7 +3,6 @@ evaluate."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -17,6 +16,7 @@ from typing import Any
 
 import torch
 
+from pipelines.host.folders import file_digest
 from tests.chaos.fault import TOKEN, Fault, Outcome, processes_of, shared_folder, struck
 from tests.chaos.ray_kills import is_told_once
 from tests.chaos.signals import ENDS, nothing_goes_on
@@ -121,8 +121,7 @@ def contents(place: Path) -> dict[str, str]:
     """sha256 of each file below, or of the file."""
     files = [place] if place.is_file() else [each for each in place.rglob("*") if each.is_file()]
     assert files, f"nothing at {place}"
-    digests = {each: hashlib.sha256(each.read_bytes()).hexdigest() for each in files}
-    return {each.relative_to(place.parent).as_posix(): digest for each, digest in digests.items()}
+    return {each.relative_to(place.parent).as_posix(): file_digest(each) for each in files}
 
 
 FAULTS = [

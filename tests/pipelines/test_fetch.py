@@ -40,6 +40,11 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "source"
 
 
+def put(server: Any, prefix: str, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        server.put_object(Bucket="bucket", Key=f"{prefix}/{name}", Body=content)
+
+
 def bytes_below(folder: Path) -> dict[str, bytes]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
@@ -189,8 +194,7 @@ def test_a_zip_that_the_site_lacks_is_named_and_nothing_is_left(
 @pytest.mark.contract
 @pytest.mark.parametrize("zipped", [False, True])
 def test_s3_brings_the_layout_or_the_zips(source: Path, zipped: bool, s3_server: Any) -> None:
-    for name, content in (official_zips(source) if zipped else bytes_below(source)).items():
-        s3_server.put_object(Bucket="bucket", Key=f"sets/coco/{name}", Body=content)
+    put(s3_server, "sets/coco", official_zips(source) if zipped else bytes_below(source))
     fetch.fetch("coco", {"source": "s3://bucket/sets/coco/"})
     assert images_and_jsons(places.raw("coco")) == images_and_jsons(source)
     with pytest.raises(ValueError, match="s3://bucket/none: neither"):
@@ -202,8 +206,7 @@ def test_s3_brings_the_layout_or_the_zips(source: Path, zipped: bool, s3_server:
 def test_of_a_changed_source_on_s3_what_is_the_same_is_not_brought_again(
     source: Path, s3_faults: FaultProxy, s3_server: Any
 ) -> None:
-    for name, content in bytes_below(source).items():
-        s3_server.put_object(Bucket="bucket", Key=f"coco/{name}", Body=content)
+    put(s3_server, "coco", bytes_below(source))
     fetch.fetch("coco", {"source": "s3://bucket/coco"})
     s3_faults.clear()
     image = next((source / "val2017").iterdir())
@@ -220,8 +223,7 @@ def test_of_a_changed_source_on_s3_what_is_the_same_is_not_brought_again(
 def test_what_an_interrupted_fetch_left_is_used_where_s3_has_it_still(
     source: Path, s3_faults: FaultProxy, s3_server: Any
 ) -> None:
-    for name, content in bytes_below(source).items():
-        s3_server.put_object(Bucket="bucket", Key=f"coco/{name}", Body=content)
+    put(s3_server, "coco", bytes_below(source))
     same, other = (f"val2017/{path.name}" for path in sorted((source / "val2017").iterdir())[:2])
     kept = Kept(places.raw_of_home("coco").with_name(".downloads") / "coco", "s3://bucket/coco")
     for name, version in ((same, "this"), (other, "an older one")):
