@@ -46,13 +46,16 @@ def catching_signals() -> Iterator[None]:
         yield
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    outermost = _interrupt not in before.values()
+    if outermost:
+        forget_signals()  # one that was heard of before says nothing of the next
     catch_signals()
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if _interrupt not in before.values():
+        if outermost:
             forget_signals()
 
 

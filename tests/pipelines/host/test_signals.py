@@ -89,6 +89,12 @@ def test_signals_are_caught_for_a_while() -> None:
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
+def test_a_signal_is_raised_whatever_was_heard_of_before() -> None:
+    hear_signal()
+    with pytest.raises(Interrupted), catching_signals():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def test_a_hang_up_that_is_ignored_stays_so() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with catching_signals():
