@@ -11,6 +11,8 @@ import pytest
 
 from tests.worlds.checkouts import copy_with_fakes, dvc
 
+pytestmark = pytest.mark.full
+
 RUN = {
     "datasets": ["stick_figures"],
     "mixtures": {},
@@ -72,7 +74,6 @@ def test_a_trial_knows_itself_and_its_checkout(checkout: Path, copy: bool) -> No
     dvc(checkout, "checkout", "-q")
 
 
-@pytest.mark.full
 def test_a_trial_of_the_queue(checkout: Path) -> None:
     dvc(checkout, "exp", "run", "--queue", "-n", "queued", "-S", f"{RATE}=0.019")
     dvc(checkout, "queue", "start")

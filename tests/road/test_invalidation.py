@@ -65,6 +65,7 @@ def test_one_data_set_touches_no_other(checkout: Path) -> None:
     assert ran == COCO
 
 
+@pytest.mark.full
 def test_a_changed_source_is_fetched_again_and_all_that_follows(checkout: Path) -> None:
     for content in ("one", "two"):
         (checkout / "source_coco.txt").write_text(content)
@@ -96,6 +97,7 @@ def test_what_nothing_uses_re_runs_nothing(checkout: Path) -> None:
     assert repro(checkout) == set()
 
 
+@pytest.mark.full
 def test_what_is_added_re_runs_nothing_and_then_its_own_users(checkout: Path) -> None:
     """A skeleton, data set, mixture, codec, network, variant, loss, evaluator, recipe, comment."""
     for name in ADDITIONS:
@@ -105,6 +107,7 @@ def test_what_is_added_re_runs_nothing_and_then_its_own_users(checkout: Path) ->
     assert trained(repro(checkout)) == {recipe_name("codec")}
 
 
+@pytest.mark.full
 def test_what_an_architecture_extends_re_trains_it_too(checkout: Path) -> None:
     text = (checkout / "recipes/demo_hrnet.yaml").read_text()
     (checkout / "recipes/demo_ca_hrnet.yaml").write_text(
@@ -119,6 +122,7 @@ def test_what_an_architecture_extends_re_trains_it_too(checkout: Path) -> None:
     assert trained(repro(checkout)) == ours
 
 
+@pytest.mark.full
 def test_drawn_people_are_read_by_cocos_code(checkout: Path) -> None:
     change(checkout / "data/datasets/coco.py")
     ran = repro(checkout)
@@ -126,11 +130,13 @@ def test_drawn_people_are_read_by_cocos_code(checkout: Path) -> None:
     assert "fetch@coco" not in ran, "what is fetched goes by its layout"
 
 
+@pytest.mark.full
 def test_a_changed_gate_decides_anew_who_is_champion(checkout: Path) -> None:
     change(checkout / "pipelines/registry/gate.py")
     assert repro(checkout) == {"promote"}
 
 
+@pytest.mark.full
 def test_how_is_measured_and_downloaded_trains_nothing(checkout: Path) -> None:
     """The fakes' results stay the same, so what follows on them does not run."""
     change(checkout / "pipelines/evaluation/measure.py")
@@ -140,6 +146,7 @@ def test_how_is_measured_and_downloaded_trains_nothing(checkout: Path) -> None:
     assert repro(checkout) - {"compare", "promote"} == expected
 
 
+@pytest.mark.full
 def test_a_detector_re_runs_what_starts_from_its_boxes_alone(checkout: Path) -> None:
     params = yaml.safe_load((checkout / "params.yaml").read_text())
     recipes = params["run"]["recipes"]
@@ -170,6 +177,7 @@ def test_the_cluster_of_params_re_runs_nothing(checkout: Path) -> None:
     assert repro(checkout) == set()
 
 
+@pytest.mark.full
 def test_an_experiment_sets_one_value_of_a_recipe_and_its_numbers_show(checkout: Path) -> None:
     for command in (["add", "-A"], ["commit", "-q", "-m", "all"]):
         who = ["-c", "user.name=a", "-c", "user.email=a@b"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from unittest.mock import patch
 
 from data.ground.yaml_text import read_yaml
 from data.menus import DATASETS
+from pipelines.digests import deciding
 from pipelines.digests.deciding import (
     Deciding,
     compares,
@@ -22,6 +24,7 @@ from pipelines.recipe.reader import read_as, recipe_names, recipe_path
 from pipelines.recipe.schema import Recipe
 
 HERE = Sources()  # the checkout, each file read once
+settings_here = cache(deciding.deciding_settings)  # and its params.yaml
 
 
 @cache
@@ -71,7 +74,8 @@ def deciding_code(sources: Sources = HERE) -> dict[str, Deciding]:
 
 
 def digests(sources: Sources) -> dict[str, dict[str, str]]:
-    return {name: code.digests(sources) for name, code in deciding_code(sources).items()}
+    with patch.object(deciding, "deciding_settings", settings_here):
+        return {name: code.digests(sources) for name, code in deciding_code(sources).items()}
 
 
 @cache

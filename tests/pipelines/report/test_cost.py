@@ -22,7 +22,9 @@ from pipelines.report.cost import (
     write_cost,
 )
 from pipelines.report.cost_rows import REMARKS, Row
+from pipelines.report.published import COUNTS
 from pipelines.report.savings import as_json, claims, savings, savings_section, told
+from tests.worlds.paper_pages import COUNT, PARAMS, all_lines
 
 # network, input, params, and G or Gi to three digits, in the order exact G, exact Gi, HR G, HR Gi
 EXACT = {
@@ -163,6 +165,21 @@ def test_what_the_papers_save() -> None:
     assert f"{plug.ours.exact_gi - plug.base.exact_gi:+.3f}" == "+0.061"
     assert savings_section(found).count("\n| ") == len(found) + 2
     assert as_json(plug)["gflops"]["exact_gi"] == plug.gflops("exact_gi")
+
+
+@pytest.mark.full
+def test_what_the_papers_pages_say_that_we_count() -> None:
+    lines = [line for line in all_lines() if PARAMS.search(line.measured)]
+    assert len(lines) > 30
+    for line in lines:
+        named = set(line.commands)
+        mine = [each for each in measured() if {each.row.network, each.row.recipe} & named]
+        costs = [each.cost for each in mine or measured()]
+        for number in PARAMS.findall(line.measured):
+            assert int(number.replace(",", "")) in {cost.params for cost in costs}, str(line)
+        for number, kind, unit in COUNT.findall(line.measured):
+            name = next(key for key, text in COUNTS.items() if text == f"{kind} {unit}")
+            assert number in {f"{getattr(cost, name):.3f}" for cost in costs}, str(line)
 
 
 @pytest.mark.full
