@@ -35,6 +35,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from email.message import Message
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 SECRET = "LIMBER_WEBHOOK_SECRET"
@@ -84,9 +85,12 @@ def say(line: str) -> None:
         print(line, flush=True)
 
 
-def end_with_starter() -> None:
-    """In a child: the kernel sends it SIGTERM when the thread that started it ends."""
+def end_with_starter(starter: int) -> None:
+    """In a child: the kernel sends it SIGTERM when the thread that started it ends; where that
+    process has ended, now."""
     LIBC.prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != starter:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Deployer(threading.Thread):
@@ -130,7 +134,7 @@ class Deployer(threading.Thread):
     def _start_server(self) -> None:
         """A fault is said once, until it is another or over."""
         fault, told = "", {**os.environ, **SAFE}
-        ends = end_with_starter if hasattr(LIBC, "prctl") else None
+        ends = partial(end_with_starter, os.getpid()) if hasattr(LIBC, "prctl") else None
         try:
             self._server = subprocess.Popen(
                 self._command, env=told, start_new_session=True, preexec_fn=ends

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command
-from pipelines.host.dvc import DVC
+from pipelines.host.dvc import dvc_command
 from pipelines.host.processes import run_child
 from pipelines.recipe.params import add_to_run
 from pipelines.recipe.schema import Recipe
@@ -74,7 +74,7 @@ def score(name: str, run: Run = run_here) -> int:
     """Evaluates, compares, promotes; the exit code of the first of them that fails."""
     if with_dvc():
         stages = [f"evaluate@{name}", "compare", "promote"]
-        commands = [[*DVC, "repro", "--single-item", stage] for stage in stages]
+        commands = [dvc_command("repro", "--single-item", stage) for stage in stages]
     else:
         modules = [["pipelines.evaluate", name], ["pipelines.compare"], ["pipelines.promote"]]
         commands = [[sys.executable, "-m", *module] for module in modules]
@@ -90,7 +90,7 @@ def tell_dvc(name: str, run: Run) -> None:
 
     note_unfetched(name)
     before, done = ["repro", "--single-item", "code"], [f"weights@{name}", f"train@{name}"]
-    if run([*DVC, *before]) or run([*DVC, "commit", "--force", *done]):
+    if run(dvc_command(*before)) or run(dvc_command("commit", "--force", *done)):
         print(
             f"DVC does not know of the import: `dvc repro train@{name}` would train anew; "
             f"`dvc commit --force train@{name}` tells it",

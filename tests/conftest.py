@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing.process
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -33,6 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Workers of pytest-xdist share the machine: one thread of torch each. A hang-up is heard in
     tests also where they run under `nohup`, whose children would not hear it."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    platform.processor()  # by a process, once: whoever imports mlflow asks
     if hasattr(config, "workerinput"):
         torch.set_num_threads(1)
 

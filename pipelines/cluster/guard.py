@@ -30,7 +30,8 @@ REMOVED_S = 10.0  # for a folder into which some still write to be empty
 OBJECT_STORE = 200_000_000  # bytes; images never travel through it
 # `ray`, which ends as by a signal where the guard that started it is killed, with all of the head
 RAY = (
-    "from pipelines.host.signals import end_with_parent; end_with_parent(); "
+    "import sys; from pipelines.host.signals import end_with_parent; "
+    "end_with_parent(int(sys.argv.pop(1))); "
     "from ray.scripts.scripts import main; main()"
 )
 # Ray turns 127.0.0.1 into an address that others reach, unless it is told that no others come: by
@@ -85,7 +86,7 @@ def start_ray(
         log = folder / f"start_{attempt}.log"
         with log.open("w") as file:
             head = subprocess.Popen(
-                [sys.executable, "-c", RAY, "start", "--head", "--block",
+                [sys.executable, "-c", RAY, str(os.getpid()), "start", "--head", "--block",
                  "--node-ip-address=127.0.0.1", f"--port={port}", "--dashboard-host=127.0.0.1",
                  "--include-dashboard=true",  # or Ray goes on without
                  f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}",

@@ -20,6 +20,7 @@ from typing import Protocol
 
 from pipelines.cluster.said import Said
 from pipelines.host import places
+from pipelines.host.command import STARTED
 from pipelines.host.signals import Interrupted, catching_signals, uninterrupted
 
 POLL_S = 0.3
@@ -72,7 +73,7 @@ def start_training(recipe: str, log: Path) -> Process:
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "LIMBER_STARTED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", STARTED: str(os.getpid())},
         )
 
 

@@ -18,8 +18,9 @@ from data.ground.refusal import masked, refusal, shown
 from data.ground.spans import Seed, Span
 from pipelines.host.signals import Interrupted, catching_signals, end_with_starter, hear_signal
 
+STARTED = "LIMBER_STARTED"  # the id of the process of ours that started us
 # in the environment of what DVC or a command of ours starts, which is to end with it
-STARTED_BY = ("DVC_STAGE", "LIMBER_STARTED")
+STARTED_BY = ("DVC_STAGE", STARTED)
 SEEDS: Span = get_args(Seed)[1]
 ROOF = Path(__file__).resolve().parents[1]
 
@@ -58,7 +59,8 @@ def run_command(arguments: Arguments, argv: Sequence[str], act: Callable[[Any], 
     An error that is nobody's is told whole, exit code 1, but for passwords of addresses in it.
     """
     if any(name in os.environ for name in STARTED_BY):
-        end_with_starter()
+        told = os.environ.get(STARTED, "")
+        end_with_starter(int(told) if told.isdecimal() else None)
     try:
         with catching_signals():
             return act(arguments.read(list(argv))) or 0

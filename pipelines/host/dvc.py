@@ -12,6 +12,7 @@ from contextlib import suppress
 import psutil
 
 from pipelines.host import places
+from pipelines.host.command import STARTED
 from pipelines.host.dvc_state import mend_dvc
 from pipelines.host.processes import END_S, run_told
 from pipelines.host.signals import SHELLS, Interrupted, adopt_orphans
@@ -19,16 +20,20 @@ from pipelines.host.signals import SHELLS, Interrupted, adopt_orphans
 DVC_ALONE = "import sys; from dvc.cli import main; sys.exit(main(sys.argv[1:]))"
 THEN = "THEN"  # between the words of two calls of DVC, the second where the first went well
 # dvc, once or more often, but for its hint to track dvc.lock with git: the road says it at its end
-DVC = [
-    sys.executable,
-    "-c",
-    "import logging, signal; from pipelines.host.signals import end_with_parent; "
-    "end_with_parent(); signal.signal(signal.SIGINT, signal.default_int_handler); "
+_DVC = (
+    "import logging, os, signal, sys; from pipelines.host.signals import end_with_parent; "
+    f"end_with_parent(int(sys.argv.pop(1))); os.environ[{STARTED!r}] = str(os.getpid()); "
+    "signal.signal(signal.SIGINT, signal.default_int_handler); "
     "logging.getLogger('dvc.repo.scm_context').setLevel('WARNING'); "
-    "import sys; from itertools import groupby; from dvc.cli import main; "
+    "from itertools import groupby; from dvc.cli import main; "
     f"calls = groupby(sys.argv[1:], {THEN!r}.__eq__); "
-    "sys.exit(next(filter(None, (main(list(call)) for then, call in calls if not then)), 0))",
-]
+    "sys.exit(next(filter(None, (main(list(call)) for then, call in calls if not then)), 0))"
+)
+
+
+def dvc_command(*arguments: str) -> list[str]:
+    """A process of DVC that ends with this one; its stages end with it."""
+    return [sys.executable, "-c", _DVC, str(os.getpid()), *arguments]
 
 
 def run_dvc(*arguments: str) -> int:
@@ -52,7 +57,7 @@ def _run_dvc(arguments: Sequence[str]) -> tuple[int, int]:
     mend_dvc(places.REPOSITORY)
     ours = set(psutil.Process().children())
     adopt_orphans()
-    code, told = run_told([*DVC, *arguments], places.REPOSITORY, _tell_dvc)
+    code, told = run_told(dvc_command(*arguments), places.REPOSITORY, _tell_dvc)
     if told:
         left = [each for each in psutil.Process().children() if each not in ours and _is_near(each)]
         for each in left:

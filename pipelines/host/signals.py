@@ -142,22 +142,25 @@ def say_interrupted(name: str, number: int) -> int:
     return 128 + number
 
 
-def end_with_parent() -> None:
-    """From here on the kernel sends us SIGTERM when the process that started us ends."""
+def end_with_parent(parent: int) -> None:
+    """From here on the kernel sends us SIGTERM when the process that started us ends; now, where it
+    has ended before. parent: its id."""
     _prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
-def end_with_starter() -> None:
+def end_with_starter(told: int | None = None) -> None:
     """As `end_with_parent`, where a shell may stand between, which lives on for us: a thread waits
-    for the end of who is behind it."""
+    for the end of who is behind it. told: its id, where it said so."""
     try:
-        starter = os.pidfd_open(_starter())
+        ends = os.pidfd_open(_starter(told))
     except ProcessLookupError:
         os.kill(os.getpid(), signal.SIGTERM)
     except OSError:  # a kernel that knows no such files
         return
     else:
-        threading.Thread(target=_end_with, args=(starter,), name="starter", daemon=True).start()
+        threading.Thread(target=_end_with, args=(ends,), name="starter", daemon=True).start()
 
 
 def _end_with(starter: int) -> None:
@@ -165,14 +168,24 @@ def _end_with(starter: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _starter() -> int:
-    """The next process above us that is no shell."""
-    process = os.getppid()
-    while True:
-        name, rest = _stat(process)
-        if name not in SHELLS:
+def _starter(told: int | None) -> int:
+    """The process above us of that id, else the next that is no shell.
+
+    Raises ProcessLookupError where it has ended, and we belong to the machine's first process or to
+    systemd; where nobody told its id, those are told from it by the session, as DVC and its stages
+    are of one.
+    """
+    process, nearest = os.getppid(), 0
+    while process:
+        if process == told:
             return process
+        name, rest = _stat(process)
+        if not nearest and name not in SHELLS:
+            nearest, adopts = process, process == 1 or name == "systemd"
         process = int(rest.split()[1])
+    if not nearest or (adopts and (told or os.getsid(nearest) != os.getsid(0))):
+        raise ProcessLookupError(nearest)
+    return nearest
 
 
 def _stat(process: int) -> tuple[str, str]:

@@ -126,7 +126,7 @@ def end_all_with_parent() -> None:
         sys.exit(128 + number)
 
     signal.signal(signal.SIGTERM, end)
-    end_with_parent()
+    end_with_parent(os.getppid())
 
 
 def in_own_process(fault: Fault, cases: range, given: argparse.Namespace, folder: Path) -> Tally:

@@ -18,6 +18,7 @@ from pipelines import import_weights as command
 from pipelines.evaluation.measure import write_evaluation
 from pipelines.evaluation.record import Identity
 from pipelines.host import places
+from pipelines.host.dvc import dvc_command
 from pipelines.intake.prepared import data_hash
 from pipelines.intake.preparing import prepare
 from pipelines.prediction.best_weights import BestWeights
@@ -184,7 +185,7 @@ def test_dvc_hears_that_there_is_nothing_to_train(capsys: pytest.CaptureFixture[
     ran: list[Sequence[str]] = []
 
     def note(stage: Sequence[str]) -> int:
-        ran.append(stage[3:])
+        ran.append(stage[len(dvc_command()) :])
         return 0
 
     command.tell_dvc("demo_hrnet", note)

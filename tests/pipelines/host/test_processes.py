@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.host.dvc import DVC, THEN
+from pipelines.host.dvc import THEN, dvc_command
 from pipelines.host.processes import run_child, run_lock
 from tests.worlds.checkouts import a_shell
 from tests.worlds.here import ROOT
@@ -37,10 +37,11 @@ def test_a_childs_end_is_ours(code: str, exit_code: int) -> None:
 
 @pytest.mark.contract
 def test_calls_of_dvc_in_one_process_end_with_the_first_that_fails(tmp_path: Path) -> None:
-    calls = [*DVC, "--cd", str(ROOT), "root", THEN, "--cd", str(tmp_path), "root", THEN, "version"]
+    there, elsewhere = (("--cd", str(each), "root") for each in (ROOT, tmp_path))
+    calls = dvc_command(*there, THEN, *elsewhere, THEN, "version")
     done = subprocess.run(calls, cwd=ROOT, env=a_shell(), capture_output=True, text=True)
     assert (done.stdout, done.returncode) == (".\n", 253), done.stderr
-    both = [*calls[: calls.index(THEN) + 1], "--cd", str(ROOT), "root"]
+    both = dvc_command(*there, THEN, *there)
     done = subprocess.run(both, cwd=ROOT, env=a_shell(), capture_output=True, text=True)
     assert (done.stdout, done.returncode) == (".\n.\n", 0), done.stderr
 

@@ -102,29 +102,43 @@ def test_a_hang_up_that_is_ignored_stays_so() -> None:
 
 
 STARTED = """
-import subprocess, sys, time
-code = "import time; from pipelines.host import signals; signals.{how}(); "
-code += "print('there', flush=True); time.sleep(1e6)"
-subprocess.Popen({shell} + [sys.executable, "-c", code])
+import os, subprocess, sys, time
+code = "import time; from pathlib import Path; from pipelines.host import signals; "
+code += "print('begun', flush=True); go = Path('{go}')\\n"
+code += "while not go.exists(): time.sleep(0.01)\\n"
+code += "signals.{how}; print('there', flush=True); time.sleep(1e6)"
+code = code.replace("STARTER", str(os.getpid()))
+subprocess.Popen({shell} + [sys.executable, "-c", code], start_new_session={alone})
 time.sleep(1e6)
 """
 THROUGH = ["bash", "-c", '"$@"; exit $?', "bash"]  # a shell that waits for its command
+WATCHES: dict[str, tuple[str, list[str], bool]] = {  # call, shell between, session of its own
+    "parent": ("end_with_parent(STARTER)", [], False),
+    "starter": ("end_with_starter()", [], False),
+    "starter behind a shell": ("end_with_starter()", THROUGH, False),
+    "told": ("end_with_starter(STARTER)", [], True),
+    "told behind a shell": ("end_with_starter(STARTER)", THROUGH, False),
+}
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize(
-    ("how", "shell"),
-    [("end_with_parent", []), ("end_with_starter", []), ("end_with_starter", THROUGH)],
-    ids=["parent", "starter", "starter behind a shell"],
-)
-def test_who_is_to_end_with_another_does(how: str, shell: list[str], tmp_path: Path) -> None:
-    token = tmp_path.name
+@pytest.mark.parametrize("early", [False, True], ids=["later", "before it was watched"])
+@pytest.mark.parametrize("watch", WATCHES)
+def test_who_is_to_end_with_another_does(watch: str, early: bool, tmp_path: Path) -> None:
+    token, go, (how, shell, alone) = tmp_path.name, tmp_path / "go", WATCHES[watch]
+    signals._prctl(signals.SET_CHILD_SUBREAPER, 0)  # who was left is the first process's, not ours
+    script = STARTED.format(how=how, shell=shell, alone=alone, go=go)
     parent = subprocess.Popen(
-        [sys.executable, "-c", STARTED.format(how=how, shell=shell)],
+        [sys.executable, "-c", script],
         cwd=ROOT, env=os.environ | {TOKEN: token}, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert parent.stdout is not None
-    assert parent.stdout.readline() == "there\n"
+    assert parent.stdout.readline() == "begun\n"
+    if not early:
+        go.touch()
+        assert parent.stdout.readline() == "there\n", "whoever started it is there"
     parent.kill()
-    parent.communicate()
+    parent.wait()
+    go.touch()
     wait_for(lambda: not processes_of(token), "the child's end")
+    parent.stdout.close()
