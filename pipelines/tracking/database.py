@@ -19,6 +19,11 @@ from pipelines.host.processes import held
 from pipelines.host.writable import writable
 
 ARTIFACTS = "mlartifacts"  # beside the database
+PATIENCE_S = 30.0  # with who writes in it
+NOT_ITS_OWN = (  # what SQLite says where nothing is wrong with the file
+    "database is locked", "disk I/O error", "database or disk is full",
+    "unable to open database file",
+)  # fmt: skip
 
 
 def database_file(uri: str) -> Path | None:
@@ -75,13 +80,49 @@ def _is_whole(path: Path) -> bool:
     if not path.is_file() or path.stat().st_size == 0:
         return False
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30)) as file:
-            if file.execute("SELECT count(*) FROM experiments").fetchone()[0]:
-                return True
+        if _experiments(path):
+            return True
         fault = "was left half made by a first training that was cut off, and nothing is in it"
     except sqlite3.DatabaseError as error:
-        fault = f"is no whole database of MLflow ({error})"
+        what = "cannot be read" if _is_sound(error) else "is no whole database of MLflow"
+        fault = f"{what} ({error})"
     raise _of_no_use(path, fault)
+
+
+def _experiments(path: Path) -> int:
+    """How many there are; what a process that was ended was just writing is taken back first.
+
+    Raises sqlite3.DatabaseError, and ValueError where this user may not take it back.
+    """
+    try:
+        return _count(path, "ro")
+    except sqlite3.OperationalError as error:
+        if _kind(error) != sqlite3.SQLITE_READONLY:
+            raise
+    try:
+        return _count(path, "rw")
+    except sqlite3.OperationalError as error:
+        if _kind(error) not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+            raise
+        raise refusal(
+            path,
+            fault="a process was ended as it wrote there, which nobody takes back who may only "
+            "read it",
+            do=f"give this user write access to {path.parent}, or run any command as one that has",
+        ) from error
+
+
+def _count(path: Path, mode: str) -> int:
+    with closing(
+        sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=PATIENCE_S)
+    ) as file:
+        count: int = file.execute("SELECT count(*) FROM experiments").fetchone()[0]
+    return count
+
+
+def _kind(error: sqlite3.Error) -> int:
+    """SQLite's code, without what it says besides."""
+    return error.sqlite_errorcode & 0xFF
 
 
 def refuse_damaged(uri: str, error: Exception) -> None:
@@ -91,7 +132,14 @@ def refuse_damaged(uri: str, error: Exception) -> None:
         raise _of_no_use(path, f"cannot be read ({str(error).splitlines()[0][:200]})") from error
 
 
+def _is_sound(error: object) -> bool:
+    return any(words in str(error) for words in NOT_ITS_OWN)
+
+
 def _of_no_use(path: Path, fault: str) -> ValueError:
+    if _is_sound(fault):
+        do = "end what holds it, or see to its disk and its rights, and run the same command again"
+        return refusal(path, fault=fault, do=do)
     aside = f"{path.name}.broken"
     return refusal(
         path,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from pipelines.tracking import database
 from pipelines.tracking.database import (
     artifact_root,
     database_file,
@@ -100,6 +105,62 @@ def test_a_half_made_one_is_named_with_the_mend(
         with pytest.raises(ValueError, match=rf"{fault}.*`mv {path} {path}\.broken`"):
             look(f"sqlite:///{path}")
     assert path.read_bytes() == before
+
+
+WRITES = """
+import os, sqlite3, sys
+file = sqlite3.connect(sys.argv[1])
+file.execute("PRAGMA cache_size = 1")  # so that pages are written before the end
+file.execute("BEGIN")
+for number in range(500):
+    file.execute("INSERT INTO experiments VALUES (?, ?)", (number, "x" * 1000))
+os._exit(0)
+"""
+
+
+@pytest.fixture
+def half_written(tmp_path: Path) -> Path:
+    """Into which a process was just writing as it was killed."""
+    path = tmp_path / "mlflow.db"
+    make(path, "place")
+    subprocess.run([sys.executable, "-c", WRITES, str(path)], check=True)
+    assert path.with_name("mlflow.db-journal").stat().st_size
+    return path
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("look", [refuse_half_made, whole_database])
+def test_what_a_killed_process_was_writing_is_taken_back(
+    half_written: Path, look: Callable[[str], None]
+) -> None:
+    look(f"sqlite:///{half_written}")
+    assert rows(half_written) == [("Default", "place")]
+    assert [each.name for each in half_written.parent.iterdir()] == ["mlflow.db"]
+
+
+@pytest.mark.contract
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_who_may_not_take_it_back_is_told_so(half_written: Path) -> None:
+    half_written.parent.chmod(0o500)
+    half_written.chmod(0o400)
+    with pytest.raises(ValueError, match=r"ended as it wrote there.*give this user write access"):
+        refuse_half_made(f"sqlite:///{half_written}")
+    half_written.parent.chmod(0o700)
+
+
+def test_one_that_is_held_is_not_moved_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mlflow.db"
+    make(path, "place")
+    monkeypatch.setattr(database, "PATIENCE_S", 0.1)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ValueError, match=r"cannot be read \(database is locked\); end what"):
+            refuse_half_made(f"sqlite:///{path}")
+        with pytest.raises(ValueError, match=r"cannot be read \(.*is locked\); end what holds it"):
+            database.refuse_damaged(f"sqlite:///{path}", OSError("x: database is locked"))
+    refuse_half_made(f"sqlite:///{path}")
 
 
 @pytest.mark.parametrize(
