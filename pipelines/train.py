@@ -35,7 +35,7 @@ from pipelines.cluster.addresses import inside_a_job, wanted_address
 from pipelines.host import places
 from pipelines.host.command import Arguments, run_command, whole_number
 from pipelines.host.progress import Clock
-from pipelines.host.signals import Interrupted, catch_signals, say_interrupted
+from pipelines.host.signals import Interrupted, catch_signals, interruption, say_interrupted
 from pipelines.host.writable import writable
 from pipelines.recipe.params import load_params
 from pipelines.recipe.profile import COUNTS, INSTEAD, Cluster
@@ -70,6 +70,8 @@ def exit_code(options: Namespace, stage: Callable[..., None]) -> int:
         else:
             stage(options.recipe, local=local, workers=options.workers, again=options.again)
     except (TrainingStopped, LoaderError) as error:
+        if interrupted := interruption(error):
+            return say_interrupted(options.recipe, int(interrupted.args[0]))
         print(masked(f"error: {error}"), file=sys.stderr, flush=True)
         return error.code if isinstance(error, JobEnded) else 1
     except Interrupted as interrupted:

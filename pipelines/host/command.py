@@ -16,7 +16,13 @@ from typing import Any, NoReturn, get_args
 
 from data.ground.refusal import masked, refusal, shown
 from data.ground.spans import Seed, Span
-from pipelines.host.signals import Interrupted, catching_signals, end_with_starter, hear_signal
+from pipelines.host.signals import (
+    Interrupted,
+    catching_signals,
+    end_with_starter,
+    hear_signal,
+    interruption,
+)
 
 STARTED = "LIMBER_STARTED"  # the id of the process of ours that started us
 # in the environment of what DVC or a command of ours starts, which is to end with it
@@ -64,20 +70,26 @@ def run_command(arguments: Arguments, argv: Sequence[str], act: Callable[[Any], 
     try:
         with catching_signals():
             return act(arguments.read(list(argv))) or 0
-    except Interrupted as interrupted:
+    except (Interrupted, Exception) as error:  # noqa: BLE001 - as Python itself would tell it
+        return _told(error)
+
+
+def _told(error: BaseException) -> int:
+    """The exit code of what ended a command; its words on stderr."""
+    if interrupted := interruption(error):
         number = int(interrupted.args[0])
         hear_signal()
         print(f"ended by {signal.Signals(number).name}", file=sys.stderr, flush=True)
         return 128 + number
-    except ValueError as error:
+    if isinstance(error, ValueError):
         print(masked(f"error: {error}"), file=sys.stderr, flush=True)
         return 2
-    except Exception as error:  # noqa: BLE001 - as Python itself would tell it
-        if isinstance(error, BrokenPipeError) and _nobody_reads():
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be said at the end
-            return 128 + signal.SIGPIPE
-        print(masked(traceback.format_exc()), end="", file=sys.stderr, flush=True)
-        return 1
+    if isinstance(error, BrokenPipeError) and _nobody_reads():
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be said at the end
+        return 128 + signal.SIGPIPE
+    told = "".join(traceback.format_exception(error))
+    print(masked(told), end="", file=sys.stderr, flush=True)
+    return 1
 
 
 def _nobody_reads() -> bool:

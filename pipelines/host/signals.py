@@ -96,10 +96,15 @@ def _interrupt(number: int, _: object) -> None:
 
 def _on_its_way() -> bool:
     """Whether an Interrupted ends what the main thread does: it is within what cleans up."""
-    error = sys.exc_info()[1]
+    return interruption(sys.exc_info()[1]) is not None
+
+
+def interruption(error: BaseException | None) -> Interrupted | None:
+    """The signal that an error comes of: what cleans up may raise another one instead, as torch
+    does of a file that it was just writing."""
     while error is not None and not isinstance(error, Interrupted):
         error = error.__context__
-    return error is not None
+    return error
 
 
 def _insist(number: int, heard: threading.Event) -> None:

@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +19,7 @@ import pytest
 
 from pipelines import __main__ as listing
 from pipelines.host.command import ROOF, SEEDS, Arguments, commands, listed_numbers, run_command
+from pipelines.host.signals import Interrupted
 
 LISTED = dict(commands())
 
@@ -189,3 +192,25 @@ def test_another_pipe_that_breaks_is_an_error(capsys: pytest.CaptureFixture[str]
 
     assert run_command(Arguments("x", ""), [], act) == 1
     assert "BrokenPipeError: of a server" in capsys.readouterr().err
+
+
+@contextmanager
+def closes_badly(kind: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except Interrupted:
+        raise kind("unexpected position")  # noqa: B904 - as cleaning up does
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, ValueError, OSError])
+def test_a_signal_counts_whatever_cleans_up_raises(
+    kind: type[Exception], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Torch raises another error where one ends it as it writes a file."""
+
+    def act(_: object) -> None:
+        with closes_badly(kind):
+            raise Interrupted(signal.SIGTERM)
+
+    assert run_command(Arguments("x", ""), [], act) == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == "ended by SIGTERM\n"
