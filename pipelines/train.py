@@ -69,13 +69,11 @@ def exit_code(options: Namespace, stage: Callable[..., None]) -> int:
             preflight(options.recipe, local=local, workers=options.workers)
         else:
             stage(options.recipe, local=local, workers=options.workers, again=options.again)
-    except (TrainingStopped, LoaderError) as error:
+    except (Interrupted, TrainingStopped, LoaderError) as error:
         if interrupted := interruption(error):
             return say_interrupted(options.recipe, int(interrupted.args[0]))
         print(masked(f"error: {error}"), file=sys.stderr, flush=True)
         return error.code if isinstance(error, JobEnded) else 1
-    except Interrupted as interrupted:
-        return say_interrupted(options.recipe, int(interrupted.args[0]))
     return 0
 
 

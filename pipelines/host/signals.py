@@ -180,17 +180,26 @@ def _starter(told: int | None) -> int:
     systemd; where nobody told its id, those are told from it by the session, as DVC and its stages
     are of one.
     """
-    process, nearest = os.getppid(), 0
-    while process:
-        if process == told:
-            return process
-        name, rest = _stat(process)
-        if not nearest and name not in SHELLS:
-            nearest, adopts = process, process == 1 or name == "systemd"
-        process = int(rest.split()[1])
+    above = dict(_above())
+    if told is not None and told in above:
+        return told
+    nearest = next((each for each, name in above.items() if name not in SHELLS), 0)
+    adopts = nearest == 1 or above.get(nearest) == "systemd"
     if not nearest or (adopts and (told or os.getsid(nearest) != os.getsid(0))):
         raise ProcessLookupError(nearest)
     return nearest
+
+
+def _above() -> Iterator[tuple[int, str]]:
+    """(id, name) of the processes above us, up to one that this user may not see."""
+    process = os.getppid()
+    while process:
+        try:
+            name, rest = _stat(process)
+        except ProcessLookupError:
+            return
+        yield process, name
+        process = int(rest.split()[1])
 
 
 def _stat(process: int) -> tuple[str, str]:

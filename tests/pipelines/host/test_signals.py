@@ -101,6 +101,22 @@ def test_a_hang_up_that_is_ignored_stays_so() -> None:
         os.kill(os.getpid(), signal.SIGHUP)
 
 
+def test_who_may_not_be_seen_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others' processes, on a machine that hides them (`hidepid`)."""
+    seen = {os.getppid(): ("dvc", "S 77")}
+
+    def stat(process: int) -> tuple[str, str]:
+        if process not in seen:
+            raise ProcessLookupError(process)
+        return seen[process]
+
+    monkeypatch.setattr(signals, "_stat", stat)
+    assert signals._starter(None) == signals._starter(os.getppid()) == os.getppid()
+    seen.clear()
+    with pytest.raises(ProcessLookupError):
+        signals._starter(None)
+
+
 STARTED = """
 import os, subprocess, sys, time
 code = "import time; from pathlib import Path; from pipelines.host import signals; "
