@@ -15,6 +15,7 @@ from pathlib import Path
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN_S = 0.5  # after which a signal that nobody heard of comes again
 SHELLS = ("sh", "dash", "bash", "zsh", "fish", "ksh")  # by which DVC may run a stage
+DVC_RUNS_AS = ("python", "pypy", "dvc")  # its programs' names: installed with pip, or by itself
 SET_PARENT_DEATH_SIGNAL, SET_CHILD_SUBREAPER = 1, 36  # of Linux' prctl
 
 
@@ -177,17 +178,26 @@ def _starter(told: int | None) -> int:
     """The process above us of that id, else the next that is no shell.
 
     Raises ProcessLookupError where it has ended, and we belong to the machine's first process or to
-    systemd; where nobody told its id, those are told from it by the session, as DVC and its stages
-    are of one.
+    systemd. Where nobody told its id, those are themselves who started us (as a container's first
+    process may be) only if they run DVC in our session, as DVC and its stages are of one.
     """
     above = dict(_above())
     if told is not None and told in above:
         return told
     nearest = next((each for each, name in above.items() if name not in SHELLS), 0)
     adopts = nearest == 1 or above.get(nearest) == "systemd"
-    if not nearest or (adopts and (told or os.getsid(nearest) != os.getsid(0))):
+    if not nearest or (adopts and (told or not _may_be_dvc(nearest))):
         raise ProcessLookupError(nearest)
     return nearest
+
+
+def _may_be_dvc(process: int) -> bool:
+    """Whether it is of our session and runs Python, or may for all that we may see."""
+    try:
+        program = Path(f"/proc/{process}/exe").readlink().name
+    except OSError:  # another user's
+        program = DVC_RUNS_AS[0]
+    return program.startswith(DVC_RUNS_AS) and os.getsid(process) == os.getsid(0)
 
 
 def _above() -> Iterator[tuple[int, str]]:

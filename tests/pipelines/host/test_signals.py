@@ -103,7 +103,8 @@ def test_a_hang_up_that_is_ignored_stays_so() -> None:
 
 def test_who_may_not_be_seen_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others' processes, on a machine that hides them (`hidepid`)."""
-    seen = {os.getppid(): ("dvc", "S 77")}
+    monkeypatch.setattr(os, "getppid", lambda: 78)
+    seen = {78: ("dvc", "S 77")}
 
     def stat(process: int) -> tuple[str, str]:
         if process not in seen:
@@ -111,10 +112,44 @@ def test_who_may_not_be_seen_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> Non
         return seen[process]
 
     monkeypatch.setattr(signals, "_stat", stat)
-    assert signals._starter(None) == signals._starter(os.getppid()) == os.getppid()
+    assert signals._starter(None) == signals._starter(78) == 78
     seen.clear()
     with pytest.raises(ProcessLookupError):
         signals._starter(None)
+
+
+@pytest.mark.parametrize(
+    ("above", "program", "session", "starter"),
+    [
+        ({1: "tini"}, "/sbin/tini", 7, 0),  # `docker run --init`: of our session, but no DVC
+        ({9: "systemd", 1: "systemd"}, "/usr/lib/systemd/systemd", 7, 0),
+        ({1: "dvc"}, "/usr/bin/python3.11", 7, 1),  # `docker run ... dvc repro`
+        ({8: "sh", 1: "repro.py"}, "/usr/bin/python3.11", 7, 1),
+        ({1: "dvc"}, "/usr/lib/dvc/dvc", 7, 1),
+        ({1: "init"}, "/usr/bin/python3.11", 6, 0),
+        ({1: "dvc"}, None, 7, 1),  # a program that may not be looked at
+        ({1: "init"}, None, 6, 0),
+        ({8: "sh", 1: "bash"}, "/bin/bash", 7, 0),
+        ({8: "sh", 5: "dvc", 1: "tini"}, "/sbin/tini", 7, 5),
+    ],
+)
+def test_the_first_process_is_told_from_who_started_us(
+    above: dict[int, str], program: str | None, session: int, starter: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def readlink(_: Path) -> Path:
+        if program is None:
+            raise PermissionError
+        return Path(program)
+
+    monkeypatch.setattr(signals, "_above", above.items)
+    monkeypatch.setattr(Path, "readlink", readlink)
+    monkeypatch.setattr(os, "getsid", lambda process: session if process else 7)
+    if starter:
+        assert signals._starter(None) == starter
+    else:
+        with pytest.raises(ProcessLookupError):
+            signals._starter(None)
 
 
 STARTED = """
@@ -145,8 +180,8 @@ def test_who_is_to_end_with_another_does(watch: str, early: bool, tmp_path: Path
     signals._prctl(signals.SET_CHILD_SUBREAPER, 0)  # who was left is the first process's, not ours
     script = STARTED.format(how=how, shell=shell, alone=alone, go=go)
     parent = subprocess.Popen(
-        [sys.executable, "-c", script],
-        cwd=ROOT, env=os.environ | {TOKEN: token}, stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-c", script], cwd=ROOT, env=os.environ | {TOKEN: token},
+        start_new_session=True, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert parent.stdout is not None
     assert parent.stdout.readline() == "begun\n"
